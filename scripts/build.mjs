@@ -1,0 +1,31 @@
+// Builds dist/: compiled sources, the assets they read at run time, and the message schema.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const dist = join(root, 'dist')
+const require = createRequire(import.meta.url)
+const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+
+rmSync(dist, { recursive: true, force: true })
+execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit' })
+
+// Sources and dist share one shape, so a path relative to a module is right in both.
+for (const asset of ['ca/trust', 'test/fixtures/provider']) {
+  if (existsSync(join(root, asset))) {
+    cpSync(join(root, asset), join(dist, asset), {
+      recursive: true,
+      filter: (source) => !source.endsWith('.ts'),
+    })
+  }
+}
+
+const { messageJsonSchema } = await import(pathToFileURL(join(dist, 'src/messages/json-schema.js')))
+writeFileSync(
+  join(dist, 'message.schema.json'),
+  `${JSON.stringify(messageJsonSchema(), null, 2)}\n`,
+)
+chmodSync(join(dist, 'src/main.js'), 0o755)

@@ -1,0 +1,176 @@
+/**
+ * Every error that a user can meet: one table of stable codes, one class. Message texts may change,
+ * codes may not, and a code is never used for a second meaning. Only `main.ts` turns an error into
+ * text and an exit code (`exitCode`: 1 failed, 2 usage, 69 cannot listen or start, 70 internal).
+ */
+
+interface ErrorRow {
+  /** What went wrong, in one line; `{name}` stands for `details.name`. */
+  readonly message: string
+  /** What the user can do next, in one line. */
+  readonly hint: string
+  readonly exitCode: 1 | 2 | 69 | 70
+}
+
+const table = {
+  ERR_USAGE: { message: '{problem}', hint: '{next}', exitCode: 2 },
+  ERR_CONFIG_UNREADABLE: {
+    message: 'cannot read the configuration {path}: {problem}',
+    hint: 'fix the file, or name another one with --config FILE',
+    exitCode: 2,
+  },
+  ERR_HOST_PATTERN: {
+    message: 'not a host pattern: {pattern} ({problem})',
+    hint: 'write a host such as api.openai.com, *.openai.com or api.openai.com:8443',
+    exitCode: 2,
+  },
+  ERR_LISTEN_IN_USE: {
+    message: '{host}:{port} is in use by another program',
+    hint: 'stop that program, or choose another port with --listen {host}:PORT (0 picks a free one)',
+    exitCode: 69,
+  },
+  ERR_LISTEN: {
+    message: 'cannot listen on {host}:{port}: {problem}',
+    hint: 'choose another address with --listen HOST:PORT',
+    exitCode: 69,
+  },
+  ERR_HOME_UNWRITABLE: {
+    message: 'cannot write to {path}: {problem}',
+    hint: 'make it writable, or name another folder with --home DIR',
+    exitCode: 69,
+  },
+  ERR_TLS_VERIFICATION_OFF: {
+    message: 'NODE_TLS_REJECT_UNAUTHORIZED=0 would switch off the check of upstream certificates',
+    hint: 'unset it; to trust a private upstream, use --upstream-ca FILE',
+    exitCode: 69,
+  },
+  ERR_UPSTREAM_CA: {
+    message: 'cannot use {path} as upstream roots: {problem}',
+    hint: 'give a PEM file that holds at least one certificate',
+    exitCode: 69,
+  },
+  ERR_CA_MODE: {
+    message: '{path} can be read by others (mode {mode})',
+    hint: 'chmod {wanted} {path}; if others may have read the key, run: porthole ca rotate',
+    exitCode: 69,
+  },
+  ERR_CA_UNUSABLE: {
+    message: 'the certificate authority in {path} cannot be used: {problem}',
+    hint: 'make a new one with: porthole ca rotate (then install it again where it was trusted)',
+    exitCode: 69,
+  },
+  ERR_CA_NOT_PERMITTED: {
+    message:
+      'the certificate authority cannot vouch for {host}: it is outside its name constraints',
+    hint: 'run: porthole ca rotate --permit {host} (then install it again where it was trusted)',
+    exitCode: 69,
+  },
+  ERR_CA_MISSING: {
+    message: 'there is no certificate authority in {path} yet',
+    hint: 'start a proxy once with: porthole start (or make one with: porthole ca rotate)',
+    exitCode: 1,
+  },
+  ERR_TRUST_UNSUPPORTED: {
+    message: 'no trust-store script for {system}',
+    hint: 'use porthole run, which needs none, or export the CA with: porthole ca export',
+    exitCode: 1,
+  },
+  ERR_TRUST_SCRIPT: {
+    message: 'the trust-store script {script} failed with exit code {code}',
+    hint: 'read its output above; porthole ca {action} --dry-run shows what it does',
+    exitCode: 1,
+  },
+  ERR_COMMAND_NOT_FOUND: {
+    message: 'cannot start {command}: no such program',
+    hint: 'check the spelling and PATH',
+    exitCode: 1,
+  },
+  ERR_COMMAND_FAILED: {
+    message: 'cannot start {command}: {problem}',
+    hint: 'run it without porthole to see whether it starts at all',
+    exitCode: 1,
+  },
+  ERR_CAPTURE_UNREADABLE: {
+    message: 'cannot read the capture {path}: {problem}',
+    hint: 'check the path; captures are listed under the captures folder of --home',
+    exitCode: 1,
+  },
+  ERR_CAPTURE_UNWRITABLE: {
+    message: 'cannot write the capture {path}: {problem}',
+    hint: 'choose another place with --capture FILE|DIR, or none with --capture none',
+    exitCode: 69,
+  },
+  ERR_NO_PROXY_RUNNING: {
+    message: 'no running proxy to attach to',
+    hint: 'start one with: porthole start, or open a file with: porthole view CAPTURE.jsonl',
+    exitCode: 1,
+  },
+  ERR_NOT_A_TERMINAL: {
+    message: 'the viewer needs a terminal',
+    hint: 'use porthole replay FILE for plain lines, or --json for messages',
+    exitCode: 2,
+  },
+  ERR_CREDENTIAL_MISSING: {
+    message: 'the environment variable {variable}, named for {host}, is not set',
+    hint: 'set it, or remove the entry under "credentials" in the configuration',
+    exitCode: 2,
+  },
+  ERR_CREDENTIAL_INVALID: {
+    message: 'the value of {variable} cannot be sent in a header',
+    hint: 'check it for line breaks and other control characters',
+    exitCode: 2,
+  },
+  ERR_INTERNAL: {
+    message: 'internal error: {problem}',
+    hint: 'please report it, with the command that led to it',
+    exitCode: 70,
+  },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof table
+export type ErrorDetails = Readonly<Record<string, string | number>>
+
+export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = table
+
+/** An expected failure. `message` is one line, `hint` is the next step; neither holds a secret. */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+  readonly hint: string
+  readonly exitCode: number
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}, cause?: unknown) {
+    const row = errorTable[code]
+    super(fill(row.message, details), cause === undefined ? undefined : { cause })
+    this.code = code
+    this.details = details
+    this.hint = fill(row.hint, details)
+    this.exitCode = row.exitCode
+  }
+}
+
+/** The one-line reason of anything thrown, without its stack. */
+export function describeError(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0)
+    return describeError(error.errors[0])
+  if (error instanceof Error) return error.message || error.name
+  return String(error)
+}
+
+/** The `code` of a Node system or TLS error, or undefined. */
+export function errorCodeOf(error: unknown): string | undefined {
+  if (error instanceof AggregateError && error.errors.length > 0)
+    return errorCodeOf(error.errors[0])
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Ends a switch over a union: a new member is a compile error here. */
+export function assertNever(value: never): never {
+  throw new AppError('ERR_INTERNAL', { problem: `unexpected value ${JSON.stringify(value)}` })
+}
+
+function fill(template: string, details: ErrorDetails): string {
+  return template.replaceAll(/\{(\w+)\}/gu, (whole, name: string) => String(details[name] ?? whole))
+}

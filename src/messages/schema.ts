@@ -1,0 +1,327 @@
+/**
+ * `AnalysisMsg`: every fact that Porthole tells, as one JSON-safe discriminated union on `kind`.
+ * It is the same for intercepted HTTPS, plain HTTP and everything that replays them. Kinds and
+ * optional fields may be added; none is ever changed. Secrets are redacted before a message exists.
+ *
+ * Order within one exchange: `request-started`, any `request-body`, `request-ended`,
+ * `response-started`, any `response-body`, `response-ended`, then exactly one of
+ * `exchange-completed` and `exchange-failed`. Request and response may overlap; a failed exchange
+ * may stop at any point. A refused one is `request-started`, `request-refused`, the response that
+ * was sent in its stead, and `exchange-completed`.
+ */
+import { z } from 'zod'
+
+/** Version of the format, in every message as `v`. */
+export const messageVersion = 1
+
+const common = {
+  v: z.literal(messageVersion),
+  /** Per process, rises by one with every message. */
+  seq: z.int().nonnegative(),
+  /** Wall-clock milliseconds since the epoch. */
+  at: z.int().nonnegative(),
+  connectionId: z.string().optional(),
+  exchangeId: z.string().optional(),
+  agent: z.string().optional(),
+}
+/** The analyzer that said it; absent on what the proxy itself reports. */
+const by = z.string().optional()
+const count = z.int().nonnegative()
+const milliseconds = z.number().nonnegative()
+const port = z.int().min(0).max(65_535)
+/** Raw header pairs in wire order, names as sent, secrets replaced by `[REDACTED]`. */
+const headers = z.array(z.tuple([z.string(), z.string()]))
+/** Bytes as `text` if they are well-formed UTF-8, else as `base64`; exactly one of the two. */
+const bytesOf = { text: z.string().optional(), base64: z.string().optional() }
+const json = z.json()
+
+function kind<K extends string, S extends z.ZodRawShape>(
+  name: K,
+  shape: S,
+): z.ZodObject<{ kind: z.ZodLiteral<K> } & typeof common & S> {
+  return z.object({ kind: z.literal(name), ...common, ...shape }) as z.ZodObject<
+    { kind: z.ZodLiteral<K> } & typeof common & S
+  >
+}
+
+const connections = [
+  kind('connection-opened', { by, clientAddress: z.string(), clientPort: port }),
+  kind('connection-closed', { by, bytesIn: count, bytesOut: count, durationMs: milliseconds }),
+  /** No upstream was dialled. `status` is what the client was told. */
+  kind('connection-refused', {
+    by,
+    host: z.string().optional(),
+    port: port.optional(),
+    status: count,
+    reason: z.enum(['unauthenticated', 'bad-authority', 'address-denied', 'rule', 'limit']),
+    message: z.string().optional(),
+  }),
+  kind('tunnel-opened', {
+    by,
+    host: z.string(),
+    port,
+    reason: z.enum(['not-allowlisted', 'client-rejects-ca', 'ca-unavailable', 'rule']),
+  }),
+  /** Bytes are those of the tunnelled stream, without the CONNECT head. */
+  kind('tunnel-closed', {
+    by,
+    host: z.string(),
+    port,
+    bytesUp: count,
+    bytesDown: count,
+    durationMs: milliseconds,
+    error: z.string().optional(),
+  }),
+  kind('tls-failed', {
+    by,
+    host: z.string(),
+    side: z.enum(['client', 'upstream']),
+    code: z.string(),
+    hint: z.string(),
+  }),
+] as const
+
+const exchanges = [
+  kind('request-started', {
+    by,
+    method: z.string(),
+    url: z.string(),
+    httpVersion: z.string(),
+    headers,
+    host: z.string(),
+  }),
+  /** `offset` counts bytes of the body as sent on the wire, decoded from any chunked framing. */
+  kind('request-body', { by, ...bytesOf, offset: count }),
+  kind('request-ended', { by, bytes: count, trailers: headers.optional() }),
+  kind('request-refused', {
+    by,
+    status: count,
+    reason: z.string(),
+    message: z.string().optional(),
+    rule: z.string().optional(),
+  }),
+  kind('credential-injected', {
+    by,
+    secretId: z.string(),
+    mode: z.enum(['header', 'query', 'url-path', 'basic']),
+    location: z.string(),
+  }),
+  kind('token-replaced', { by, secretId: z.string(), mode: z.string(), location: z.string() }),
+  kind('token-stripped', { by, secretId: z.string(), mode: z.string(), location: z.string() }),
+  kind('response-started', {
+    by,
+    status: count,
+    statusText: z.string().optional(),
+    httpVersion: z.string().optional(),
+    headers,
+    ttfbMs: milliseconds,
+  }),
+  kind('response-body', { by, ...bytesOf, offset: count }),
+  kind('response-ended', {
+    by,
+    bytes: count,
+    durationMs: milliseconds,
+    trailers: headers.optional(),
+  }),
+  kind('exchange-completed', {
+    by,
+    status: count,
+    requestBytes: count,
+    responseBytes: count,
+    durationMs: milliseconds,
+  }),
+  /** `by` is the side that ended it, not an analyzer. */
+  kind('exchange-failed', {
+    by: z.enum(['client', 'upstream', 'proxy']),
+    phase: z.enum(['request', 'connect', 'waiting', 'response']),
+    code: z.string(),
+    message: z.string().optional(),
+    status: count.optional(),
+    durationMs: milliseconds,
+  }),
+] as const
+
+const contents = [
+  kind('http-parsed', {
+    by,
+    direction: z.enum(['request', 'response']),
+    mediaType: z.string().optional(),
+    contentEncoding: z.string().optional(),
+    json: json.optional(),
+    ...bytesOf,
+    /** Decoded bytes seen; of the whole body even where `truncated`. */
+    bytes: count,
+    truncated: z.boolean(),
+    problem: z.string().optional(),
+  }),
+  kind('sse-event', {
+    by,
+    index: count,
+    event: z.string().optional(),
+    id: z.string().optional(),
+    data: z.string(),
+    sinceRequestMs: milliseconds,
+    /** The stream ended before the blank line that should end the event. */
+    unterminated: z.boolean().optional(),
+  }),
+  kind('stream-merged', {
+    by,
+    /** Wire format: `openai-chat`, `openai-responses`, `anthropic-messages`. */
+    format: z.string(),
+    /** The object that the provider's own non-streamed answer would have been. */
+    merged: json,
+    text: z.string(),
+    eventCount: count,
+    firstEventMs: milliseconds.optional(),
+    lastEventMs: milliseconds.optional(),
+    complete: z.boolean(),
+    problem: z.string().optional(),
+  }),
+  kind('websocket-message', {
+    by,
+    direction: z.enum(['request', 'response']),
+    opcode: count,
+    ...bytesOf,
+  }),
+] as const
+
+/** A piece of a prompt or an answer; content that is not text is described, never dumped. */
+const part = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({ type: z.literal('reasoning'), text: z.string() }),
+  z.object({
+    type: z.literal('tool-call'),
+    id: z.string().optional(),
+    name: z.string(),
+    arguments: z.string(),
+  }),
+  z.object({ type: z.literal('tool-result'), id: z.string().optional(), text: z.string() }),
+  z.object({ type: z.literal('media'), mediaType: z.string(), bytes: count.optional() }),
+  z.object({ type: z.literal('other'), name: z.string(), text: z.string() }),
+])
+
+/** Disjoint buckets: fresh input, cache reads, cache writes and output never overlap. */
+const usage = z.object({
+  inputTokens: count,
+  cacheReadTokens: count,
+  cacheWriteTokens: count,
+  outputTokens: count,
+  /** Part of `outputTokens`. */
+  reasoningTokens: count,
+  totalTokens: count,
+  source: z.enum(['reported', 'estimated']),
+})
+
+/** `usd` is absent when the confidence is `unknown`: an unknown price is never zero. */
+const cost = z.object({
+  usd: z.number().nonnegative().optional(),
+  confidence: z.enum(['exact', 'estimated', 'unknown']),
+  lines: z.array(
+    z.object({ bucket: z.string(), tokens: count, usdPerMillion: z.number(), usd: z.number() }),
+  ),
+  priceSource: z.string().optional(),
+  priceDate: z.string().optional(),
+})
+
+const models = [
+  kind('model-called', {
+    by,
+    /** `openai`, `anthropic`, or the host of a compatible service. */
+    provider: z.string(),
+    /** `chat`, `responses`, `messages`, `completions`, `embeddings`, … */
+    operation: z.string(),
+    model: z.string().optional(),
+    streaming: z.boolean(),
+    /** System prompt first, as role `system`. */
+    messages: z.array(z.object({ role: z.string(), parts: z.array(part) })),
+    tools: z.array(z.object({ name: z.string(), description: z.string().optional() })),
+  }),
+  kind('model-answered', {
+    by,
+    provider: z.string(),
+    operation: z.string(),
+    /** As the answer names it, else as the request did. */
+    model: z.string().optional(),
+    status: count.optional(),
+    output: z.array(part),
+    toolCalls: z.array(
+      z.object({ id: z.string().optional(), name: z.string(), arguments: z.string() }),
+    ),
+    finishReason: z.string().optional(),
+    usage: usage.optional(),
+    cost: cost.optional(),
+    /** From the request's start to the first generated content; streams only. */
+    ttftMs: milliseconds.optional(),
+    durationMs: milliseconds,
+    /** Output tokens over the time from first content to the end; streams only. */
+    tokensPerSecond: z.number().nonnegative().optional(),
+    complete: z.boolean(),
+    error: z.object({ type: z.string(), message: z.string() }).optional(),
+  }),
+] as const
+
+const decision = {
+  by,
+  rule: z.string(),
+  decision: z.string(),
+  mode: z.enum(['enforce', 'observe']),
+}
+const health = [
+  kind('rule-matched', decision),
+  kind('budget-exceeded', decision),
+  kind('analyzer-failed', { by, analyzer: z.string(), error: z.string() }),
+  kind('messages-dropped', { by, where: z.string(), count, bytes: count }),
+] as const
+
+export const analysisMsgSchema = z.discriminatedUnion('kind', [
+  ...connections,
+  ...exchanges,
+  ...contents,
+  ...models,
+  ...health,
+])
+
+type DeepReadonly<T> =
+  T extends ReadonlyArray<infer Item>
+    ? T extends readonly [infer A, infer B]
+      ? readonly [A, B]
+      : ReadonlyArray<DeepReadonly<Item>>
+    : T extends object
+      ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+      : T
+
+export type AnalysisMsg = DeepReadonly<z.infer<typeof analysisMsgSchema>>
+export type MsgKind = AnalysisMsg['kind']
+export type MsgOf<K extends MsgKind> = Extract<AnalysisMsg, { readonly kind: K }>
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
+/** What a reporter hands over: the pipeline adds `v` and `seq`, and `at` where it is missing. */
+export type AnalysisMsgDraft = DistributiveOmit<AnalysisMsg, 'v' | 'seq' | 'at'> & {
+  readonly at?: number
+}
+
+export type HeaderPairs = ReadonlyArray<readonly [string, string]>
+export type Part = DeepReadonly<z.infer<typeof part>>
+export type Usage = DeepReadonly<z.infer<typeof usage>>
+export type Cost = DeepReadonly<z.infer<typeof cost>>
+export type ModelMessage = MsgOf<'model-called'>['messages'][number]
+export type ToolCall = MsgOf<'model-answered'>['toolCalls'][number]
+/** Any value that JSON can hold. */
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json }
+
+/** First line of every capture. */
+export const captureOpenedSchema = z.object({
+  kind: z.literal('capture-opened'),
+  v: z.literal(messageVersion),
+  porthole: z.string(),
+  startedAt: count,
+  /** Set in every file of a rotated capture but the first: the number of files before it. */
+  continues: count.optional(),
+})
+export type CaptureOpened = DeepReadonly<z.infer<typeof captureOpenedSchema>>

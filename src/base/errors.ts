@@ -1,7 +1,8 @@
 /**
  * Every error that a user can meet: one table of stable codes, one class. Message texts may change,
  * codes may not, and a code is never used for a second meaning. Only `main.ts` turns an error into
- * text and an exit code (`exitCode`: 1 failed, 2 usage, 69 cannot listen or start, 70 internal).
+ * text and an exit code (`exitCode`: 1 failed, 2 usage, 69 cannot listen or start, 70 internal, and
+ * as in a shell 126 and 127 where `run` cannot start the command).
  */
 
 interface ErrorRow {
@@ -9,7 +10,7 @@ interface ErrorRow {
   readonly message: string
   /** What the user can do next, in one line. */
   readonly hint: string
-  readonly exitCode: 1 | 2 | 69 | 70
+  readonly exitCode: 1 | 2 | 69 | 70 | 126 | 127
 }
 
 const table = {
@@ -80,19 +81,29 @@ const table = {
     hint: 'read its output above; porthole ca {action} --dry-run shows what it does',
     exitCode: 1,
   },
+  ERR_OUTPUT_UNWRITABLE: {
+    message: 'cannot write {path}: {problem}',
+    hint: 'name another file with --out FILE',
+    exitCode: 1,
+  },
   ERR_COMMAND_NOT_FOUND: {
     message: 'cannot start {command}: no such program',
     hint: 'check the spelling and PATH',
-    exitCode: 1,
+    exitCode: 127,
   },
   ERR_COMMAND_FAILED: {
     message: 'cannot start {command}: {problem}',
     hint: 'run it without porthole to see whether it starts at all',
-    exitCode: 1,
+    exitCode: 126,
   },
   ERR_CAPTURE_UNREADABLE: {
     message: 'cannot read the capture {path}: {problem}',
     hint: 'check the path; captures are listed under the captures folder of --home',
+    exitCode: 1,
+  },
+  ERR_CAPTURE_DAMAGED: {
+    message: 'damaged lines in the capture {path}: {count}; the rest was read',
+    hint: 'their numbers stand above; a copy of the capture may still have them',
     exitCode: 1,
   },
   ERR_CAPTURE_UNWRITABLE: {

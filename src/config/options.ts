@@ -1,0 +1,135 @@
+/**
+ * The one table of options: flags, environment, configuration file, `--help` and the README's table
+ * are all made from it. What a value means is decided in `settings.ts`.
+ */
+
+export type CommandName = 'run' | 'start' | 'demo'
+
+export interface OptionRow {
+  /** Key in the configuration file and among parsed flags. */
+  readonly name: string
+  readonly flag: string
+  readonly kind: 'text' | 'list' | 'switch'
+  /** In order of precedence; the flag wins over all. */
+  readonly env: readonly string[]
+  readonly help: string
+  /** As `--help` words it; what it is, is in `settings.ts`. */
+  readonly defaultText?: string
+  readonly commands: readonly CommandName[]
+  /** False where a file must not decide: where files lie, and which file this is. */
+  readonly inFile: boolean
+}
+
+const proxies: readonly CommandName[] = ['run', 'start']
+const all: readonly CommandName[] = ['run', 'start', 'demo']
+
+export const optionTable: readonly OptionRow[] = [
+  {
+    name: 'listen',
+    flag: '--listen <HOST:PORT>',
+    kind: 'text',
+    env: ['PORTHOLE_LISTEN', 'LISTEN_ADDR'],
+    help: 'address to listen on; port 0 picks a free one',
+    defaultText: 'start: 127.0.0.1:8080, run: 127.0.0.1:0',
+    commands: proxies,
+    inFile: true,
+  },
+  {
+    name: 'allow',
+    flag: '--allow <HOST[,…]>',
+    kind: 'list',
+    env: ['PORTHOLE_ALLOW', 'ALLOWLIST_HOSTS'],
+    help: 'hosts to decrypt (host, *.host, host:port); everything else is a blind tunnel',
+    defaultText: 'api.openai.com,files.openai.com',
+    commands: proxies,
+    inFile: true,
+  },
+  {
+    name: 'allowPreset',
+    flag: '--allow-preset <NAME[,…]>',
+    kind: 'list',
+    env: ['PORTHOLE_ALLOW_PRESET'],
+    help: "a provider's hosts: openai, anthropic, gemini, or llm for every built-in one",
+    commands: proxies,
+    inFile: true,
+  },
+  {
+    name: 'capture',
+    flag: '--capture <FILE|DIR|none>',
+    kind: 'text',
+    env: ['PORTHOLE_CAPTURE'],
+    help: 'where to record, as JSONL',
+    defaultText: 'a new file in the captures folder of --home',
+    commands: all,
+    inFile: true,
+  },
+  {
+    name: 'viewer',
+    flag: '--no-viewer',
+    kind: 'switch',
+    env: ['PORTHOLE_VIEWER'],
+    help: 'print one line per call, even on a terminal',
+    commands: ['start', 'demo'],
+    inFile: true,
+  },
+  {
+    name: 'json',
+    flag: '--json',
+    kind: 'switch',
+    env: ['PORTHOLE_JSON'],
+    help: 'print every message on stdout, as one line of JSON',
+    commands: all,
+    inFile: false,
+  },
+  {
+    name: 'connectTo',
+    flag: '--connect-to <HOST:PORT=ADDR:PORT>',
+    kind: 'list',
+    env: ['PORTHOLE_CONNECT_TO'],
+    help: 'dial another address for a host; its name is still what is verified (repeatable)',
+    commands: proxies,
+    inFile: true,
+  },
+  {
+    name: 'upstreamCa',
+    flag: '--upstream-ca <FILE>',
+    kind: 'list',
+    env: ['PORTHOLE_UPSTREAM_CA'],
+    help: "PEM roots to trust for upstreams, in addition to Node's own (repeatable)",
+    commands: proxies,
+    inFile: true,
+  },
+  {
+    name: 'readyFile',
+    flag: '--ready-file <FILE>',
+    kind: 'text',
+    env: ['PORTHOLE_READY_FILE'],
+    help: 'write {"url","port","caCert","bundle","pid"} there once listening',
+    commands: proxies,
+    inFile: false,
+  },
+  {
+    name: 'home',
+    flag: '--home <DIR>',
+    kind: 'text',
+    env: ['PORTHOLE_HOME'],
+    help: 'where the CA, captures and control sockets lie',
+    defaultText: "the platform's data folder",
+    commands: all,
+    inFile: false,
+  },
+  {
+    name: 'config',
+    flag: '--config <FILE>',
+    kind: 'text',
+    env: ['PORTHOLE_CONFIG'],
+    help: 'configuration file',
+    defaultText: 'porthole.json in --home, if it is there',
+    commands: proxies,
+    inFile: false,
+  },
+]
+
+export function optionsOf(command: CommandName): readonly OptionRow[] {
+  return optionTable.filter((row) => row.commands.includes(command))
+}

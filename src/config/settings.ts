@@ -1,0 +1,201 @@
+/**
+ * From what users write (flags, environment, file) to what code reads: parsed once, frozen. The
+ * order is flag, environment, file, default. Unknown keys are errors that name the nearest one.
+ */
+import { z } from 'zod'
+
+import { AppError } from '../base/errors.ts'
+import type { Authority } from '../policy/authority.ts'
+import { parseAuthority } from '../policy/authority.ts'
+import type { HostPattern } from '../policy/host-pattern.ts'
+import { parseHostPattern } from '../policy/host-pattern.ts'
+import { defaultAllow, presetHosts, presetNames } from '../policy/providers.ts'
+import { nearestName } from './nearest.ts'
+import type { CommandName } from './options.ts'
+import { optionsOf, optionTable } from './options.ts'
+
+export interface CredentialSetting {
+  readonly host: HostPattern
+  /** Header field that carries it. */
+  readonly header: string
+  /** Environment variable that holds the value. */
+  readonly variable: string
+  /** `{}` stands for the value. */
+  readonly format: string
+}
+
+export interface Settings {
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly allow: readonly HostPattern[]
+  /** `none`, a file, a folder, or undefined for the default place. */
+  readonly capture: string | undefined
+  readonly viewer: boolean
+  readonly json: boolean
+  readonly connectTo: ReadonlyArray<{ readonly from: Authority; readonly to: Authority }>
+  readonly upstreamCa: readonly string[]
+  readonly readyFile: string | undefined
+  readonly credentials: readonly CredentialSetting[]
+}
+
+export interface SettingsInput {
+  readonly command: CommandName
+  /** As commander parsed them, by option name; undefined where not given. */
+  readonly flags: Readonly<Record<string, unknown>>
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The configuration file, already read; undefined if there is none. */
+  readonly file?: { readonly path: string; readonly text: string } | undefined
+}
+
+type Raw = Readonly<Record<string, unknown>>
+
+const credentialShape = z.strictObject({
+  host: z.string(),
+  header: z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/u, 'not a header name'),
+  env: z.string().regex(/^[A-Za-z_]\w*$/u, 'not the name of an environment variable'),
+  format: z.string().includes('{}', { message: 'must contain {}' }).default('{}'),
+})
+const listShape = z.union([z.string(), z.array(z.string())])
+const fileShape = z.strictObject({
+  listen: z.string().optional(),
+  allow: listShape.optional(),
+  allowPreset: listShape.optional(),
+  capture: z.string().optional(),
+  viewer: z.boolean().optional(),
+  connectTo: listShape.optional(),
+  upstreamCa: listShape.optional(),
+  credentials: z.array(credentialShape).optional(),
+})
+
+/** Throws `AppError` (`ERR_USAGE`, `ERR_HOST_PATTERN`, `ERR_CONFIG_UNREADABLE`). */
+export function resolveSettings(input: SettingsInput): Settings {
+  const file = input.file === undefined ? {} : parseFile(input.file)
+  const raw = layered(input, file)
+  const settings: Settings = {
+    listen: parseListen(
+      textOf(raw, 'listen') ?? (input.command === 'start' ? '127.0.0.1:8080' : '127.0.0.1:0'),
+    ),
+    allow: allowedHosts(raw).map(parseHostPattern),
+    capture: textOf(raw, 'capture'),
+    viewer: raw['viewer'] !== false,
+    json: raw['json'] === true,
+    connectTo: listOf(raw, 'connectTo').map(parseConnectTo),
+    upstreamCa: listOf(raw, 'upstreamCa'),
+    readyFile: textOf(raw, 'readyFile'),
+    credentials: (file.credentials ?? []).map(({ host, header, env, format }) => ({
+      host: parseHostPattern(host),
+      header,
+      variable: env,
+      format,
+    })),
+  }
+  return deepFreeze(settings)
+}
+
+function parseFile({ path, text }: { path: string; text: string }): z.infer<typeof fileShape> {
+  const fail = (problem: string): never => {
+    throw new AppError('ERR_CONFIG_UNREADABLE', { path, problem })
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : 'not JSON')
+  }
+  const parsed = fileShape.safeParse(value)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  if (issue?.code === 'unrecognized_keys') {
+    const key = issue.keys[0] ?? ''
+    const known = optionTable.filter((row) => row.inFile).map((row) => row.name)
+    const nearest = nearestName(key, [...known, 'credentials', 'host', 'header', 'env', 'format'])
+    return fail(`unknown key ${key}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`)
+  }
+  return fail(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`)
+}
+
+/** Flag, then environment, then file, for each option of the command. */
+function layered(input: SettingsInput, file: Raw): Raw {
+  const values: Record<string, unknown> = {}
+  for (const row of optionsOf(input.command)) {
+    const variable = row.env.find((name) => (input.env[name] ?? '') !== '')
+    const fromEnv = variable === undefined ? undefined : input.env[variable]
+    values[row.name] =
+      input.flags[row.name] ??
+      (row.kind === 'switch' && fromEnv !== undefined
+        ? parseSwitch(variable ?? '', fromEnv)
+        : fromEnv) ??
+      (row.inFile ? file[row.name] : undefined)
+  }
+  return values
+}
+
+function parseSwitch(variable: string, text: string): boolean {
+  if (['1', 'true', 'yes', 'on'].includes(text.toLowerCase())) return true
+  if (['0', 'false', 'no', 'off'].includes(text.toLowerCase())) return false
+  throw usage(`${variable} is ${JSON.stringify(text)}`, 'set it to 1 or 0')
+}
+
+function textOf(raw: Raw, name: string): string | undefined {
+  const value = raw[name]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** A list as an array or as comma-separated text; empty items are dropped. */
+function listOf(raw: Raw, name: string): string[] {
+  const value = raw[name]
+  const items = Array.isArray(value) ? value.map(String) : typeof value === 'string' ? [value] : []
+  return items
+    .flatMap((item) => item.split(','))
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+/** Given hosts replace the default; presets add to given hosts, or stand alone. */
+function allowedHosts(raw: Raw): readonly string[] {
+  const hosts = listOf(raw, 'allow')
+  const presets = listOf(raw, 'allowPreset').flatMap((name) => {
+    const preset = presetNames.find((known) => known === name)
+    if (preset !== undefined) return presetHosts(preset)
+    const nearest = nearestName(name, presetNames)
+    throw usage(
+      `unknown preset ${JSON.stringify(name)}`,
+      nearest === undefined ? `presets are ${presetNames.join(', ')}` : `did you mean ${nearest}?`,
+    )
+  })
+  const given = [...hosts, ...presets]
+  return given.length === 0 ? defaultAllow : [...new Set(given)]
+}
+
+function parseListen(text: string): { host: string; port: number } {
+  // Port 0 means "any free port" here, which no authority may carry.
+  const anyPort = /^(?<host>.*):0$/su.exec(text)?.groups?.['host']
+  const parsed = parseAuthority(anyPort === undefined ? text : `${anyPort}:1`)
+  if (!parsed.ok)
+    throw usage(`--listen ${JSON.stringify(text)}: ${parsed.problem}`, 'write it as 127.0.0.1:8080')
+  return { host: parsed.authority.host, port: anyPort === undefined ? parsed.authority.port : 0 }
+}
+
+function parseConnectTo(text: string): { from: Authority; to: Authority } {
+  const at = text.indexOf('=')
+  const from = parseAuthority(text.slice(0, Math.max(at, 0)), 443)
+  const to = parseAuthority(text.slice(at + 1))
+  if (at === -1 || !from.ok || !to.ok) {
+    throw usage(
+      `--connect-to ${JSON.stringify(text)} is malformed`,
+      'write it as api.openai.com:443=127.0.0.1:9443',
+    )
+  }
+  return { from: from.authority, to: to.authority }
+}
+
+function usage(problem: string, next: string): AppError {
+  return new AppError('ERR_USAGE', { problem, next })
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const nested of Object.values(value)) deepFreeze(nested)
+  }
+  return value
+}

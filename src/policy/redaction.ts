@@ -1,0 +1,131 @@
+/**
+ * What never leaves the pipeline in clear: credentials in header fields, in the query and in
+ * WebSocket subprotocols. Applied once, where the proxy turns traffic into messages, so that no
+ * sink (capture, viewer, log) needs to be trusted with it. Names are compared without case.
+ */
+import type { HeaderPairs } from '../messages/schema.ts'
+
+export const redacted = '[REDACTED]'
+
+/** Header fields whose whole value is a secret. */
+const secretHeaders = new Set([
+  'authorization',
+  'proxy-authorization',
+  'authentication',
+  'cookie',
+  'set-cookie',
+  'x-api-key',
+  'api-key',
+  'apikey',
+  'x-goog-api-key',
+  'x-auth-token',
+  'x-access-token',
+  'x-session-token',
+  'x-csrf-token',
+  'x-subscription-token',
+  'x-amz-security-token',
+  'bearer',
+  'token',
+])
+
+/** Query parameters whose value is a secret. */
+const secretParameters = new Set([
+  'access_token',
+  'api-key',
+  'api_key',
+  'apikey',
+  'auth',
+  'client_secret',
+  'code',
+  'id_token',
+  'key',
+  'nonce',
+  'password',
+  'refresh_token',
+  'secret',
+  'sig',
+  'signature',
+  'state',
+  'token',
+  'x-amz-credential',
+  'x-amz-security-token',
+  'x-amz-signature',
+  'x-goog-api-key',
+])
+
+/** Authentication schemes that stay visible, so that a reader sees how a client signs in. */
+const scheme = /^(?:basic|bearer|digest|negotiate|token|aws4-hmac-sha256)(?= )/iu
+
+/** The OpenAI Realtime API takes its key as a WebSocket subprotocol. */
+const secretSubprotocol = /(openai-insecure-api-key\.)[^\s,]+/gu
+
+/** Paths of token endpoints: request and response bodies there are credentials throughout. */
+const tokenPath =
+  /(?:^|\/)(?:oauth2?(?:\/v\d+)?\/(?:token|revoke|introspect)|v\d+\/oauth\/token|copilot_internal\/v2\/token|token)$/u
+const tokenHosts = new Set(['auth.openai.com', 'oauth2.googleapis.com', 'platform.claude.com'])
+
+/** The same pairs in the same order, secret values replaced; the input is not changed. */
+export function redactHeaders(pairs: HeaderPairs): Array<[string, string]> {
+  return pairs.map(([name, value]) => [name, redactHeaderValue(name, value)])
+}
+
+/** An absolute URL or a request target, with secret query values and any userinfo replaced. */
+export function redactUrl(url: string): string {
+  const withoutUser = url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#@]*@/iu, `$1${redacted}@`)
+  const at = withoutUser.indexOf('?')
+  if (at === -1) return withoutUser
+  const query = withoutUser
+    .slice(at + 1)
+    .split('&')
+    .map(redactParameter)
+    .join('&')
+  return `${withoutUser.slice(0, at)}?${query}`
+}
+
+/** Whether bodies exchanged with this endpoint are credentials, and so never become messages. */
+export function isCredentialExchange(host: string, path: string): boolean {
+  const bare = path.split('?', 1)[0] ?? ''
+  return tokenPath.test(bare) || (tokenHosts.has(host) && /\/oauth\//u.test(bare))
+}
+
+function redactHeaderValue(name: string, value: string): string {
+  const lower = name.toLowerCase()
+  if (lower === 'sec-websocket-protocol')
+    return value.replaceAll(secretSubprotocol, `$1${redacted}`)
+  if (lower === 'location' || lower === 'referer' || lower === 'content-location') {
+    return redactUrl(value)
+  }
+  if (lower === 'set-cookie' || lower === 'cookie') return redactCookie(value)
+  if (!secretHeaders.has(lower)) return value
+  const named = scheme.exec(value)
+  return named === null ? redacted : `${named[0]} ${redacted}`
+}
+
+/** Cookie names and attributes stay, since they explain behaviour; values go. */
+function redactCookie(value: string): string {
+  const [first = '', ...attributes] = value.split(';')
+  const name = first.split('=', 1)[0] ?? ''
+  const kept = attributes.map((attribute) =>
+    /^\s*(?:path|expires|domain|max-age|httponly|secure|samesite|partitioned|priority)\b/iu.test(
+      attribute,
+    )
+      ? attribute
+      : attribute.replace(/=.*$/su, `=${redacted}`),
+  )
+  return [first.includes('=') ? `${name}=${redacted}` : redacted, ...kept].join(';')
+}
+
+function redactParameter(parameter: string): string {
+  const at = parameter.indexOf('=')
+  if (at === -1) return parameter
+  const name = parameter.slice(0, at)
+  return secretParameters.has(decodeName(name).toLowerCase()) ? `${name}=${redacted}` : parameter
+}
+
+function decodeName(name: string): string {
+  try {
+    return decodeURIComponent(name.replaceAll('+', ' '))
+  } catch {
+    return name
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The client's side of an exchange: relays a response head as it came, or answers for the proxy
+ * itself. Proxy answers are JSON in the error shape that provider SDKs read, carry
+ * `x-porthole-error`, and hold no secret and no internals (RFC 9209 would name the proxy; clients
+ * of model APIs read bodies).
+ */
+import type { ServerResponse } from 'node:http'
+
+import type { HeaderPairs } from '../messages/schema.ts'
+import type { UpstreamResponse } from './http-messages.ts'
+import { forwardableResponseHeaders } from './http-messages.ts'
+
+export interface ProxyAnswer {
+  readonly status: number
+  /** Kebab-case; stands in `x-porthole-error` and as `error.code`. */
+  readonly code: string
+  readonly message: string
+  readonly headers?: HeaderPairs
+}
+
+/** Writes the upstream's head to the client; the body is the caller's to pump into `response`. */
+export function relayHead(response: ServerResponse, head: UpstreamResponse): void {
+  response.sendDate = false
+  // Marks the field as not ours to add; the client's own wish decides whether the connection stays.
+  response.removeHeader('connection')
+  response.writeHead(head.status, head.statusText, forwardableResponseHeaders(head.headers).flat())
+}
+
+/** Sends a proxy answer if the head is still unsent, else breaks the connection. */
+export function answerClient(response: ServerResponse, answer: ProxyAnswer): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  const { headers, body } = renderAnswer(answer)
+  response.writeHead(answer.status, headers.flat())
+  response.end(body)
+}
+
+/** The same answer as bytes, for a socket that node:http no longer owns (CONNECT, upgrades). */
+export function rawAnswer(answer: ProxyAnswer, reason: string, keepOpen: boolean): string {
+  const { headers, body } = renderAnswer(answer)
+  const lines = [...headers, ['Connection', keepOpen ? 'keep-alive' : 'close'] as const]
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  return `HTTP/1.1 ${answer.status} ${reason}\r\n${head}\r\n${body}`
+}
+
+function renderAnswer(answer: ProxyAnswer): {
+  headers: Array<readonly [string, string]>
+  body: string
+} {
+  const body = `${JSON.stringify({
+    type: 'error',
+    error: { type: 'porthole_error', code: answer.code, message: answer.message },
+  })}\n`
+  return {
+    headers: [
+      ['Content-Type', 'application/json'],
+      ['Content-Length', String(Buffer.byteLength(body))],
+      ['X-Porthole-Error', answer.code],
+      // OpenAI's and Anthropic's SDKs read this before they decide to retry.
+      ['X-Should-Retry', 'false'],
+      ...(answer.headers ?? []),
+    ],
+    body,
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * CONNECT (RFC 9110 §9.3.6): authority, then token, then policy; from there a blind tunnel or TLS
+ * on that very socket. Nothing is dialled, and no name looked up, before all three have agreed.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+
+import { describeError } from '../base/errors.ts'
+import type { IdSource } from '../base/ids.ts'
+import type { MsgOf } from '../messages/schema.ts'
+import type { Authority } from '../policy/authority.ts'
+import { formatAuthority, parseAuthority } from '../policy/authority.ts'
+import type { Authenticator } from './client-auth.ts'
+import { unauthenticatedAnswer } from './client-auth.ts'
+import { rawAnswer } from './client-response.ts'
+import type { ProxyAnswer } from './client-response.ts'
+import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
+import type { Reporter } from './exchange-report.ts'
+import { toPairs, valuesOf } from './http-messages.ts'
+import { explainClientTls, interceptTls } from './intercept.ts'
+import type { LeafSource, TlsTrouble } from './intercept.ts'
+import { joinSockets } from './tunnel.ts'
+import type { UpstreamConnector } from './upstream-connector.ts'
+import { explainUpstreamFailure } from './upstream-failure.ts'
+
+/** Whether the proxy decrypts what goes to an authority; `schemePort` is 443 or 80. */
+export type InterceptPolicy = (authority: Authority, schemePort: 80 | 443) => boolean
+
+export interface ConnectServices {
+  readonly reporter: Reporter
+  readonly ids: IdSource
+  readonly registry: ConnectionRegistry
+  readonly authenticate: Authenticator
+  readonly intercepts: InterceptPolicy
+  readonly isOwnListener: (authority: Authority) => boolean
+  readonly leaves: LeafSource
+  readonly connector: UpstreamConnector
+  readonly handshakeTimeoutMs: number
+  /** Runs what modules registered with `onConnect`; a rejection refuses. */
+  runHooks(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void>
+  /** Gives a socket back to the HTTP server, for the next request on it. */
+  resumeHttp(socket: Socket): void
+  /** Takes over a decrypted connection. */
+  serveInner(socket: TLSSocket): void
+}
+
+export async function handleConnect(
+  services: ConnectServices,
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+): Promise<void> {
+  const connection = services.registry.admit(socket)
+  const parsed = parseAuthority(request.url ?? '')
+  if (!parsed.ok) {
+    const message = `bad CONNECT authority: ${parsed.problem}`
+    refuse(services, connection, undefined, 'bad-authority', {
+      status: 400,
+      code: 'bad-authority',
+      message,
+    })
+    return
+  }
+  const { authority } = parsed
+  const identity = services.authenticate(
+    valuesOf(toPairs(request.rawHeaders), 'proxy-authorization'),
+  )
+  if (!identity.ok) {
+    refuse(services, connection, authority, 'unauthenticated', unauthenticatedAnswer, head)
+    return
+  }
+  connection.agent = identity.agent
+  if (services.isOwnListener(authority)) {
+    const message = 'the proxy does not connect to itself'
+    refuse(services, connection, authority, 'address-denied', {
+      status: 403,
+      code: 'loop',
+      message,
+    })
+    return
+  }
+  try {
+    await services.runHooks(request, socket, head)
+  } catch (error) {
+    const message = `a module refused the connection: ${describeError(error)}`
+    refuse(services, connection, authority, 'rule', { status: 403, code: 'refused', message })
+    return
+  }
+  if (services.intercepts(authority, 443)) await intercept(services, connection, authority, head)
+  else await tunnel(services, connection, authority, head)
+}
+
+async function intercept(
+  services: ConnectServices,
+  connection: ClientConnection,
+  authority: Authority,
+  head: Buffer,
+): Promise<void> {
+  const { socket } = connection
+  const ids = idsOf(connection)
+  const secureContext = await services.leaves.contextFor(authority.host)
+  if (socket.destroyed) return
+  socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+  if (head.length > 0) socket.unshift(head)
+  const onTrouble = (trouble: TlsTrouble): void => {
+    services.reporter.publish({
+      kind: 'tls-failed',
+      ...ids,
+      host: authority.host,
+      side: 'client',
+      ...trouble,
+    })
+  }
+  interceptTls({
+    socket,
+    authority,
+    secureContext,
+    handshakeTimeoutMs: services.handshakeTimeoutMs,
+    onTrouble,
+    onSecure: (secured) => {
+      const intercepted = { connection, authority, hasSpoken: false }
+      services.registry.bindInner(secured, intercepted)
+      watchForDistrust(secured, intercepted, onTrouble)
+      services.serveInner(secured)
+    },
+  })
+}
+
+/**
+ * Clients that check the certificate only after the handshake (Node, some OpenSSL users) show their
+ * distrust by hanging up at once, having sent nothing.
+ */
+function watchForDistrust(
+  secured: TLSSocket,
+  intercepted: InterceptedConnection,
+  onTrouble: (trouble: TlsTrouble) => void,
+): void {
+  const securedMs = performance.now()
+  secured.once('close', () => {
+    if (intercepted.hasSpoken || performance.now() - securedMs > distrustWindowMs) return
+    onTrouble(explainClientTls('closed-after-handshake'))
+  })
+}
+
+/** A client that idles longer before it hangs up was waiting, not rejecting. */
+const distrustWindowMs = 1000
+
+async function tunnel(
+  services: ConnectServices,
+  connection: ClientConnection,
+  authority: Authority,
+  head: Buffer,
+): Promise<void> {
+  const { socket } = connection
+  const { clock } = services.reporter
+  const ids = { ...idsOf(connection), exchangeId: services.ids.next('x') }
+  const { host, port } = authority
+  const startedMs = clock.monotonicMs()
+  services.reporter.publish({
+    kind: 'tunnel-opened',
+    ...ids,
+    host,
+    port,
+    reason: 'not-allowlisted',
+  })
+  const bytes = { up: 0, down: 0 }
+  const closed = (error: string | undefined): void => {
+    services.reporter.publish({
+      kind: 'tunnel-closed',
+      ...ids,
+      host,
+      port,
+      bytesUp: bytes.up,
+      bytesDown: bytes.down,
+      durationMs: Math.round(clock.monotonicMs() - startedMs),
+      ...(error === undefined ? {} : { error }),
+    })
+  }
+  let upstream: Socket
+  try {
+    upstream = await services.connector.dial(authority)
+  } catch (error) {
+    const failure = explainUpstreamFailure(error, formatAuthority(authority), 'connect')
+    closed(failure.message)
+    socket.end(
+      rawAnswer(failure, failure.status === 504 ? 'Gateway Timeout' : 'Bad Gateway', false),
+    )
+    return
+  }
+  if (socket.destroyed) upstream.destroy()
+  else {
+    socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+    if (head.length > 0) socket.unshift(head)
+  }
+  const error = await joinSockets(socket, upstream, {
+    onUp: (count) => {
+      bytes.up += count
+    },
+    onDown: (count) => {
+      bytes.down += count
+    },
+  })
+  closed(error === undefined ? undefined : describeError(error))
+}
+
+const reasonPhrases = new Map([
+  [400, 'Bad Request'],
+  [403, 'Forbidden'],
+  [407, 'Proxy Authentication Required'],
+])
+
+function refuse(
+  services: ConnectServices,
+  connection: ClientConnection,
+  authority: Authority | undefined,
+  reason: MsgOf<'connection-refused'>['reason'],
+  answer: ProxyAnswer,
+  keepOpenWith?: Buffer,
+): void {
+  const { socket } = connection
+  services.reporter.publish({
+    kind: 'connection-refused',
+    ...idsOf(connection),
+    ...(authority === undefined ? {} : { host: authority.host, port: authority.port }),
+    status: answer.status,
+    reason,
+    message: answer.message,
+  })
+  const bytes = rawAnswer(
+    answer,
+    reasonPhrases.get(answer.status) ?? 'Error',
+    keepOpenWith !== undefined,
+  )
+  if (keepOpenWith === undefined) {
+    socket.end(bytes)
+    return
+  }
+  socket.write(bytes)
+  if (keepOpenWith.length > 0) socket.unshift(keepOpenWith)
+  services.resumeHttp(socket)
+}
+
+function idsOf(connection: ClientConnection): { connectionId: string; agent?: string } {
+  return {
+    connectionId: connection.id,
+    ...(connection.agent === undefined ? {} : { agent: connection.agent }),
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Who is connected: identity is tied to the socket object (a WeakMap), never to ports or headers.
+ * Reports opening and closing with byte counts, and keeps the number of connections bounded.
+ */
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+
+import type { IdSource } from '../base/ids.ts'
+import type { Authority } from '../policy/authority.ts'
+import type { Reporter } from './exchange-report.ts'
+
+export interface ClientConnection {
+  readonly id: string
+  readonly socket: Socket
+  /** Set by the first authenticated CONNECT or request. */
+  agent: string | undefined
+}
+
+/** An inner, decrypted connection: its client, and the only place its requests may go. */
+export interface InterceptedConnection {
+  readonly connection: ClientConnection
+  readonly authority: Authority
+  /** Whether anything that looked like a request has come; a client that distrusts us sends none. */
+  hasSpoken: boolean
+}
+
+export class ConnectionRegistry {
+  readonly #reporter: Reporter
+  readonly #ids: IdSource
+  readonly #outer = new WeakMap<Duplex, ClientConnection>()
+  readonly #inner = new WeakMap<Duplex, InterceptedConnection>()
+  readonly #open = new Set<Socket>()
+
+  constructor(reporter: Reporter, ids: IdSource) {
+    this.#reporter = reporter
+    this.#ids = ids
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  /** Registers a socket once; a socket that is handed back to the HTTP server keeps its identity. */
+  admit(socket: Socket): ClientConnection {
+    const known = this.#outer.get(socket)
+    if (known !== undefined) return known
+    const connection: ClientConnection = { id: this.#ids.next('c'), socket, agent: undefined }
+    this.#outer.set(socket, connection)
+    this.#open.add(socket)
+    const openedMs = this.#reporter.clock.monotonicMs()
+    this.#reporter.publish({
+      kind: 'connection-opened',
+      connectionId: connection.id,
+      clientAddress: socket.remoteAddress ?? '',
+      clientPort: socket.remotePort ?? 0,
+    })
+    socket.on('error', () => {})
+    socket.once('close', () => {
+      this.#open.delete(socket)
+      this.#reporter.publish({
+        kind: 'connection-closed',
+        connectionId: connection.id,
+        ...(connection.agent === undefined ? {} : { agent: connection.agent }),
+        bytesIn: socket.bytesRead,
+        bytesOut: socket.bytesWritten,
+        durationMs: Math.round(this.#reporter.clock.monotonicMs() - openedMs),
+      })
+    })
+    return connection
+  }
+
+  outerOf(socket: Duplex): ClientConnection | undefined {
+    return this.#outer.get(socket)
+  }
+
+  bindInner(socket: TLSSocket, intercepted: InterceptedConnection): void {
+    this.#inner.set(socket, intercepted)
+  }
+
+  innerOf(socket: Duplex): InterceptedConnection | undefined {
+    return this.#inner.get(socket)
+  }
+
+  destroyAll(): void {
+    for (const socket of this.#open) socket.destroy()
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * The engine: http-mitm-proxy's `Proxy`, with everything that touches a socket replaced. Kept are
+ * the class, its request context (`ctx`) and the hooks `onConnect`, `onRequest`, `onError` and
+ * `use()`. Its own TLS servers, certificate store, WebSocket relay and forwarder are never reached:
+ * they listen on extra ports, write keys to disk by host name, route by Host and buffer without
+ * bound. A call into any of them is an error, and a contract test watches it.
+ */
+import http from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+import { Proxy as MitmProxy } from 'http-mitm-proxy'
+
+import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
+import type { IdSource } from '../base/ids.ts'
+import type { Analyzer } from '../pipeline/analyzer.ts'
+import type { Authority } from '../policy/authority.ts'
+import type { Authenticator } from './client-auth.ts'
+import { rawAnswer } from './client-response.ts'
+import { handleConnect } from './connect-handler.ts'
+import type { ConnectServices, InterceptPolicy } from './connect-handler.ts'
+import { ConnectionRegistry } from './connections.ts'
+import type { Reporter } from './exchange-report.ts'
+import { applyHookChanges, runConnectHooks, runRequestHooks } from './hooks.ts'
+import type { RequestContext } from './hooks.ts'
+import type { Forwarder } from './http-messages.ts'
+import { isWebSocketUpgrade, toPairs } from './http-messages.ts'
+import { createInnerServer } from './intercept.ts'
+import type { LeafSource } from './intercept.ts'
+import { RequestHandler } from './request-handler.ts'
+import type { UpstreamConnector } from './upstream-connector.ts'
+
+export interface EngineLimits {
+  readonly maxConnections: number
+  readonly maxHeaderBytes: number
+  readonly headersTimeoutMs: number
+  readonly handshakeTimeoutMs: number
+  readonly judgeDeadlineMs: number
+}
+
+export interface EngineServices {
+  readonly reporter: Reporter
+  readonly ids: IdSource
+  readonly authenticate: Authenticator
+  readonly intercepts: InterceptPolicy
+  readonly leaves: LeafSource
+  readonly connector: UpstreamConnector
+  readonly forwarder: Forwarder
+  readonly analyzers: readonly Analyzer[]
+  readonly limits: EngineLimits
+}
+
+/** An inherited path that must never run; see the header of this file. */
+function neverReached(name: string): never {
+  throw new AppError('ERR_INTERNAL', { problem: `inherited ${name} was reached` })
+}
+
+export class PortholeEngine extends MitmProxy {
+  readonly #services: EngineServices
+  readonly #registry: ConnectionRegistry
+  readonly #outer: http.Server
+  readonly #inner: http.Server
+  readonly #requests: RequestHandler
+  readonly #connects: ConnectServices
+
+  constructor(services: EngineServices) {
+    super()
+    // The inherited request path reads its options; none of them is set.
+    this.options = {}
+    this.#services = services
+    this.#registry = new ConnectionRegistry(services.reporter, services.ids)
+    const serverOptions = {
+      maxHeaderSize: services.limits.maxHeaderBytes,
+      headersTimeout: services.limits.headersTimeoutMs,
+      // An upload may take as long as it likes; only its head has a deadline.
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.max(
+        100,
+        Math.min(5000, services.limits.headersTimeoutMs / 3),
+      ),
+      keepAliveTimeout: 60_000,
+      insecureHTTPParser: false,
+      noDelay: true,
+      shouldUpgradeCallback: (request: IncomingMessage) =>
+        isWebSocketUpgrade(toPairs(request.rawHeaders)),
+    }
+    this.#outer = http.createServer(serverOptions)
+    this.#inner = createInnerServer(serverOptions)
+    this.#requests = new RequestHandler({ ...services, registry: this.#registry })
+    this.#connects = {
+      ...services,
+      handshakeTimeoutMs: services.limits.handshakeTimeoutMs,
+      registry: this.#registry,
+      isOwnListener: (authority) => this.#isOwnListener(authority),
+      runHooks: (request, socket, head) => runConnectHooks(this, request, socket, head),
+      resumeHttp: (socket) => this.#outer.emit('connection', socket),
+      serveInner: (socket) => this.#inner.emit('connection', socket),
+    }
+    this.#wire(this.#outer, false)
+    this.#wire(this.#inner, true)
+    this.#outer.on('connection', (socket: Socket) => this.#onConnection(socket))
+  }
+
+  /** Listens; port 0 picks a free one. Throws `ERR_LISTEN_IN_USE` or `ERR_LISTEN`. */
+  start(host: string, port: number): Promise<AddressInfo> {
+    return new Promise((resolve, reject) => {
+      const onError = (error: Error): void => {
+        const isUsed = errorCodeOf(error) === 'EADDRINUSE'
+        const details = { host, port, problem: describeError(error) }
+        reject(new AppError(isUsed ? 'ERR_LISTEN_IN_USE' : 'ERR_LISTEN', details, error))
+      }
+      this.#outer.once('error', onError)
+      this.#outer.listen({ host, port }, () => {
+        this.#outer.off('error', onError)
+        // EMFILE on accept, say: the connection is lost, the proxy is not.
+        this.#outer.on('error', (error) => this._onError('HTTP_SERVER_ERROR', null, error))
+        this.httpServer = this.#outer
+        const address = this.#outer.address()
+        if (address === null || typeof address === 'string') neverReached('pipe listener')
+        this.httpHost = address.address
+        this.httpPort = address.port
+        resolve(address)
+      })
+    })
+  }
+
+  /** Stops accepting, lets running exchanges finish for `drainMs`, then closes what is left. */
+  async shutdown(drainMs: number): Promise<void> {
+    this.#outer.close()
+    this.#outer.closeIdleConnections()
+    this.#inner.close()
+    await this.#requests.drained(drainMs)
+    this.#outer.closeAllConnections()
+    this.#inner.closeAllConnections()
+    this.#registry.destroyAll()
+    this.#services.forwarder.close()
+  }
+
+  get openConnections(): number {
+    return this.#registry.size
+  }
+
+  get activeExchanges(): number {
+    return this.#requests.active
+  }
+
+  override listen(): this {
+    return neverReached('listen')
+  }
+
+  override close(): this {
+    void this.shutdown(0)
+    return this
+  }
+
+  override _onHttpServerConnect(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // A CONNECT inside a tunnel would hide its target from policy.
+    if (this.#registry.outerOf(socket) === undefined) {
+      const message = 'CONNECT inside an intercepted connection is refused'
+      socket.end(
+        rawAnswer({ status: 405, code: 'nested-connect', message }, 'Method Not Allowed', false),
+      )
+      return
+    }
+    handleConnect(this.#connects, request, socket as Socket, head).catch((error: unknown) => {
+      this._onError(
+        'ON_CONNECT_ERROR',
+        null,
+        error instanceof Error ? error : new Error(String(error)),
+      )
+      if (!socket.writable) return
+      const message = 'the connection could not be intercepted'
+      socket.end(
+        rawAnswer({ status: 502, code: 'intercept-failed', message }, 'Bad Gateway', false),
+      )
+    })
+  }
+
+  override _onHttpServerRequest(
+    isSsl: boolean,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    const pending = this.#requests.accept(isSsl, request, response)
+    if (pending === undefined) return
+    // The inherited context reads the host from here; the decision about it has been made.
+    request.headers.host = pending.input.destination.authority.host
+    super._onHttpServerRequest(isSsl, request, response)
+  }
+
+  /** Takes over from the inherited path: hooks in order, then our own forwarder. */
+  override _onRequest(ctx: RequestContext): void {
+    const pending = this.#requests.pendingOf(ctx.clientToProxyRequest)
+    if (pending === undefined) return neverReached('_onRequest')
+    if (this.onRequestHandlers.length === 0) {
+      this.#requests.run(pending)
+      return
+    }
+    const before = structuredClone(ctx.proxyToServerRequestOptions)
+    runRequestHooks(this, ctx).then(
+      () => this.#requests.run(applyHookChanges(pending, before, ctx)),
+      (error: unknown) => {
+        this._onError(
+          'ON_REQUEST_ERROR',
+          ctx,
+          error instanceof Error ? error : new Error(String(error)),
+        )
+        this.#requests.refuse(pending, `a module refused the request: ${describeError(error)}`)
+      },
+    )
+  }
+
+  /** Tells the `onError` hooks. Writes nothing: a started response must not gain a byte. */
+  override _onError(kind: string, ctx: RequestContext | null, error: Error): void {
+    for (const handler of [...this.onErrorHandlers, ...(ctx?.onErrorHandlers ?? [])]) {
+      try {
+        handler(ctx, error, kind)
+      } catch {
+        // A faulty error hook must not turn one failed connection into a dead proxy.
+      }
+    }
+  }
+
+  override _onSocketError(description: string, error: NodeJS.ErrnoException): void {
+    this._onError(`${description}_ERROR`, null, error)
+  }
+
+  override _createHttpsServer(): void {
+    neverReached('_createHttpsServer')
+  }
+
+  override _onHttpServerConnectData(): void {
+    neverReached('_onHttpServerConnectData')
+  }
+
+  override _onWebSocketServerConnect(): void {
+    neverReached('_onWebSocketServerConnect')
+  }
+
+  override onCertificateRequired(): void {
+    neverReached('onCertificateRequired')
+  }
+
+  override onCertificateMissing(): void {
+    neverReached('onCertificateMissing')
+  }
+
+  #wire(server: http.Server, isSsl: boolean): void {
+    server.on('request', (request, response) => this._onHttpServerRequest(isSsl, request, response))
+    server.on('connect', (request, socket, head: Buffer) =>
+      this._onHttpServerConnect(request, socket, head),
+    )
+    server.on('upgrade', (request, socket, head: Buffer) => {
+      this.#requests.acceptUpgrade(isSsl, request, socket, head)
+    })
+    server.on('clientError', (error, socket) => this.#onClientError(error, socket))
+  }
+
+  #onConnection(socket: Socket): void {
+    if (this.#registry.outerOf(socket) !== undefined) return
+    const connection = this.#registry.admit(socket)
+    if (this.#registry.size <= this.#services.limits.maxConnections) return
+    const message = 'too many connections; try again'
+    this.#services.reporter.publish({
+      kind: 'connection-refused',
+      connectionId: connection.id,
+      status: 503,
+      reason: 'limit',
+      message,
+    })
+    const headers = [['Retry-After', '1']] as const
+    socket.end(
+      rawAnswer(
+        { status: 503, code: 'too-many-connections', message, headers },
+        'Service Unavailable',
+        false,
+      ),
+    )
+    socket.destroySoon()
+  }
+
+  /** Malformed requests (RFC 9112 §2.2): told once, then closed. The error's raw packet is never read. */
+  #onClientError(error: Error, socket: Duplex): void {
+    const code = errorCodeOf(error)
+    const inner = this.#registry.innerOf(socket)
+    if (inner !== undefined && code !== 'ECONNRESET') inner.hasSpoken = true
+    if (!socket.writable || code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    const answers: Record<string, readonly [number, string, string]> = {
+      HPE_HEADER_OVERFLOW: [
+        431,
+        'Request Header Fields Too Large',
+        'the header block is too large',
+      ],
+      ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'the request head did not arrive in time'],
+    }
+    const [status, reason, message] = answers[code ?? ''] ?? [
+      400,
+      'Bad Request',
+      'the request is not HTTP/1.1',
+    ]
+    socket.end(
+      rawAnswer(
+        { status, code: reason.toLowerCase().replaceAll(' ', '-'), message },
+        reason,
+        false,
+      ),
+    )
+  }
+
+  #isOwnListener(authority: Authority): boolean {
+    if (authority.port !== this.httpPort) return false
+    return (
+      authority.host === this.httpHost ||
+      authority.host === 'localhost' ||
+      authority.host.startsWith('127.') ||
+      authority.host === '::1'
+    )
+  }
+}

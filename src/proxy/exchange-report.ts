@@ -1,0 +1,181 @@
+/**
+ * What an exchange tells the observation plane: redacted heads, body chunks, and exactly one end.
+ * It counts and times; it never touches a stream, and nothing it does can throw into traffic.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { AnalysisMsgDraft, HeaderPairs, MsgOf } from '../messages/schema.ts'
+import type { Refusal } from '../pipeline/analyzer.ts'
+import type { BodyChunk } from '../pipeline/pipeline.ts'
+import { redactHeaders, redactUrl } from '../policy/redaction.ts'
+
+/** The part of the pipeline that the traffic plane sees. */
+export interface Reporter {
+  readonly clock: Clock
+  publish(draft: AnalysisMsgDraft): void
+  publishBody(body: BodyChunk): void
+}
+
+export type FailurePhase = MsgOf<'exchange-failed'>['phase']
+
+interface ExchangeIdentity {
+  readonly connectionId: string
+  readonly exchangeId: string
+  readonly agent?: string | undefined
+  readonly method: string
+  readonly httpVersion: string
+  readonly headers: HeaderPairs
+  readonly destination: { readonly authority: { readonly host: string } }
+}
+
+interface ReportOptions {
+  /** False: nothing but byte counts leaves here. */
+  readonly observed: boolean
+  /** True where bodies are credentials: heads and sizes are told, bytes are not. */
+  readonly withholdBodies: boolean
+}
+
+export class ExchangeReport {
+  readonly #reporter: Reporter
+  readonly #identity: ExchangeIdentity
+  readonly #options: ReportOptions
+  readonly #ids: { connectionId: string; exchangeId: string; agent?: string }
+  readonly #startedMs: number
+  #requestBytes = 0
+  #responseBytes = 0
+  #requestEnded = false
+  #over = false
+
+  constructor(reporter: Reporter, identity: ExchangeIdentity, options: ReportOptions) {
+    this.#reporter = reporter
+    this.#identity = identity
+    this.#options = options
+    const { connectionId, exchangeId, agent } = identity
+    this.#ids = { connectionId, exchangeId, ...(agent === undefined ? {} : { agent }) }
+    this.#startedMs = reporter.clock.monotonicMs()
+  }
+
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  get bytes(): { readonly requestBytes: number; readonly responseBytes: number } {
+    return { requestBytes: this.#requestBytes, responseBytes: this.#responseBytes }
+  }
+
+  get isRequestEnded(): boolean {
+    return this.#requestEnded
+  }
+
+  /** Publishes under this exchange's ids; silent for an unobserved one. */
+  readonly emit = (draft: AnalysisMsgDraft): void => {
+    if (this.#options.observed) this.#reporter.publish({ ...this.#ids, ...draft })
+  }
+
+  started(url: string): void {
+    const { method, httpVersion, headers, destination } = this.#identity
+    this.emit({
+      kind: 'request-started',
+      method,
+      url: redactUrl(url),
+      httpVersion,
+      headers: redactHeaders(headers),
+      host: destination.authority.host,
+    })
+  }
+
+  requestBody(chunk: Buffer): void {
+    this.#body('request-body', this.#requestBytes, chunk)
+    this.#requestBytes += chunk.byteLength
+  }
+
+  requestEnded(trailers: HeaderPairs): void {
+    if (this.#requestEnded || this.#over) return
+    this.#requestEnded = true
+    this.emit({ kind: 'request-ended', bytes: this.#requestBytes, ...optionalTrailers(trailers) })
+  }
+
+  responseStarted(head: {
+    status: number
+    statusText: string
+    httpVersion: string
+    headers: HeaderPairs
+  }): void {
+    this.emit({
+      kind: 'response-started',
+      status: head.status,
+      statusText: head.statusText,
+      httpVersion: head.httpVersion,
+      headers: redactHeaders(head.headers),
+      ttfbMs: this.#elapsedMs(),
+    })
+  }
+
+  responseBody(chunk: Buffer): void {
+    this.#body('response-body', this.#responseBytes, chunk)
+    this.#responseBytes += chunk.byteLength
+  }
+
+  /** Counts bytes that are relayed without being shown. */
+  count(direction: 'request' | 'response', bytes: number): void {
+    if (direction === 'request') this.#requestBytes += bytes
+    else this.#responseBytes += bytes
+  }
+
+  responseEnded(trailers: HeaderPairs): void {
+    this.emit({
+      kind: 'response-ended',
+      bytes: this.#responseBytes,
+      durationMs: this.#elapsedMs(),
+      ...optionalTrailers(trailers),
+    })
+  }
+
+  refused(refusal: Refusal): void {
+    if (this.#over) return
+    const { status, reason, message, rule } = refusal
+    this.emit({
+      kind: 'request-refused',
+      status,
+      reason,
+      message,
+      ...(rule === undefined ? {} : { rule }),
+    })
+    this.completed(status)
+  }
+
+  completed(status: number): void {
+    if (this.#over) return
+    this.#over = true
+    this.emit({
+      kind: 'exchange-completed',
+      status,
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+      durationMs: this.#elapsedMs(),
+    })
+  }
+
+  /** False if the exchange was over already. */
+  failed(
+    failure: Omit<MsgOf<'exchange-failed'>, 'kind' | 'v' | 'seq' | 'at' | 'durationMs'>,
+  ): boolean {
+    if (this.#over) return false
+    this.#over = true
+    this.emit({ kind: 'exchange-failed', ...failure, durationMs: this.#elapsedMs() })
+    return true
+  }
+
+  #body(kind: BodyChunk['kind'], offset: number, chunk: Buffer): void {
+    if (!this.#options.observed || this.#options.withholdBodies || this.#over) return
+    this.#reporter.publishBody({ kind, ...this.#ids, offset, chunk })
+  }
+
+  /** Milliseconds since the request's head, to the hundredth. */
+  #elapsedMs(): number {
+    return Math.round((this.#reporter.clock.monotonicMs() - this.#startedMs) * 100) / 100
+  }
+}
+
+function optionalTrailers(trailers: HeaderPairs): { trailers?: Array<[string, string]> } {
+  return trailers.length === 0 ? {} : { trailers: redactHeaders(trailers) }
+}

@@ -1,0 +1,334 @@
+/**
+ * One exchange from request head to last byte: judged, forwarded, observed. It is written against
+ * heads as raw pairs and byte streams; node's response object appears only behind
+ * `client-response.ts`. Whatever happens, exactly one of `exchange-completed` and
+ * `exchange-failed` is reported, a side that leaves takes the other with it, and a response cut
+ * short upstream is cut short for the client too, never ended cleanly.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Duplex, Readable, Transform } from 'node:stream'
+
+import { describeError, errorCodeOf } from '../base/errors.ts'
+import type { HeaderPairs } from '../messages/schema.ts'
+import type { Analyzer, Refusal } from '../pipeline/analyzer.ts'
+import { formatAuthority } from '../policy/authority.ts'
+import { isCredentialExchange } from '../policy/redaction.ts'
+import { answerClient, relayHead } from './client-response.ts'
+import { ExchangeReport } from './exchange-report.ts'
+import type { FailurePhase, Reporter } from './exchange-report.ts'
+import type {
+  Destination,
+  Forwarder,
+  UpstreamExchange,
+  UpstreamResponse,
+  UpstreamUpgrade,
+} from './http-messages.ts'
+import { createHeaderList, forwardableRequestHeaders, hasBodyFraming } from './http-messages.ts'
+import { judgeRequest } from './judge.ts'
+import { pump } from './pump.ts'
+import type { PumpOutcome } from './pump.ts'
+import { relayUpgrade } from './upgrade.ts'
+import { explainUpstreamFailure } from './upstream-failure.ts'
+
+export interface ExchangeInput {
+  readonly connectionId: string
+  readonly exchangeId: string
+  readonly agent?: string | undefined
+  readonly destination: Destination
+  readonly method: string
+  /** Origin-form target. */
+  readonly path: string
+  readonly httpVersion: string
+  readonly headers: HeaderPairs
+  readonly body: Readable
+  readonly requestTrailers: () => HeaderPairs
+  readonly response: ServerResponse
+  /** Set when the client asks for a WebSocket: its socket, and bytes that came after the head. */
+  readonly upgrade?: { readonly socket: Duplex; readonly head: Buffer } | undefined
+}
+
+export interface ExchangeServices {
+  readonly reporter: Reporter
+  readonly forwarder: Forwarder
+  readonly analyzers: readonly Analyzer[]
+  readonly judgeDeadlineMs: number
+  /** False for a plain-HTTP exchange with a host that is not on the allowlist: forwarded unread. */
+  readonly isObserved: boolean
+}
+
+export interface ExchangeBytes {
+  readonly requestBytes: number
+  readonly responseBytes: number
+}
+
+/** Carries the exchange through. Resolves when it has ended; never rejects. */
+export async function runExchange(
+  input: ExchangeInput,
+  services: ExchangeServices,
+): Promise<ExchangeBytes> {
+  const exchange = new Exchange(input, services)
+  try {
+    await exchange.run()
+  } catch (error) {
+    // Anything that reaches here is a fault of ours: the client must not wait for it.
+    exchange.fail('proxy', 'waiting', errorCodeOf(error) ?? 'internal', describeError(error), 502)
+  }
+  return exchange.bytes
+}
+
+class Exchange {
+  readonly #input: ExchangeInput
+  readonly #services: ExchangeServices
+  readonly #report: ExchangeReport
+  #upstream: UpstreamExchange | undefined
+  #hasAnswer = false
+
+  constructor(input: ExchangeInput, services: ExchangeServices) {
+    this.#input = input
+    this.#services = services
+    this.#report = new ExchangeReport(services.reporter, input, {
+      observed: services.isObserved,
+      withholdBodies: isCredentialExchange(input.destination.authority.host, input.path),
+    })
+  }
+
+  get bytes(): ExchangeBytes {
+    return this.#report.bytes
+  }
+
+  async run(): Promise<void> {
+    const { body, response } = this.#input
+    body.on('error', () => {})
+    response.on('error', () => {})
+    response.once('close', () => this.#onClientClosed())
+    this.#report.started(requestUrl(this.#input))
+
+    const judged = await this.#judge()
+    if (judged === undefined || this.#report.isOver) return
+    const upstream = this.#services.forwarder.open(judged)
+    this.#upstream = upstream
+    upstream.body.on('error', () => {})
+    void this.#sendRequest(upstream, judged.transforms)
+
+    let answer: UpstreamResponse | UpstreamUpgrade
+    try {
+      answer = await upstream.answer
+    } catch (error) {
+      this.#failUpstream(error, upstream.isConnected() ? 'waiting' : 'connect')
+      return
+    }
+    this.#hasAnswer = true
+    if (this.#report.isOver) {
+      upstream.abort()
+      return
+    }
+    if ('socket' in answer) await this.#relayUpgrade(answer)
+    else await this.#relayResponse(answer)
+  }
+
+  /** Ends the exchange as failed, once; tells the client `status` if it has heard nothing yet. */
+  fail(
+    by: 'client' | 'upstream' | 'proxy',
+    phase: FailurePhase,
+    code: string,
+    message: string,
+    status?: number,
+  ): void {
+    const { response } = this.#input
+    const told =
+      status !== undefined && !response.headersSent && !response.destroyed ? status : undefined
+    const isFirst = this.#report.failed({
+      by,
+      phase,
+      code,
+      message,
+      ...(told === undefined ? {} : { status: told }),
+    })
+    this.#upstream?.abort()
+    if (!isFirst) return
+    if (told === undefined) response.destroy()
+    else answerClient(response, { status: told, code, message })
+  }
+
+  async #judge(): Promise<
+    (Parameters<Forwarder['open']>[0] & { transforms: readonly Transform[] }) | undefined
+  > {
+    const { input, services } = { input: this.#input, services: this.#services }
+    const isUpgrade = input.upgrade !== undefined
+    const headers = createHeaderList(forwardableRequestHeaders(input.headers, isUpgrade))
+    const outgoing = {
+      connectionId: input.connectionId,
+      exchangeId: input.exchangeId,
+      agent: input.agent,
+      scheme: input.destination.scheme,
+      host: input.destination.authority.host,
+      port: input.destination.authority.port,
+      method: input.method,
+      path: input.path,
+      headers,
+      emit: this.#report.emit,
+    }
+    if (!services.isObserved) {
+      return { ...this.#upstreamRequest(input.path, headers.pairs()), transforms: [] }
+    }
+    const verdict = await judgeRequest(services.analyzers, outgoing, services.judgeDeadlineMs)
+    if ('status' in verdict) {
+      this.#refuse(verdict)
+      return undefined
+    }
+    if (verdict.transforms.length > 0) {
+      headers.remove('content-length')
+      headers.set('Transfer-Encoding', 'chunked')
+    }
+    return {
+      ...this.#upstreamRequest(outgoing.path, headers.pairs()),
+      transforms: verdict.transforms,
+    }
+  }
+
+  #upstreamRequest(path: string, headers: HeaderPairs): Parameters<Forwarder['open']>[0] {
+    const { destination, method } = this.#input
+    return { destination, method, path, headers }
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#report.refused(refusal)
+    const retryAfter = refusal.retryAfterSeconds
+    answerClient(this.#input.response, {
+      status: refusal.status,
+      code: refusal.reason,
+      message: refusal.message,
+      ...(retryAfter === undefined
+        ? {}
+        : { headers: [['Retry-After', String(retryAfter)]] as const }),
+    })
+  }
+
+  async #sendRequest(upstream: UpstreamExchange, transforms: readonly Transform[]): Promise<void> {
+    const { body, upgrade, headers, requestTrailers } = this.#input
+    if (upgrade !== undefined || !hasBodyFraming(headers)) {
+      body.resume()
+      upstream.body.end()
+      this.#report.requestEnded([])
+      return
+    }
+    let source: Readable = body
+    for (const transform of transforms) {
+      transform.on('error', (error) =>
+        this.fail('proxy', 'request', 'body-transform-failed', describeError(error), 502),
+      )
+      source = source.pipe(transform)
+    }
+    // The tee reads what the client sent, before any transform: what is injected is not recorded.
+    if (transforms.length > 0) body.on('data', (chunk: Buffer) => this.#report.requestBody(chunk))
+    let wrote = false
+    setImmediate(() => {
+      if (!wrote) upstream.flushHead()
+    })
+    const outcome = await pump(source, upstream.body, (chunk) => {
+      wrote = true
+      if (transforms.length === 0) this.#report.requestBody(chunk)
+    })
+    wrote = true
+    if (!outcome.ended) {
+      this.#onRequestBroken(outcome)
+      return
+    }
+    const trailers = requestTrailers()
+    if (trailers.length > 0) upstream.sendTrailers(trailers)
+    upstream.body.end()
+    this.#report.requestEnded(trailers)
+  }
+
+  #onRequestBroken(outcome: Extract<PumpOutcome, { ended: false }>): void {
+    if (outcome.side === 'source') {
+      this.fail('client', 'request', 'client-aborted', 'the client left while sending its request')
+      return
+    }
+    // The upstream stopped reading. If it has answered (a 413, say) the answer stands; if not,
+    // `answer` is about to reject with the reason.
+    this.#input.body.resume()
+  }
+
+  async #relayResponse(answer: UpstreamResponse): Promise<void> {
+    const { response } = this.#input
+    this.#report.responseStarted(answer)
+    relayHead(response, answer)
+    let wrote = false
+    // One packet for head and first bytes where they come together; otherwise the head goes now.
+    setImmediate(() => {
+      if (!wrote && !response.destroyed) response.flushHeaders()
+    })
+    const outcome = await pump(answer.body, response, (chunk) => {
+      wrote = true
+      this.#report.responseBody(chunk)
+    })
+    wrote = true
+    if (!outcome.ended) {
+      const code = errorCodeOf(outcome.error) ?? 'ECONNRESET'
+      if (outcome.side === 'source') {
+        this.fail('upstream', 'response', code, 'the upstream broke off its response')
+      } else
+        this.fail('client', 'response', 'client-aborted', 'the client left during the response')
+      return
+    }
+    const trailers = answer.trailers()
+    if (trailers.length > 0)
+      response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]))
+    this.#report.responseEnded(trailers)
+    await new Promise<void>((resolve) => {
+      // Done when the last byte is with the operating system; a client that left is told apart.
+      response.once('close', resolve)
+      response.end(() => {
+        this.#report.completed(answer.status)
+        resolve()
+      })
+    })
+  }
+
+  async #relayUpgrade(answer: UpstreamUpgrade): Promise<void> {
+    const { upgrade } = this.#input
+    if (upgrade === undefined) {
+      answer.socket.destroy()
+      this.fail(
+        'upstream',
+        'response',
+        'unrequested-upgrade',
+        'the upstream switched protocols unasked',
+        502,
+      )
+      return
+    }
+    this.#report.responseStarted({ ...answer, httpVersion: '1.1' })
+    await relayUpgrade(upgrade, answer, (direction, bytes) => this.#report.count(direction, bytes))
+    this.#report.completed(101)
+  }
+
+  #failUpstream(error: unknown, phase: 'connect' | 'waiting'): void {
+    const { authority } = this.#input.destination
+    const failure = explainUpstreamFailure(error, formatAuthority(authority), phase)
+    if (failure.tls !== undefined && !this.#report.isOver) {
+      this.#report.emit({
+        kind: 'tls-failed',
+        host: authority.host,
+        side: 'upstream',
+        ...failure.tls,
+      })
+    }
+    this.fail('upstream', phase, failure.code, failure.message, failure.status)
+  }
+
+  #onClientClosed(): void {
+    if (this.#report.isOver) return
+    if (this.#input.upgrade !== undefined && this.#hasAnswer) return
+    if (this.#input.response.writableFinished) return
+    const phase = this.#hasAnswer ? 'response' : this.#report.isRequestEnded ? 'waiting' : 'request'
+    this.fail('client', phase, 'client-aborted', 'the client closed the connection')
+  }
+}
+
+/** The absolute URL of an exchange; the default port is left out. */
+function requestUrl({ destination, path }: ExchangeInput): string {
+  const schemePort = destination.scheme === 'https' ? 443 : 80
+  return `${destination.scheme}://${formatAuthority(destination.authority, schemePort)}${path}`
+}

@@ -1,0 +1,177 @@
+/**
+ * What the forwarder, policy, injection and the tee know of HTTP: heads as raw pairs and byte
+ * streams. Nothing here names node:http, so that another engine can stand behind the same shapes.
+ * Framing rules: RFC 9112 §6; hop-by-hop fields: RFC 9110 §7.6.1.
+ */
+import type { Duplex, Readable, Writable } from 'node:stream'
+
+import type { HeaderPairs } from '../messages/schema.ts'
+import type { HeaderList } from '../pipeline/analyzer.ts'
+import type { Authority } from '../policy/authority.ts'
+
+/** Where an exchange goes. `authority` is matched, dialled, named in SNI, verified and sent as Host. */
+export interface Destination {
+  readonly scheme: 'http' | 'https'
+  readonly authority: Authority
+}
+
+export interface UpstreamRequest {
+  readonly destination: Destination
+  readonly method: string
+  /** Origin-form target. */
+  readonly path: string
+  readonly headers: HeaderPairs
+}
+
+export interface UpstreamResponse {
+  readonly status: number
+  readonly statusText: string
+  readonly httpVersion: string
+  readonly headers: HeaderPairs
+  readonly body: Readable
+  /** Complete once `body` has ended. */
+  trailers(): HeaderPairs
+}
+
+/** An upstream that switched protocols (101): from here on, bytes. */
+export interface UpstreamUpgrade {
+  readonly status: 101
+  readonly statusText: string
+  readonly headers: HeaderPairs
+  readonly socket: Duplex
+  /** Bytes of the new protocol that came with the head. */
+  readonly head: Buffer
+}
+
+export interface UpstreamExchange {
+  /** Sink of the request body; ending it ends the request. */
+  readonly body: Writable
+  /** Sends the request head now, without waiting for the first byte of the body. */
+  flushHead(): void
+  sendTrailers(pairs: HeaderPairs): void
+  /** Rejects when no response head arrives; never hangs past `abort()`. */
+  readonly answer: Promise<UpstreamResponse | UpstreamUpgrade>
+  /** True once a connection was made and, for https, verified. */
+  isConnected(): boolean
+  /** Drops the upstream connection of this exchange at once. */
+  abort(): void
+}
+
+/** Opens one exchange with an upstream. Throws nothing: failures come through `answer`. */
+export interface Forwarder {
+  open(request: UpstreamRequest): UpstreamExchange
+  /** Drops idle and busy upstream connections. */
+  close(): void
+}
+
+/** `[name, value, name, value, …]`, as node gives raw headers, in pairs. */
+export function toPairs(raw: readonly string[]): Array<[string, string]> {
+  const pairs: Array<[string, string]> = []
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    pairs.push([raw[index] ?? '', raw[index + 1] ?? ''])
+  }
+  return pairs
+}
+
+/** All values of a field, in order. */
+export function valuesOf(pairs: HeaderPairs, name: string): string[] {
+  const lower = name.toLowerCase()
+  return pairs.filter(([key]) => key.toLowerCase() === lower).map(([, value]) => value)
+}
+
+export function createHeaderList(initial: HeaderPairs): HeaderList {
+  let pairs = initial.map(([name, value]): [string, string] => [name, value])
+  const is = (name: string) => {
+    const lower = name.toLowerCase()
+    return ([key]: readonly [string, string]) => key.toLowerCase() === lower
+  }
+  return {
+    values: (name) => valuesOf(pairs, name),
+    set(name, value) {
+      const first = pairs.findIndex(is(name))
+      if (first === -1) {
+        pairs.push([name, value])
+        return
+      }
+      const isSame = is(name)
+      pairs = pairs.filter((pair, index) => index <= first || !isSame(pair))
+      pairs[first] = [pairs[first]?.[0] ?? name, value]
+    },
+    append(name, value) {
+      pairs.push([name, value])
+    },
+    remove(name) {
+      const isSame = is(name)
+      pairs = pairs.filter((pair) => !isSame(pair))
+    },
+    pairs: () => pairs,
+  }
+}
+
+/** Fields that belong to one connection; Transfer-Encoding and Trailer go with the framing we keep. */
+const requestHops = new Set([
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+])
+const responseHops = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection'])
+/** A `Connection: authorization` must not strip a field that carries meaning end to end. */
+const neverNominated = new Set(['authorization', 'content-length', 'host', 'transfer-encoding'])
+
+/**
+ * Request fields for the upstream. A plain `Connection: keep-alive` or `close` stays where it was,
+ * so that the upstream sees what it would see directly; any other nomination is honoured and
+ * removed. `Upgrade` survives only on a request that is forwarded as an upgrade.
+ */
+export function forwardableRequestHeaders(
+  pairs: HeaderPairs,
+  isUpgrade: boolean,
+): Array<[string, string]> {
+  const nominated = nominations(pairs)
+  const isPlain = [...nominated].every((token) => token === 'keep-alive' || token === 'close')
+  const kept: Array<[string, string]> = []
+  for (const [name, value] of pairs) {
+    const lower = name.toLowerCase()
+    if (requestHops.has(lower) || lower.startsWith('proxy-')) continue
+    if (lower === 'connection') {
+      if (isPlain || isUpgrade) kept.push([name, value])
+      continue
+    }
+    if (!isUpgrade && (lower === 'upgrade' || lower === 'http2-settings')) continue
+    if (!isUpgrade && nominated.has(lower) && !neverNominated.has(lower)) continue
+    kept.push([name, value])
+  }
+  return kept
+}
+
+/** Response fields for the client: the upstream's own connection handling stays behind. */
+export function forwardableResponseHeaders(pairs: HeaderPairs): Array<[string, string]> {
+  const nominated = nominations(pairs)
+  return pairs
+    .filter(([name]) => {
+      const lower = name.toLowerCase()
+      if (responseHops.has(lower)) return false
+      return !nominated.has(lower) || neverNominated.has(lower)
+    })
+    .map(([name, value]) => [name, value])
+}
+
+/** RFC 9112 §6.3: without Content-Length and Transfer-Encoding a request has no body. */
+export function hasBodyFraming(pairs: HeaderPairs): boolean {
+  return (
+    valuesOf(pairs, 'transfer-encoding').length > 0 || valuesOf(pairs, 'content-length').length > 0
+  )
+}
+
+export function isWebSocketUpgrade(pairs: HeaderPairs): boolean {
+  return (
+    valuesOf(pairs, 'upgrade').some((value) => value.toLowerCase() === 'websocket') &&
+    nominations(pairs).has('upgrade')
+  )
+}
+
+function nominations(pairs: HeaderPairs): Set<string> {
+  const tokens = valuesOf(pairs, 'connection').flatMap((value) => value.split(','))
+  return new Set(tokens.map((token) => token.trim().toLowerCase()).filter((token) => token !== ''))
+}

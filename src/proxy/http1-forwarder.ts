@@ -1,0 +1,128 @@
+/**
+ * The HTTP/1.1 forwarder: one request to one upstream over pooled connections, with the request's
+ * own field lines, byte for byte and in order. It never retries: a request goes out at most once.
+ */
+import http from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import tls from 'node:tls'
+
+import type {
+  Forwarder,
+  UpstreamExchange,
+  UpstreamRequest,
+  UpstreamResponse,
+  UpstreamUpgrade,
+} from './http-messages.ts'
+import { hasBodyFraming, toPairs } from './http-messages.ts'
+import type { UpstreamConnector } from './upstream-connector.ts'
+
+export interface ForwarderOptions {
+  readonly connector: UpstreamConnector
+  /** Upper bound of a response head, in bytes. */
+  readonly maxHeaderBytes: number
+}
+
+export function createHttp1Forwarder(options: ForwarderOptions): Forwarder {
+  return {
+    open: (request) => openExchange(options, request),
+    close: () => options.connector.close(),
+  }
+}
+
+function openExchange(options: ForwarderOptions, request: UpstreamRequest): UpstreamExchange {
+  const outgoing = new RawClientRequest({
+    ...options.connector.requestOptions(request.destination),
+    method: request.method,
+    path: request.path,
+    // Node writes an array of pairs as it stands; an object would be merged and re-cased.
+    headers: request.headers.flat(),
+    setHost: false,
+    maxHeaderSize: options.maxHeaderBytes,
+    insecureHTTPParser: false,
+  })
+  let connected = false
+  outgoing.on('socket', (socket) => {
+    const markConnected = (): void => {
+      connected = true
+    }
+    if (!socket.connecting && !(socket instanceof tls.TLSSocket && !socket.authorized))
+      markConnected()
+    else socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', markConnected)
+  })
+  return {
+    body: outgoing,
+    flushHead: () => {
+      if (!outgoing.destroyed) outgoing.flushHeaders()
+    },
+    sendTrailers: (pairs) =>
+      outgoing.addTrailers(pairs.map(([name, value]): [string, string] => [name, value])),
+    answer: answerOf(outgoing),
+    isConnected: () => connected,
+    abort: () => {
+      outgoing.destroy()
+    },
+  }
+}
+
+function answerOf(outgoing: http.ClientRequest): UpstreamExchange['answer'] {
+  const answer = new Promise<UpstreamResponse | UpstreamUpgrade>((resolve, reject) => {
+    outgoing.on('response', (incoming) => {
+      // A later error of the request (a reset after the head) shows on the body; nobody else listens.
+      incoming.on('error', () => {})
+      if (isSaneStatus(incoming.statusCode)) resolve(responseOf(incoming))
+      else reject(Object.assign(new Error('bad status'), { code: 'ERR_PORTHOLE_BAD_STATUS' }))
+    })
+    outgoing.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+      resolve({
+        status: 101,
+        statusText: incoming.statusMessage ?? '',
+        headers: toPairs(incoming.rawHeaders),
+        socket,
+        head,
+      })
+    })
+    outgoing.on('error', reject)
+    outgoing.on('close', () =>
+      reject(Object.assign(new Error('closed before a response'), { code: 'ECONNRESET' })),
+    )
+  })
+  // The exchange may have ended by the time this rejects; then nobody waits for it any more.
+  answer.catch(() => {})
+  return answer
+}
+
+/** RFC 9110 §15: three digits from 100 to 599; what else an upstream sends cannot be relayed. */
+function isSaneStatus(status: number | undefined): boolean {
+  return status !== undefined && status >= 200 && status <= 599
+}
+
+function responseOf(incoming: IncomingMessage): UpstreamResponse {
+  return {
+    status: incoming.statusCode ?? 0,
+    statusText: incoming.statusMessage ?? '',
+    httpVersion: incoming.httpVersion,
+    headers: toPairs(incoming.rawHeaders),
+    body: incoming,
+    trailers: () => toPairs(incoming.rawTrailers),
+  }
+}
+
+/**
+ * Node adds `Connection` and, to a POST without a body, `Transfer-Encoding`, unless those fields
+ * were removed by hand; but it writes an array of fields from inside the constructor, before
+ * `removeHeader` could be called. So the marks that `removeHeader` sets are set just before.
+ */
+class RawClientRequest extends http.ClientRequest {
+  _storeHeader(firstLine: string, headers: readonly string[]): void {
+    this.removeHeader('connection')
+    if (!hasBodyFraming(toPairs(headers))) {
+      this.removeHeader('content-length')
+      this.removeHeader('transfer-encoding')
+    }
+    const parent = http.OutgoingMessage.prototype as unknown as {
+      _storeHeader(this: http.OutgoingMessage, firstLine: string, headers: readonly string[]): void
+    }
+    parent._storeHeader.call(this, firstLine, headers)
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * TLS towards the client, on the very socket that carried its CONNECT: no port is opened, and what
+ * is known of the connection is tied to the socket object, never to port numbers or headers.
+ */
+import http from 'node:http'
+import type { Socket } from 'node:net'
+import tls from 'node:tls'
+
+import { errorCodeOf } from '../base/errors.ts'
+import type { Authority } from '../policy/authority.ts'
+import { parseHost } from '../policy/authority.ts'
+
+/** Where certificates come from; the CA stands behind it. */
+export interface LeafSource {
+  contextFor(host: string): Promise<tls.SecureContext>
+}
+
+export interface TlsTrouble {
+  readonly code: string
+  readonly hint: string
+}
+
+interface InterceptOptions {
+  readonly socket: Socket
+  readonly authority: Authority
+  readonly secureContext: tls.SecureContext
+  readonly handshakeTimeoutMs: number
+  onSecure(socket: tls.TLSSocket): void
+  onTrouble(trouble: TlsTrouble): void
+}
+
+const distrustHint =
+  'the client does not trust the certificate authority: start it with `porthole run`, or give it the CA ' +
+  '(NODE_EXTRA_CA_CERTS, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CODEX_CA_CERTIFICATE, …; see `porthole ca export`)'
+/** Alerts by which a client says that it rejects the certificate (RFC 8446 §6.2: 42–48). */
+const distrustCodes =
+  /UNKNOWN_CA|CERTIFICATE_UNKNOWN|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED/u
+
+/** Starts the handshake. Bytes that came with the CONNECT must be back in `socket` already. */
+export function interceptTls(options: InterceptOptions): void {
+  const { socket, authority } = options
+  const secured = new tls.TLSSocket(socket, {
+    isServer: true,
+    secureContext: options.secureContext,
+    ALPNProtocols: ['http/1.1'],
+    SNICallback: (name, done) => {
+      const sni = parseHost(name)
+      if (sni.ok && sni.host === authority.host) done(null, options.secureContext)
+      else
+        done(
+          Object.assign(new Error('SNI differs from the CONNECT authority'), {
+            code: 'SNI_MISMATCH',
+          }),
+        )
+    },
+  })
+  let settled = false
+  const settle = (): boolean => {
+    const isFirst = !settled
+    settled = true
+    clearTimeout(timer)
+    return isFirst
+  }
+  const timer = setTimeout(() => {
+    if (settle())
+      options.onTrouble({
+        code: 'handshake-timeout',
+        hint: 'the client did not finish its TLS handshake',
+      })
+    secured.destroy()
+  }, options.handshakeTimeoutMs)
+  secured.on('error', (error) => {
+    if (settle()) options.onTrouble(explainClientTls(errorCodeOf(error) ?? 'unknown'))
+    secured.destroy()
+  })
+  secured.once('close', () => {
+    if (settle()) options.onTrouble(explainClientTls('closed-during-handshake'))
+  })
+  // Emitted when the handshake is done, on server-side sockets too; `secureConnect` is the client's.
+  secured.once('secure', () => {
+    if (settle()) options.onSecure(secured)
+  })
+}
+
+export function explainClientTls(code: string): TlsTrouble {
+  if (distrustCodes.test(code) || code === 'ECONNRESET' || code.startsWith('closed-')) {
+    return { code, hint: distrustHint }
+  }
+  if (code === 'SNI_MISMATCH') {
+    return { code, hint: 'the client asked for another host in TLS than in CONNECT' }
+  }
+  if (code === 'ERR_SSL_HTTP_REQUEST' || code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
+    return { code, hint: 'the client did not speak TLS after CONNECT' }
+  }
+  if (code === 'ERR_SSL_NO_APPLICATION_PROTOCOL') {
+    return { code, hint: 'the client speaks HTTP/2 only; porthole offers HTTP/1.1' }
+  }
+  return { code, hint: 'the TLS handshake with the client failed' }
+}
+
+/** The one HTTP server behind all intercepted connections. It never listens. */
+export function createInnerServer(options: http.ServerOptions): http.Server {
+  const server = http.createServer(options)
+  // Node arms its header deadline when a server starts to listen; this one is fed by hand.
+  server.emit('listening')
+  return server
+}

@@ -1,0 +1,53 @@
+/**
+ * Moves bytes from one stream to another: written first, observed second, and never faster than the
+ * slower side takes them. It does not end the sink: the caller may have trailers to add.
+ */
+import type { Readable, Writable } from 'node:stream'
+
+export type PumpOutcome =
+  | { readonly ended: true }
+  | { readonly ended: false; readonly side: 'source' | 'sink'; readonly error: Error }
+
+/** Resolves once, when the source has ended and all was handed to the sink, or one side broke. */
+export function pump(
+  source: Readable,
+  sink: Writable,
+  onChunk: (chunk: Buffer) => void,
+): Promise<PumpOutcome> {
+  return new Promise((resolve) => {
+    const onData = (chunk: Buffer): void => {
+      const hasRoom = sink.write(chunk)
+      onChunk(chunk)
+      if (!hasRoom) source.pause()
+    }
+    const onDrain = (): void => {
+      source.resume()
+    }
+    const settle = (outcome: PumpOutcome): void => {
+      source
+        .off('data', onData)
+        .off('end', onEnd)
+        .off('error', onSourceError)
+        .off('close', onSourceClose)
+      sink.off('drain', onDrain).off('error', onSinkError).off('close', onSinkClose)
+      resolve(outcome)
+    }
+    const onEnd = (): void => settle({ ended: true })
+    const fail =
+      (side: 'source' | 'sink') =>
+      (error?: Error): void =>
+        settle({ ended: false, side, error: error ?? new Error(`${side} closed early`) })
+    const onSourceError = fail('source')
+    const onSourceClose = (): void => fail('source')()
+    const onSinkError = fail('sink')
+    const onSinkClose = (): void => fail('sink')()
+
+    if (source.readableEnded) return onEnd()
+    if (source.destroyed) return onSourceClose()
+    if (sink.destroyed) return onSinkClose()
+    source.on('data', onData).on('end', onEnd).on('error', onSourceError).on('close', onSourceClose)
+    sink.on('drain', onDrain).on('error', onSinkError).on('close', onSinkClose)
+    // A stream that was paused by hand does not start flowing for a listener alone.
+    source.resume()
+  })
+}

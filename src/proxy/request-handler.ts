@@ -1,0 +1,240 @@
+/**
+ * From a parsed request to a running exchange: who sends it, where it may go, and the refusals
+ * that need no upstream. Knows node's request and response; nothing after it does.
+ */
+import { ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+import type { IdSource } from '../base/ids.ts'
+import type { Analyzer } from '../pipeline/analyzer.ts'
+import { formatAuthority } from '../policy/authority.ts'
+import type { Authenticator } from './client-auth.ts'
+import { unauthenticatedAnswer } from './client-auth.ts'
+import { answerClient } from './client-response.ts'
+import type { InterceptPolicy } from './connect-handler.ts'
+import type { ClientConnection, ConnectionRegistry } from './connections.ts'
+import type { EngineLimits } from './engine.ts'
+import type { Reporter } from './exchange-report.ts'
+import { runExchange } from './exchange.ts'
+import type { ExchangeBytes, ExchangeInput } from './exchange.ts'
+import { toPairs, valuesOf } from './http-messages.ts'
+import type { Forwarder } from './http-messages.ts'
+import { resolveIntercepted, resolvePlain } from './request-target.ts'
+import type { RequestTarget } from './request-target.ts'
+
+export interface RequestServices {
+  readonly reporter: Reporter
+  readonly ids: IdSource
+  readonly registry: ConnectionRegistry
+  readonly authenticate: Authenticator
+  readonly intercepts: InterceptPolicy
+  readonly forwarder: Forwarder
+  readonly analyzers: readonly Analyzer[]
+  readonly limits: EngineLimits
+}
+
+/** A request that may be forwarded, between the decision and the forwarding. */
+export interface PendingRequest {
+  readonly input: ExchangeInput
+  readonly isObserved: boolean
+}
+
+export class RequestHandler {
+  readonly #services: RequestServices
+  readonly #pending = new WeakMap<IncomingMessage, PendingRequest>()
+  readonly #idle = new Set<() => void>()
+  #active = 0
+
+  constructor(services: RequestServices) {
+    this.#services = services
+  }
+
+  /** Exchanges now running. */
+  get active(): number {
+    return this.#active
+  }
+
+  /** Decides on a request. Undefined means that it has been answered. */
+  accept(
+    isSsl: boolean,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): PendingRequest | undefined {
+    const pending = this.#resolve(isSsl, request, response, undefined)
+    if (pending !== undefined) this.#pending.set(request, pending)
+    return pending
+  }
+
+  /** A request to switch protocols: node has let go of its socket, so it runs from here. */
+  acceptUpgrade(isSsl: boolean, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => {})
+    const response = new ServerResponse(request)
+    response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
+    response.shouldKeepAlive = false
+    response.on('finish', () => socket.end())
+    const pending = this.#resolve(isSsl, request, response, { socket, head })
+    if (pending !== undefined) this.run(pending)
+  }
+
+  pendingOf(request: IncomingMessage): PendingRequest | undefined {
+    return this.#pending.get(request)
+  }
+
+  run(pending: PendingRequest): void {
+    const { reporter, forwarder, analyzers, limits } = this.#services
+    this.#active += 1
+    const services = {
+      reporter,
+      forwarder,
+      analyzers,
+      judgeDeadlineMs: limits.judgeDeadlineMs,
+      isObserved: pending.isObserved,
+    }
+    const end = pending.isObserved ? undefined : this.#reportUnread(pending.input)
+    void runExchange(pending.input, services).then((bytes) => {
+      end?.(bytes)
+      this.#active -= 1
+      if (this.#active === 0) for (const resolve of this.#idle) resolve()
+    })
+  }
+
+  /** Plain HTTP to a host that is not on the allowlist shows as what it is: bytes that pass unread. */
+  #reportUnread(input: ExchangeInput): (bytes: ExchangeBytes) => void {
+    const { reporter } = this.#services
+    const { host, port } = input.destination.authority
+    const startedMs = reporter.clock.monotonicMs()
+    const common = {
+      connectionId: input.connectionId,
+      exchangeId: input.exchangeId,
+      ...(input.agent === undefined ? {} : { agent: input.agent }),
+      host,
+      port,
+    }
+    reporter.publish({ kind: 'tunnel-opened', ...common, reason: 'not-allowlisted' })
+    return ({ requestBytes, responseBytes }) => {
+      reporter.publish({
+        kind: 'tunnel-closed',
+        ...common,
+        bytesUp: requestBytes,
+        bytesDown: responseBytes,
+        durationMs: Math.round(reporter.clock.monotonicMs() - startedMs),
+      })
+    }
+  }
+
+  /** Answers 403 for a module that refused. */
+  refuse(pending: PendingRequest, message: string): void {
+    const { connectionId, exchangeId, destination } = pending.input
+    const { host, port } = destination.authority
+    this.#services.reporter.publish({
+      kind: 'connection-refused',
+      connectionId,
+      exchangeId,
+      host,
+      port,
+      status: 403,
+      reason: 'rule',
+      message,
+    })
+    answerClient(pending.input.response, { status: 403, code: 'refused', message })
+  }
+
+  /** Resolves when no exchange runs, or after `deadlineMs`. */
+  async drained(deadlineMs: number): Promise<void> {
+    if (this.#active === 0 || deadlineMs <= 0) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#idle.add(resolve)
+      timer = setTimeout(resolve, deadlineMs)
+    })
+    clearTimeout(timer)
+  }
+
+  #resolve(
+    isSsl: boolean,
+    request: IncomingMessage,
+    response: ServerResponse,
+    upgrade: ExchangeInput['upgrade'],
+  ): PendingRequest | undefined {
+    const headers = toPairs(request.rawHeaders)
+    const line = { method: request.method ?? '', target: request.url ?? '', headers }
+    const inner = this.#services.registry.innerOf(request.socket)
+    if (inner !== undefined) inner.hasSpoken = true
+    const connection = inner?.connection ?? this.#services.registry.outerOf(request.socket)
+    // No identity, no service: a socket that came by another way than the listener is closed.
+    if (connection === undefined || isSsl !== (inner !== undefined)) {
+      response.destroy()
+      return undefined
+    }
+    if (inner === undefined && !this.#isAuthenticated(connection, headers, response))
+      return undefined
+    const target =
+      inner === undefined ? resolvePlain(line) : resolveIntercepted(line, inner.authority)
+    if (!target.ok) {
+      this.#refuseTarget(connection, target, response)
+      return undefined
+    }
+    const { authority, scheme } = target.destination
+    return {
+      isObserved:
+        inner !== undefined || this.#services.intercepts(authority, scheme === 'http' ? 80 : 443),
+      input: {
+        connectionId: connection.id,
+        exchangeId: this.#services.ids.next('x'),
+        agent: connection.agent,
+        destination: target.destination,
+        method: line.method,
+        path: target.path,
+        httpVersion: request.httpVersion,
+        headers: target.headers,
+        body: request,
+        requestTrailers: () => toPairs(request.rawTrailers),
+        response,
+        upgrade,
+      },
+    }
+  }
+
+  #isAuthenticated(
+    connection: ClientConnection,
+    headers: ReadonlyArray<readonly [string, string]>,
+    response: ServerResponse,
+  ): boolean {
+    const identity = this.#services.authenticate(valuesOf(headers, 'proxy-authorization'))
+    if (identity.ok) {
+      connection.agent = identity.agent
+      return true
+    }
+    this.#services.reporter.publish({
+      kind: 'connection-refused',
+      connectionId: connection.id,
+      status: 407,
+      reason: 'unauthenticated',
+      message: unauthenticatedAnswer.message,
+    })
+    answerClient(response, unauthenticatedAnswer)
+    return false
+  }
+
+  #refuseTarget(
+    connection: ClientConnection,
+    target: Extract<RequestTarget, { ok: false }>,
+    response: ServerResponse,
+  ): void {
+    const inner = this.#services.registry.innerOf(response.req.socket)
+    this.#services.reporter.publish({
+      kind: 'connection-refused',
+      connectionId: connection.id,
+      ...(connection.agent === undefined ? {} : { agent: connection.agent }),
+      ...(inner === undefined ? {} : { host: inner.authority.host, port: inner.authority.port }),
+      status: target.status,
+      reason: 'bad-authority',
+      message:
+        inner === undefined
+          ? target.message
+          : `${target.message} (${formatAuthority(inner.authority)})`,
+    })
+    answerClient(response, { status: target.status, code: target.code, message: target.message })
+  }
+}

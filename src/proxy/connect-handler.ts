@@ -99,11 +99,13 @@ async function intercept(
 ): Promise<void> {
   const { socket } = connection
   const ids = idsOf(connection)
+  const bytesBeforeTls = socket.bytesRead - head.length
   const secureContext = await services.leaves.contextFor(authority.host)
   if (socket.destroyed) return
   socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
   if (head.length > 0) socket.unshift(head)
-  const onTrouble = (trouble: TlsTrouble): void => {
+  const onTrouble = ({ isSilent, ...trouble }: TlsTrouble): void => {
+    if (isSilent && services.registry.isKnownToTrust({ connection, authority })) return
     services.reporter.publish({
       kind: 'tls-failed',
       ...ids,
@@ -117,6 +119,7 @@ async function intercept(
     authority,
     secureContext,
     handshakeTimeoutMs: services.handshakeTimeoutMs,
+    bytesBeforeTls,
     onTrouble,
     onSecure: (secured) => {
       const intercepted = { connection, authority, hasSpoken: false }

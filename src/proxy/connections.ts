@@ -25,12 +25,16 @@ export interface InterceptedConnection {
   hasSpoken: boolean
 }
 
+/** Pairs of agent and host remembered as trusting; the oldest is forgotten first. */
+const maxTrusting = 1000
+
 export class ConnectionRegistry {
   readonly #reporter: Reporter
   readonly #ids: IdSource
   readonly #outer = new WeakMap<Duplex, ClientConnection>()
   readonly #inner = new WeakMap<Duplex, InterceptedConnection>()
   readonly #open = new Set<Socket>()
+  readonly #trusting = new Set<string>()
 
   constructor(reporter: Reporter, ids: IdSource) {
     this.#reporter = reporter
@@ -82,7 +86,32 @@ export class ConnectionRegistry {
     return this.#inner.get(socket)
   }
 
+  /** A request came over this connection: its client trusts the CA for that host. */
+  markSpoken(inner: InterceptedConnection): void {
+    if (inner.hasSpoken) return
+    inner.hasSpoken = true
+    this.#trusting.add(trustKey(inner))
+    const [oldest] = this.#trusting
+    if (this.#trusting.size > maxTrusting && oldest !== undefined) this.#trusting.delete(oldest)
+  }
+
+  /**
+   * Whether a client of the same agent has sent requests to the same host. Connection pools open
+   * spare connections and drop them half way through TLS (undici does, after an aborted stream):
+   * from a client known to trust us, a silent end means nothing.
+   */
+  isKnownToTrust(inner: Pick<InterceptedConnection, 'connection' | 'authority'>): boolean {
+    return this.#trusting.has(trustKey(inner))
+  }
+
   destroyAll(): void {
     for (const socket of this.#open) socket.destroy()
   }
+}
+
+function trustKey({
+  connection,
+  authority,
+}: Pick<InterceptedConnection, 'connection' | 'authority'>): string {
+  return `${connection.agent ?? ''} ${authority.host}`
 }

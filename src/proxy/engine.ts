@@ -284,7 +284,7 @@ export class PortholeEngine extends MitmProxy {
   #onClientError(error: Error, socket: Duplex): void {
     const code = errorCodeOf(error)
     const inner = this.#registry.innerOf(socket)
-    if (inner !== undefined && code !== 'ECONNRESET') inner.hasSpoken = true
+    if (inner !== undefined && code !== 'ECONNRESET') this.#registry.markSpoken(inner)
     if (!socket.writable || code === 'ECONNRESET') {
       socket.destroy()
       return

@@ -18,6 +18,8 @@ export interface LeafSource {
 export interface TlsTrouble {
   readonly code: string
   readonly hint: string
+  /** The client said nothing, it just left: trouble only if it never got through before. */
+  readonly isSilent: boolean
 }
 
 interface InterceptOptions {
@@ -25,6 +27,8 @@ interface InterceptOptions {
   readonly authority: Authority
   readonly secureContext: tls.SecureContext
   readonly handshakeTimeoutMs: number
+  /** Of `socket.bytesRead`, what came before the client could have started TLS. */
+  readonly bytesBeforeTls: number
   onSecure(socket: tls.TLSSocket): void
   onTrouble(trouble: TlsTrouble): void
 }
@@ -66,15 +70,21 @@ export function interceptTls(options: InterceptOptions): void {
       options.onTrouble({
         code: 'handshake-timeout',
         hint: 'the client did not finish its TLS handshake',
+        isSilent: true,
       })
     secured.destroy()
   }, options.handshakeTimeoutMs)
+  // A client that leaves before its ClientHello has seen no certificate: it had no use for the
+  // connection (pools open spare ones), and that is no trouble.
+  const hasStarted = (): boolean => socket.bytesRead > options.bytesBeforeTls
   secured.on('error', (error) => {
-    if (settle()) options.onTrouble(explainClientTls(errorCodeOf(error) ?? 'unknown'))
+    if (settle() && hasStarted()) {
+      options.onTrouble(explainClientTls(errorCodeOf(error) ?? 'unknown'))
+    }
     secured.destroy()
   })
   secured.once('close', () => {
-    if (settle()) options.onTrouble(explainClientTls('closed-during-handshake'))
+    if (settle() && hasStarted()) options.onTrouble(explainClientTls('closed-during-handshake'))
   })
   // Emitted when the handshake is done, on server-side sockets too; `secureConnect` is the client's.
   secured.once('secure', () => {
@@ -83,20 +93,22 @@ export function interceptTls(options: InterceptOptions): void {
 }
 
 export function explainClientTls(code: string): TlsTrouble {
-  if (distrustCodes.test(code) || code === 'ECONNRESET' || code.startsWith('closed-')) {
-    return { code, hint: distrustHint }
+  const isSilent = code === 'ECONNRESET' || code.startsWith('closed-')
+  if (isSilent || distrustCodes.test(code)) return { code, hint: distrustHint, isSilent }
+  return {
+    code,
+    hint: clientHints.get(code) ?? 'the TLS handshake with the client failed',
+    isSilent,
   }
-  if (code === 'SNI_MISMATCH') {
-    return { code, hint: 'the client asked for another host in TLS than in CONNECT' }
-  }
-  if (code === 'ERR_SSL_HTTP_REQUEST' || code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
-    return { code, hint: 'the client did not speak TLS after CONNECT' }
-  }
-  if (code === 'ERR_SSL_NO_APPLICATION_PROTOCOL') {
-    return { code, hint: 'the client speaks HTTP/2 only; porthole offers HTTP/1.1' }
-  }
-  return { code, hint: 'the TLS handshake with the client failed' }
 }
+
+const noTlsHint = 'the client did not speak TLS after CONNECT'
+const clientHints = new Map([
+  ['SNI_MISMATCH', 'the client asked for another host in TLS than in CONNECT'],
+  ['ERR_SSL_HTTP_REQUEST', noTlsHint],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', noTlsHint],
+  ['ERR_SSL_NO_APPLICATION_PROTOCOL', 'the client speaks HTTP/2 only; porthole offers HTTP/1.1'],
+])
 
 /** The one HTTP server behind all intercepted connections. It never listens. */
 export function createInnerServer(options: http.ServerOptions): http.Server {

@@ -160,7 +160,7 @@ export class RequestHandler {
     const headers = toPairs(request.rawHeaders)
     const line = { method: request.method ?? '', target: request.url ?? '', headers }
     const inner = this.#services.registry.innerOf(request.socket)
-    if (inner !== undefined) inner.hasSpoken = true
+    if (inner !== undefined) this.#services.registry.markSpoken(inner)
     const connection = inner?.connection ?? this.#services.registry.outerOf(request.socket)
     // No identity, no service: a socket that came by another way than the listener is closed.
     if (connection === undefined || isSsl !== (inner !== undefined)) {

@@ -1,0 +1,149 @@
+/**
+ * Writes every message as one line of a capture file (JSONL). It never holds up the chain: what the
+ * disk does not take in time is dropped whole, counted, and told as `messages-dropped`, to the
+ * chain at the next message and in the file where the lost lines would have stood.
+ */
+import type { Clock } from '../src/base/clock.ts'
+import { createSystemClock } from '../src/base/clock.ts'
+import { readPortholeVersion } from '../src/capture/porthole-version.ts'
+import type { CaptureProblem } from '../src/capture/rotating-writer.ts'
+import { RotatingWriter } from '../src/capture/rotating-writer.ts'
+import { encodeLine } from '../src/messages/codec.ts'
+import type { AnalysisMsg } from '../src/messages/schema.ts'
+import { messageVersion } from '../src/messages/schema.ts'
+import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
+import { redactHeaders } from '../src/policy/redaction.ts'
+
+export interface FileLoggerOptions {
+  /**
+   * `essential` (default) leaves out `http-parsed` and `sse-event`, which are made anew from the
+   * recorded bytes when the capture is read; `all` writes them too, for other programs.
+   */
+  readonly include?: 'all' | 'essential' | undefined
+  /** Bytes of one file before it is rotated and compressed; 256 MiB unless told otherwise. */
+  readonly maxBytes?: number | undefined
+  /** Bytes that may wait for the disk before lines are dropped; 64 MiB unless told otherwise. */
+  readonly queueBytes?: number | undefined
+  /** Milliseconds between attempts while the disk fails; 1000 unless told otherwise. */
+  readonly retryMs?: number | undefined
+  readonly clock?: Clock | undefined
+  /** Version for the first line; the installed package's unless told otherwise. */
+  readonly porthole?: string | undefined
+  /** Told when writing fails and when it works again; must not throw. */
+  readonly onProblem?: ((problem: CaptureProblem) => void) | undefined
+}
+
+const rebuiltKinds: ReadonlySet<string> = new Set(['http-parsed', 'sse-event'])
+/** During an outage the chain hears of losses this often, in milliseconds of message time. */
+const tellEveryMs = 1000
+
+interface Losses {
+  count: number
+  bytes: number
+}
+
+export class FileLogger implements Analyzer {
+  readonly name = 'file-logger'
+  readonly #writer: RotatingWriter
+  readonly #includesAll: boolean
+  /** Lost and not yet told to the chain. */
+  #untold: Losses = { count: 0, bytes: 0 }
+  #toldAt = -Infinity
+  /** Lost and not yet noted in the file. The note takes the number of the first one: it is free. */
+  #unwritten: (Losses & { readonly seq: number; readonly at: number }) | undefined
+  #isClosed = false
+
+  /** Opens nothing yet: the first message does, or `open()`. */
+  constructor(path: string, options: FileLoggerOptions = {}) {
+    this.#includesAll = options.include === 'all'
+    this.#writer = new RotatingWriter(path, {
+      porthole: options.porthole ?? readPortholeVersion(),
+      clock: options.clock ?? createSystemClock(),
+      maxBytes: options.maxBytes,
+      queueBytes: options.queueBytes,
+      retryMs: options.retryMs,
+      onProblem: options.onProblem,
+    })
+  }
+
+  get path(): string {
+    return this.#writer.path
+  }
+
+  /** Opens the file now, so that a wrong path fails early: rejects with ERR_CAPTURE_UNWRITABLE. */
+  async open(): Promise<void> {
+    await this.#writer.open()
+  }
+
+  onMessage(msg: AnalysisMsg, emit: Emit): void {
+    if (this.#isClosed) return
+    if (this.#includesAll || !rebuiltKinds.has(msg.kind)) this.#write(msg)
+    if (this.#untold.count > 0 && msg.at - this.#toldAt >= tellEveryMs) {
+      this.#toldAt = msg.at
+      emit({ kind: 'messages-dropped', where: 'capture', ...this.#untold })
+      this.#untold = { count: 0, bytes: 0 }
+    }
+  }
+
+  /** Waits until everything queued is on disk, as far as the disk takes it. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    if (this.#unwritten !== undefined) this.#writer.write(this.#note())
+    await this.#writer.close()
+  }
+
+  #write(msg: AnalysisMsg): void {
+    const line = tryEncode(msg)
+    // The note goes with the line or not at all: alone, notes would take the room that lines need.
+    if (line !== undefined && this.#writer.write(this.#note() + line)) {
+      this.#unwritten = undefined
+      return
+    }
+    const bytes = Buffer.byteLength(line ?? '')
+    this.#untold.count += 1
+    this.#untold.bytes += bytes
+    this.#unwritten ??= { count: 0, bytes: 0, seq: msg.seq, at: msg.at }
+    this.#unwritten.count += 1
+    this.#unwritten.bytes += bytes
+  }
+
+  #note(): string {
+    if (this.#unwritten === undefined) return ''
+    const { count, bytes, seq, at } = this.#unwritten
+    const by = this.name
+    const where = 'capture'
+    return encodeLine({
+      v: messageVersion,
+      seq,
+      at,
+      kind: 'messages-dropped',
+      by,
+      where,
+      count,
+      bytes,
+    })
+  }
+}
+
+/** Undefined where JSON nested ten thousands deep overflows the stack. */
+function tryEncode(msg: AnalysisMsg): string | undefined {
+  try {
+    return encodeLine(redact(msg))
+  } catch {
+    return undefined
+  }
+}
+
+/** The proxy redacts before a message exists; this is for messages that came another way. */
+function redact(msg: AnalysisMsg): AnalysisMsg {
+  switch (msg.kind) {
+    case 'request-started':
+    case 'response-started':
+      return { ...msg, headers: redactHeaders(msg.headers) }
+    case 'request-ended':
+    case 'response-ended':
+      return msg.trailers === undefined ? msg : { ...msg, trailers: redactHeaders(msg.trailers) }
+    default:
+      return msg
+  }
+}

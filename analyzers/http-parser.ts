@@ -1,0 +1,140 @@
+import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
+/**
+ * From body chunks to a body: undoes content codings and charsets, parses JSON. It says what the
+ * bytes say and no more: a body with a gap, past a bound or cut off is `truncated`, and what cannot
+ * be decoded comes with its `problem`. Event streams are counted, not kept: `SseMerger` reads them.
+ */
+import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
+import { readBody } from './wire/body-content.ts'
+import type { BodyEnd, BodyReader } from './wire/body-reader.ts'
+import { createBodyReader } from './wire/body-reader.ts'
+import { keptBodyBytes } from './wire/bounds.ts'
+import { ExchangeStates } from './wire/exchange-states.ts'
+import type { StreamSniffer } from './wire/sse.ts'
+import { createStreamSniffer } from './wire/sse.ts'
+
+type Direction = 'request' | 'response'
+
+interface Body {
+  readonly reader: BodyReader
+  /** Absent for requests, which are never event streams. */
+  readonly sniffer: StreamSniffer | undefined
+  readonly pieces: Uint8Array[]
+  keptBytes: number
+  decodedBytes: number
+  isStream: boolean
+}
+
+interface Exchange {
+  request?: Body | undefined
+  response?: Body | undefined
+}
+
+export class HttpParser implements Analyzer {
+  readonly name = 'http-parser'
+  readonly #exchanges = new ExchangeStates<Exchange>()
+
+  onMessage(msg: AnalysisMsg, emit: Emit): void {
+    switch (msg.kind) {
+      case 'request-started':
+        if (msg.exchangeId !== undefined) {
+          this.#exchanges.set(msg.exchangeId, { request: openBody(msg, 'request') })
+        }
+        break
+      case 'response-started': {
+        const exchange = this.#exchanges.get(msg.exchangeId)
+        if (exchange !== undefined) exchange.response = openBody(msg, 'response')
+        break
+      }
+      case 'request-body':
+      case 'response-body': {
+        const body = this.#exchanges.get(msg.exchangeId)?.[directionOf(msg)]
+        if (body !== undefined) keep(body, msg)
+        break
+      }
+      case 'request-ended':
+      case 'response-ended': {
+        const direction = msg.kind === 'request-ended' ? 'request' : 'response'
+        this.#finish(this.#exchanges.get(msg.exchangeId), direction, msg.bytes, emit)
+        break
+      }
+      case 'exchange-completed':
+      case 'exchange-failed': {
+        const exchange = this.#exchanges.take(msg.exchangeId)
+        this.#finish(exchange, 'request', undefined, emit)
+        this.#finish(exchange, 'response', undefined, emit)
+        break
+      }
+      default:
+    }
+  }
+
+  #finish(
+    exchange: Exchange | undefined,
+    direction: Direction,
+    sentBytes: number | undefined,
+    emit: Emit,
+  ): void {
+    const body = exchange?.[direction]
+    if (exchange === undefined || body === undefined) return
+    exchange[direction] = undefined
+    const end = body.reader.end(sentBytes)
+    if (body.reader.wireBytes === 0 && end.problem !== 'bytes are missing') return
+    emit(parsed(body, direction, end))
+  }
+}
+
+function openBody(
+  msg: MsgOf<'request-started'> | MsgOf<'response-started'>,
+  direction: Direction,
+): Body {
+  const reader = createBodyReader(msg.headers)
+  return {
+    reader,
+    sniffer: direction === 'response' ? createStreamSniffer(reader.type.mediaType) : undefined,
+    pieces: [],
+    keptBytes: 0,
+    decodedBytes: 0,
+    isStream: false,
+  }
+}
+
+function directionOf(msg: MsgOf<'request-body'> | MsgOf<'response-body'>): Direction {
+  return msg.kind === 'request-body' ? 'request' : 'response'
+}
+
+function keep(body: Body, msg: MsgOf<'request-body'> | MsgOf<'response-body'>): void {
+  const bytes = body.reader.push(msg)
+  body.decodedBytes += bytes.length
+  if (body.sniffer?.push(bytes) === true && !body.isStream) {
+    body.isStream = true
+    body.pieces.length = 0
+  }
+  if (body.isStream) return
+  const piece = bytes.subarray(0, keptBodyBytes - body.keptBytes)
+  if (piece.length === 0) return
+  body.pieces.push(piece)
+  body.keptBytes += piece.length
+}
+
+function parsed(body: Body, direction: Direction, end: BodyEnd): Parameters<Emit>[0] {
+  const { mediaType } = body.reader.type
+  const isCut = !body.isStream && body.keptBytes < body.decodedBytes
+  const isWhole = end.isWhole && !isCut
+  const content = body.isStream
+    ? {}
+    : readBody(Buffer.concat(body.pieces, body.keptBytes), body.reader.type, isWhole)
+  const problem = end.problem ?? (isCut ? 'longer than what is kept' : content.problem)
+  return {
+    kind: 'http-parsed',
+    direction,
+    ...(mediaType === undefined ? {} : { mediaType }),
+    ...(body.reader.contentEncoding === undefined
+      ? {}
+      : { contentEncoding: body.reader.contentEncoding }),
+    ...content,
+    bytes: body.decodedBytes,
+    truncated: !isWhole,
+    ...(problem === undefined ? {} : { problem }),
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * From exchanges to model calls: `model-called` when a request has been read, `model-answered` when
+ * its exchange has ended. It reads what `HttpParser` and `SseMerger` before it emit; of an exchange
+ * that was cut off, refused or failed it tells what came and why there is no more.
+ */
+import type { AnalysisMsg, AnalysisMsgDraft, MsgOf } from '../src/messages/schema.ts'
+import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
+import { readFailure } from './providers/failure.ts'
+import { optional } from './providers/model-wire.ts'
+import type { AnswerReading, CallReading, ModelWire } from './providers/model-wire.ts'
+import { priceCall } from './providers/price.ts'
+import {
+  modelInPath,
+  providerOf,
+  recognizeCall,
+  recognizeStream,
+  wireOfStream,
+} from './providers/recognize.ts'
+import { ExchangeStates } from './wire/exchange-states.ts'
+import { isRecord, parseRecord } from './wire/json.ts'
+
+type EndMsg = MsgOf<'exchange-completed'> | MsgOf<'exchange-failed'>
+
+interface Exchange {
+  readonly wire: ModelWire
+  readonly provider: string
+  readonly started: MsgOf<'request-started'>
+  call?: CallReading
+  hasRequestBody: boolean
+  hasResponseBody: boolean
+  response?: MsgOf<'response-started'>
+  refused?: MsgOf<'request-refused'>
+  parsed?: MsgOf<'http-parsed'>
+  merged?: MsgOf<'stream-merged'>
+  firstContentMs?: number
+}
+
+interface Ending {
+  readonly exchange: Exchange
+  readonly end: EndMsg
+}
+
+export class ModelCalls implements Analyzer {
+  readonly name = 'model-calls'
+  readonly #exchanges = new ExchangeStates<Exchange>()
+  /**
+   * Ended by a message that the analyzers before this one answer too: what they make of the cut-off
+   * bodies comes right after it, before any message of another exchange.
+   */
+  #ending: Ending | undefined
+
+  onMessage(msg: AnalysisMsg, emit: Emit): void {
+    if (this.#ending !== undefined) {
+      const isOwn = isDerived(msg) && msg.exchangeId === this.#ending.end.exchangeId
+      this.#finish(this.#ending, isOwn ? msg : undefined, emit)
+      if (isOwn) return
+    }
+    if (msg.kind === 'request-started') {
+      this.#start(msg)
+      return
+    }
+    const exchange = this.#exchanges.get(msg.exchangeId)
+    if (exchange === undefined) return
+    if (msg.kind === 'exchange-completed' || msg.kind === 'exchange-failed') {
+      this.#exchanges.take(msg.exchangeId)
+      if (isSettled(exchange)) answer({ exchange, end: msg }, emit)
+      else this.#ending = { exchange, end: msg }
+    } else {
+      take(exchange, msg, emit)
+    }
+  }
+
+  #start(msg: MsgOf<'request-started'>): void {
+    const wire = recognizeCall(msg.method, msg.url)
+    if (wire === undefined || msg.exchangeId === undefined) return
+    this.#exchanges.set(msg.exchangeId, {
+      wire,
+      provider: providerOf(msg.host),
+      started: msg,
+      hasRequestBody: false,
+      hasResponseBody: false,
+    })
+  }
+
+  /** Takes what still comes of an ended exchange; answers once all is there or nothing more comes. */
+  #finish(ending: Ending, own: AnalysisMsg | undefined, emit: Emit): void {
+    if (own !== undefined) take(ending.exchange, own, emit, ending.end)
+    if (own !== undefined && !isSettled(ending.exchange)) return
+    this.#ending = undefined
+    answer(ending, emit)
+  }
+}
+
+function isDerived(msg: AnalysisMsg): boolean {
+  return msg.kind === 'http-parsed' || msg.kind === 'sse-event' || msg.kind === 'stream-merged'
+}
+
+/** Whether nothing that the analyzers before this one may still emit would change the answer. */
+function isSettled(exchange: Exchange): boolean {
+  if (exchange.call === undefined) return !exchange.hasRequestBody
+  if (!exchange.hasResponseBody || exchange.merged !== undefined) return true
+  if (exchange.parsed === undefined) return false
+  return !isStream(exchange.parsed) || exchange.wire.stream === undefined
+}
+
+/** An event stream is parsed without content. */
+function isStream(parsed: MsgOf<'http-parsed'>): boolean {
+  const { json, text, base64 } = parsed
+  return parsed.bytes > 0 && json === undefined && text === undefined && base64 === undefined
+}
+
+function take(exchange: Exchange, msg: AnalysisMsg, emit: Emit, end?: EndMsg): void {
+  switch (msg.kind) {
+    case 'request-body':
+      exchange.hasRequestBody = true
+      break
+    case 'response-body':
+      exchange.hasResponseBody = true
+      break
+    case 'response-started':
+      exchange.response = msg
+      break
+    case 'request-refused':
+      exchange.refused = msg
+      break
+    case 'http-parsed':
+      if (msg.direction === 'response') exchange.parsed = msg
+      else takeRequest(exchange, msg, emit, end)
+      break
+    case 'sse-event':
+      takeEvent(exchange, msg)
+      break
+    case 'stream-merged':
+      exchange.merged = msg
+      break
+    default:
+  }
+}
+
+function takeRequest(
+  exchange: Exchange,
+  msg: MsgOf<'http-parsed'>,
+  emit: Emit,
+  end: EndMsg | undefined,
+): void {
+  exchange.hasRequestBody = false
+  if (!isRecord(msg.json) || !exchange.wire.isCall(msg.json)) return
+  const call = exchange.wire.readCall(msg.json)
+  exchange.call = call
+  const model = call.model ?? modelInPath(exchange.started.url)
+  emit({
+    kind: 'model-called',
+    provider: exchange.provider,
+    operation: exchange.wire.operation,
+    ...optional('model', model),
+    streaming: call.streaming,
+    messages: call.messages,
+    tools: call.tools,
+    ...(end === undefined ? {} : headOf(end)),
+  })
+}
+
+function takeEvent(exchange: Exchange, msg: MsgOf<'sse-event'>): void {
+  if (exchange.firstContentMs !== undefined) return
+  const data = parseRecord(msg.data)
+  if (data === undefined) return
+  const format = recognizeStream(exchange.wire.stream, data)
+  if (format?.carriesContent(data) === true) exchange.firstContentMs = msg.sinceRequestMs
+}
+
+/** Whose message it is, set in full: what causes it may be a message of another exchange. */
+function headOf(end: EndMsg): Pick<AnalysisMsg, 'at' | 'connectionId' | 'exchangeId' | 'agent'> {
+  const { at, connectionId, exchangeId, agent } = end
+  return { at, connectionId, exchangeId, agent }
+}
+
+function answer({ exchange, end }: Ending, emit: Emit): void {
+  const { call, provider, merged, parsed, response, refused, started } = exchange
+  if (call === undefined) return
+  const reading = readingOf(exchange)
+  const error = readFailure({ end, refused, response, parsed, merged })
+  const model = reading.model ?? call.model ?? modelInPath(started.url)
+  const { usage } = reading
+  const draft: AnalysisMsgDraft = {
+    kind: 'model-answered',
+    ...headOf(end),
+    provider,
+    operation: exchange.wire.operation,
+    ...optional('model', model),
+    ...optional('status', response?.status ?? refused?.status ?? end.status),
+    output: reading.output,
+    toolCalls: reading.toolCalls,
+    ...optional('finishReason', reading.finishReason),
+    ...optional('usage', usage?.usage),
+    ...(usage === undefined ? {} : { cost: priceCall({ provider, model, usage, at: started.at }) }),
+    ...optional('ttftMs', exchange.firstContentMs),
+    durationMs: end.durationMs,
+    ...optional('tokensPerSecond', speedOf(exchange, usage)),
+    complete: error === undefined,
+    ...optional('error', error),
+  }
+  emit(draft)
+}
+
+/** A stream is read by its own format, which a gateway may have put behind the path of another. */
+function readingOf({ wire, merged, parsed }: Exchange): AnswerReading {
+  const body = merged?.merged ?? parsed?.json
+  if (!isRecord(body)) return { output: [], toolCalls: [] }
+  const reader = merged === undefined ? wire : (wireOfStream(merged.format) ?? wire)
+  return reader.readAnswer(body)
+}
+
+/** Output tokens over the time from the first content to the last event. */
+function speedOf(exchange: Exchange, usage: AnswerReading['usage']): number | undefined {
+  const { merged, firstContentMs } = exchange
+  if (usage?.usage.source !== 'reported' || merged?.lastEventMs === undefined) return undefined
+  if (firstContentMs === undefined || merged.lastEventMs <= firstContentMs) return undefined
+  return (usage.usage.outputTokens * 1_000) / (merged.lastEventMs - firstContentMs)
+}

@@ -1,0 +1,76 @@
+/**
+ * Why a model call did not give an answer: the first of refusal, the provider's own error, a broken
+ * exchange and an answer that cannot be read. Error bodies differ per provider and gateway; what
+ * has no known shape is quoted, shortened.
+ */
+import type { Json, MsgOf } from '../../src/messages/schema.ts'
+import { errorTextLength } from '../wire/bounds.ts'
+import { isRecord, recordOf, textOf } from '../wire/json.ts'
+import { errorIn, errorText } from './stream-format.ts'
+
+export interface Failure {
+  readonly type: string
+  readonly message: string
+}
+
+export interface EndedCall {
+  readonly end: MsgOf<'exchange-completed'> | MsgOf<'exchange-failed'>
+  readonly refused: MsgOf<'request-refused'> | undefined
+  readonly response: MsgOf<'response-started'> | undefined
+  readonly parsed: MsgOf<'http-parsed'> | undefined
+  readonly merged: MsgOf<'stream-merged'> | undefined
+}
+
+/** Undefined if the call was answered in full. */
+export function readFailure(call: EndedCall): Failure | undefined {
+  const failure =
+    refusalOf(call) ?? reportedError(call) ?? brokenExchange(call) ?? unreadableAnswer(call)
+  return failure === undefined
+    ? undefined
+    : { type: shortened(failure.type), message: shortened(failure.message) }
+}
+
+function refusalOf({ refused }: EndedCall): Failure | undefined {
+  if (refused === undefined) return undefined
+  return { type: refused.reason, message: refused.message ?? `refused with ${refused.status}` }
+}
+
+function reportedError({ merged, parsed, response }: EndedCall): Failure | undefined {
+  const body = recordOf(merged?.merged ?? parsed?.json)
+  const error = errorIn(body)
+  const status = response?.status ?? 0
+  if (error !== undefined) return failureFrom(error, status)
+  if (status < 400) return undefined
+  // Gateways answer with `message` or `detail` at the top, or with a page of text.
+  const text = textOf(body['message']) ?? textOf(body['detail']) ?? parsed?.text
+  const fallback = response?.statusText || 'no error body'
+  return { type: `http-${status}`, message: text ?? fallback }
+}
+
+function failureFrom(error: Json, status: number): Failure {
+  const record = isRecord(error) ? error : {}
+  const code = typeof record['code'] === 'number' ? String(record['code']) : textOf(record['code'])
+  const type = textOf(record['type'])
+  const named = type === undefined || type === 'error' ? (code ?? type) : type
+  return { type: named ?? (status >= 400 ? `http-${status}` : 'error'), message: errorText(error) }
+}
+
+function brokenExchange({ end, merged }: EndedCall): Failure | undefined {
+  if (end.kind !== 'exchange-failed' || merged?.complete === true) return undefined
+  return { type: end.code, message: end.message ?? `ended by the ${end.by} (${end.phase})` }
+}
+
+function unreadableAnswer({ merged, parsed }: EndedCall): Failure | undefined {
+  if (merged !== undefined) {
+    if (merged.complete) return undefined
+    return { type: 'incomplete-stream', message: merged.problem ?? 'the stream is incomplete' }
+  }
+  if (parsed === undefined) return { type: 'no-answer', message: 'the response has no body' }
+  if (isRecord(parsed.json) && !parsed.truncated) return undefined
+  const message = parsed.problem ?? `the answer is ${parsed.mediaType ?? 'of unknown type'}`
+  return { type: parsed.truncated ? 'incomplete-answer' : 'unreadable-answer', message }
+}
+
+function shortened(text: string): string {
+  return text.length <= errorTextLength ? text : `${text.slice(0, errorTextLength)}…`
+}

@@ -1,0 +1,104 @@
+/** What every wire format of model calls offers: reading a request and its answer into parts. */
+import type { Json, ModelMessage, Part, ToolCall } from '../../src/messages/schema.ts'
+import type { JsonRecord } from '../wire/json.ts'
+import { recordOf, textOf } from '../wire/json.ts'
+import type { StreamFormat } from './stream-format.ts'
+import type { ReportedUsage } from './usage.ts'
+
+export interface CallReading {
+  readonly model?: string
+  readonly streaming: boolean
+  readonly messages: readonly ModelMessage[]
+  readonly tools: ReadonlyArray<{ readonly name: string; readonly description?: string }>
+}
+
+export interface AnswerReading {
+  readonly model?: string
+  readonly output: readonly Part[]
+  readonly toolCalls: readonly ToolCall[]
+  readonly finishReason?: string
+  readonly usage?: ReportedUsage
+}
+
+export interface ModelWire {
+  /** As in `model-called`. */
+  readonly operation: string
+  /** How its streamed answers come; absent where they never are. */
+  readonly stream?: StreamFormat
+  /** Whether a request body has the shape of such a call. */
+  isCall(body: JsonRecord): boolean
+  readCall(body: JsonRecord): CallReading
+  /** Reads a whole or merged answer; of an incomplete one, what is there. */
+  readAnswer(body: JsonRecord): AnswerReading
+}
+
+/** Spreads into an object only if there is a value. */
+export function optional<K extends string, V>(
+  key: K,
+  value: V | null | undefined,
+): { readonly [P in K]?: V } {
+  return value === undefined || value === null ? {} : ({ [key]: value } as { [P in K]: V })
+}
+
+export function toolCallsIn(parts: readonly Part[]): ToolCall[] {
+  return parts.flatMap((part) =>
+    part.type === 'tool-call'
+      ? [{ ...optional('id', part.id), name: part.name, arguments: part.arguments }]
+      : [],
+  )
+}
+
+/** Content given as `data:` URL, as address or not at all. */
+export function mediaFromUrl(url: Json | undefined, fallback: string): Part {
+  const match = /^data:([^;,]*)((?:;[^,]*)?),/u.exec((textOf(url) ?? '').slice(0, 200))
+  if (match === null) return { type: 'media', mediaType: fallback }
+  const [head, mediaType = '', parameters = ''] = match
+  const data = (textOf(url) ?? '').slice(head.length)
+  return {
+    type: 'media',
+    mediaType: mediaType === '' ? fallback : mediaType,
+    bytes: parameters.includes('base64') ? base64Bytes(data) : data.length,
+  }
+}
+
+/** Media whose bytes stand in the body as base64. */
+export function mediaFromBase64(data: Json | undefined, mediaType: string): Part {
+  const text = textOf(data)
+  return { type: 'media', mediaType, ...(text === undefined ? {} : { bytes: base64Bytes(text) }) }
+}
+
+function base64Bytes(data: string): number {
+  const padding = data.endsWith('==') ? 2 : Number(data.endsWith('='))
+  return Math.max(0, Math.floor((data.length * 3) / 4) - padding)
+}
+
+/** Anything without a part of its own, as JSON, long strings shortened: they are data, not words. */
+export function otherPart(value: JsonRecord): Part {
+  return { type: 'other', name: textOf(value['type']) ?? 'unknown', text: jsonText(value) }
+}
+
+/** A value as one JSON text, or as it stands if it is text; never a dump of binary data. */
+export function jsonText(value: Json | undefined): string {
+  if (value === undefined || typeof value === 'string') return value ?? ''
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'string' && inner.length > shownLength
+      ? `${inner.slice(0, 64)}… (${inner.length} characters)`
+      : inner,
+  )
+}
+
+/** Longer strings inside parts of unknown kind are taken as encoded data. */
+const shownLength = 4_096
+
+/** JSON of tool arguments: given as text by OpenAI, as a value by Anthropic. */
+export function argumentsText(value: Json | undefined): string {
+  if (typeof value === 'string') return value
+  return value === undefined ? '' : JSON.stringify(value)
+}
+
+/** Name and description of a tool definition; built-in tools have only a type. */
+export function toolOf(value: JsonRecord): CallReading['tools'][number] {
+  const inner = recordOf(value['function'] ?? value['custom'] ?? value)
+  const name = textOf(inner['name']) ?? textOf(value['server_label']) ?? textOf(value['type'])
+  return { name: name ?? 'unknown', ...optional('description', textOf(inner['description'])) }
+}

@@ -1,0 +1,88 @@
+/**
+ * OpenAI Responses streams (`POST …/responses`). The terminal event holds the whole response and
+ * is authoritative; where its `output` is missing or empty, as the ChatGPT backend sends it, the
+ * output is rebuilt from the item events. A `…done` event replaces what its deltas built.
+ */
+import type { Json } from '../../src/messages/schema.ts'
+import type { JsonDraft, JsonRecord } from '../wire/json.ts'
+import {
+  draftOf,
+  isRecord,
+  listOf,
+  parseRecord,
+  recordOf,
+  recordsOf,
+  textOf,
+} from '../wire/json.ts'
+import type { OutputItems } from './openai-responses-items.ts'
+import { applyItemEvent } from './openai-responses-items.ts'
+import type { StreamFormat, StreamMerger } from './stream-format.ts'
+import { errorIn, errorText, isFilled } from './stream-format.ts'
+
+export const openaiResponses: StreamFormat = {
+  name: 'openai-responses',
+  createMerger: createResponsesMerger,
+  matches: (data) => /^(?:response\.|keepalive$)/u.test(textOf(data['type']) ?? ''),
+  carriesContent(data) {
+    const type = textOf(data['type']) ?? ''
+    if (type.endsWith('.delta')) return isFilled(data['delta']) || isRecord(data['delta'])
+    // Calls and finished answers can come whole, without deltas before them.
+    if (type === 'response.output_item.added') return isFilled(recordOf(data['item'])['name'])
+    return type === 'response.output_item.done' || type.endsWith('partial_image')
+  },
+}
+
+const lifecycle = /^response\.(?:created|queued|in_progress|completed|failed|incomplete)$/u
+const terminal = /^response\.(?:completed|failed|incomplete)$/u
+
+export function createResponsesMerger(): StreamMerger {
+  let response: JsonDraft = {}
+  let items: OutputItems = new Map()
+  let isTerminated = false
+  let error: Json | undefined
+
+  function enter(type: string, from: JsonRecord): void {
+    // After an interruption a successor follows in the same stream; the last response counts.
+    if (isTerminated && type === 'response.created') {
+      items = new Map()
+      isTerminated = false
+    }
+    response = draftOf(from)
+    isTerminated ||= terminal.test(type)
+  }
+
+  return {
+    push(data) {
+      const event = parseRecord(data)
+      if (event === undefined) return
+      const type = textOf(event['type']) ?? ''
+      if (lifecycle.test(type)) enter(type, recordOf(event['response']))
+      else if (type === 'error' || type === '') error ??= errorIn(event)
+      else applyItemEvent(items, type, event)
+    },
+    result() {
+      if (listOf(response['output']).length === 0 && items.size > 0) {
+        response['output'] = [...items.entries()]
+          .toSorted(([a], [b]) => a - b)
+          .map(([, item]) => item)
+      }
+      const failure = error ?? (isRecord(response['error']) ? response['error'] : undefined)
+      if (error !== undefined) response['error'] = error
+      return {
+        merged: response,
+        text: outputText(response),
+        complete: isTerminated && failure === undefined,
+        ...(failure === undefined ? {} : { problem: errorText(failure) }),
+      }
+    },
+  }
+}
+
+/** The text of every message in a response's output. */
+export function outputText(response: JsonRecord): string {
+  return recordsOf(response['output'])
+    .filter((item) => item['type'] === 'message')
+    .flatMap((item) => recordsOf(item['content']))
+    .map((part) => (part['type'] === 'output_text' ? (textOf(part['text']) ?? '') : ''))
+    .join('')
+}

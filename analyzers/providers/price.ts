@@ -1,0 +1,139 @@
+/**
+ * What a call cost, by the dated price tables of genai-prices, line by line so that every dollar
+ * can be checked. An unknown model or provider stays unknown; it is never free.
+ */
+import type { ModelPrice, PriceCalculation } from '@pydantic/genai-prices'
+import { calcPrice } from '@pydantic/genai-prices'
+
+import type { Cost } from '../../src/messages/schema.ts'
+import type { ReportedUsage } from './usage.ts'
+
+/** Name and version of the tables; a test holds it to the installed package. */
+export const priceSource = '@pydantic/genai-prices 0.1.8'
+
+export interface PricedCall {
+  /** As `providerOf` names it. */
+  readonly provider: string
+  readonly model: string | undefined
+  readonly usage: ReportedUsage
+  /** Epoch milliseconds of the call: prices change. */
+  readonly at: number
+}
+
+export function priceCall({ provider, model, usage, at }: PricedCall): Cost {
+  const found = model === undefined ? null : lookUp(provider, model, at, usage)
+  if (found === null) return { confidence: 'unknown', lines: [] }
+  const lines = linesOf(found, usage)
+  if (lines === undefined) return { confidence: 'unknown', lines: [] }
+  const usd = lines.reduce((sum, line) => sum + line.usd, 0)
+  const isExact = usage.usage.source === 'reported' && !usage.billing.isSpecial
+  const priceDate = dateOf(found)
+  return {
+    usd,
+    confidence: isExact && agrees(usd, found, usage) ? 'exact' : 'estimated',
+    lines,
+    priceSource,
+    ...(priceDate === undefined ? {} : { priceDate }),
+  }
+}
+
+function lookUp(
+  provider: string,
+  model: string,
+  at: number,
+  usage: ReportedUsage,
+): PriceCalculation | null {
+  try {
+    const timestamp = new Date(at)
+    // A host without a name of its own here may be known to the tables by its address.
+    const who = provider.includes('.')
+      ? { providerApiUrl: `https://${provider}/` }
+      : { providerId: provider }
+    return calcPrice(libraryUsage(usage), model, { ...who, timestamp })
+  } catch {
+    // The library objects to usage that it cannot split and to prices that it cannot date.
+    return null
+  }
+}
+
+/** The library counts inclusively: its input holds the cache, audio and all. */
+function libraryUsage({ usage, billing }: ReportedUsage): Record<string, number> {
+  return {
+    input_tokens: usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens,
+    cache_read_tokens: usage.cacheReadTokens,
+    cache_write_tokens: usage.cacheWriteTokens,
+    cache_write_1h_tokens: billing.cacheWriteLongTokens,
+    output_tokens: usage.outputTokens,
+    ...(billing.inputAudioTokens > 0 ? { input_audio_tokens: billing.inputAudioTokens } : {}),
+    ...(billing.outputAudioTokens > 0 ? { output_audio_tokens: billing.outputAudioTokens } : {}),
+    ...(billing.webSearches > 0 ? { web_searches: billing.webSearches } : {}),
+  }
+}
+
+interface Bucket {
+  readonly name: string
+  readonly tokens: number
+  /** Price keys in the order of preference: what has no price of its own costs as its parent. */
+  readonly keys: readonly string[]
+}
+
+function bucketsOf({ usage, billing }: ReportedUsage): Bucket[] {
+  const { inputAudioTokens, outputAudioTokens, cacheWriteLongTokens } = billing
+  return [
+    { name: 'input', tokens: usage.inputTokens - inputAudioTokens, keys: ['input_mtok'] },
+    { name: 'input-audio', tokens: inputAudioTokens, keys: ['input_audio_mtok', 'input_mtok'] },
+    { name: 'cache-read', tokens: usage.cacheReadTokens, keys: ['cache_read_mtok', 'input_mtok'] },
+    {
+      name: 'cache-write',
+      tokens: usage.cacheWriteTokens - cacheWriteLongTokens,
+      keys: ['cache_write_mtok', 'input_mtok'],
+    },
+    {
+      name: 'cache-write-1h',
+      tokens: cacheWriteLongTokens,
+      keys: ['cache_write_1h_mtok', 'cache_write_mtok', 'input_mtok'],
+    },
+    { name: 'output', tokens: usage.outputTokens - outputAudioTokens, keys: ['output_mtok'] },
+    { name: 'output-audio', tokens: outputAudioTokens, keys: ['output_audio_mtok', 'output_mtok'] },
+    { name: 'web-search', tokens: billing.webSearches, keys: ['web_searches_kcount'] },
+  ]
+}
+
+/** Undefined if something that was used has no price. */
+function linesOf(found: PriceCalculation, usage: ReportedUsage): Cost['lines'] | undefined {
+  const { usage: counts } = usage
+  const allInput = counts.inputTokens + counts.cacheReadTokens + counts.cacheWriteTokens
+  const lines: Array<Cost['lines'][number]> = []
+  for (const { name, tokens, keys } of bucketsOf(usage)) {
+    if (tokens === 0) continue
+    const price = keys
+      .map((key) => rateOf(found.model_price, key, allInput))
+      .find((rate) => rate !== undefined)
+    if (price === undefined) return undefined
+    lines.push({ bucket: name, tokens, usdPerMillion: price, usd: (tokens * price) / 1e6 })
+  }
+  return lines
+}
+
+/** Dollars per million; where a long prompt costs more, the whole prompt does. */
+function rateOf(prices: ModelPrice, key: string, inputTokens: number): number | undefined {
+  const price = prices[key]
+  if (price === undefined) return undefined
+  const perMillion = key.endsWith('_kcount') ? 1_000 : 1
+  if (typeof price === 'number') return price * perMillion
+  const reached = price.tiers.filter((tier) => inputTokens > tier.start).map((tier) => tier.price)
+  return (reached.at(-1) ?? price.base) * perMillion
+}
+
+/** The lines must come to what the library itself computes; else they miss one of its rules. */
+function agrees(usd: number, found: PriceCalculation, usage: ReportedUsage): boolean {
+  const scale = Math.max(usd, found.total_price, 1e-9)
+  return usage.usage.totalTokens === 0 || Math.abs(usd - found.total_price) <= scale * 1e-9
+}
+
+/** Since when the prices that were used hold, if the tables say so. */
+function dateOf(found: PriceCalculation): string | undefined {
+  if (!Array.isArray(found.model.prices)) return undefined
+  const used = found.model.prices.find((row) => row.prices === found.model_price)
+  return used?.constraint?.type === 'start_date' ? used.constraint.start_date : undefined
+}

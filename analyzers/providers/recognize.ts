@@ -1,0 +1,112 @@
+import type { JsonRecord } from '../wire/json.ts'
+import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
+/**
+ * Which requests are model calls, and who answers them, as data. Paths match by suffix: gateways
+ * and compatibles put their own prefix before them. The host names the provider; it never decides
+ * whether a request is a model call.
+ */
+import { anthropicMessages } from './anthropic-messages.ts'
+import type { ModelWire } from './model-wire.ts'
+import { openaiChatWire } from './openai-chat-wire.ts'
+import { openaiChat } from './openai-chat.ts'
+import { openaiCompletions } from './openai-completions.ts'
+import { openaiCompletionsWire, openaiEmbeddingsWire } from './openai-plain-wire.ts'
+import { openaiResponsesWire } from './openai-responses-wire.ts'
+import { openaiResponses } from './openai-responses.ts'
+import type { StreamFormat } from './stream-format.ts'
+import { errorIn } from './stream-format.ts'
+
+/** Every streamed format, in the order in which shapes are tried. */
+const streamFormats: readonly StreamFormat[] = [
+  openaiChat,
+  openaiResponses,
+  anthropicMessages,
+  openaiCompletions,
+]
+
+const endpoints: ReadonlyArray<{ readonly path: RegExp; readonly wire: ModelWire }> = [
+  { path: /\/chat\/completions$/u, wire: openaiChatWire },
+  { path: /\/responses$/u, wire: openaiResponsesWire },
+  { path: /\/completions$/u, wire: openaiCompletionsWire },
+  { path: /\/embeddings$/u, wire: openaiEmbeddingsWire },
+  { path: /\/v1\/messages$/u, wire: anthropicMessagesWire },
+]
+
+/** The wire format of a model call, or undefined if method and path are not of one. */
+export function recognizeCall(method: string, url: string): ModelWire | undefined {
+  if (method !== 'POST') return undefined
+  const path = pathOf(url)
+  return endpoints.find((endpoint) => endpoint.path.test(path))?.wire
+}
+
+/** The streamed format that answers on this path have; a stored response can be replayed too. */
+export function streamFormatByPath(url: string): StreamFormat | undefined {
+  const path = pathOf(url)
+  if (/\/responses\/[^/]+$/u.test(path)) return openaiResponses
+  return endpoints.find((endpoint) => endpoint.path.test(path))?.wire.stream
+}
+
+/**
+ * The format of an event's data: the one of its path if the shape fits, else the one that does. An
+ * error has no shape of its own, and so the format of its path.
+ */
+export function recognizeStream(
+  byPath: StreamFormat | undefined,
+  data: JsonRecord,
+): StreamFormat | undefined {
+  if (byPath?.matches(data) === true) return byPath
+  const byShape = streamFormats.find((format) => format.matches(data))
+  return byShape ?? (errorIn(data) === undefined ? undefined : byPath)
+}
+
+/** The wire format whose streams are named so in `stream-merged`. */
+export function wireOfStream(name: string): ModelWire | undefined {
+  return endpoints.find((endpoint) => endpoint.wire.stream?.name === name)?.wire
+}
+
+/** The model that a path names: Azure calls it a deployment. */
+export function modelInPath(url: string): string | undefined {
+  const name = /\/deployments\/([^/]+)\//u.exec(pathOf(url))?.[1]
+  if (name === undefined) return undefined
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
+}
+
+const hosts: ReadonlyArray<{ readonly host: RegExp; readonly provider: string }> = [
+  { host: /(?:^|\.)api\.openai\.com$/u, provider: 'openai' },
+  { host: /^chatgpt\.com$/u, provider: 'openai' },
+  { host: /^api\.anthropic\.com$/u, provider: 'anthropic' },
+  {
+    host: /\.(?:openai\.azure\.com|services\.ai\.azure\.com|cognitiveservices\.azure\.com)$/u,
+    provider: 'azure',
+  },
+  { host: /^(?:.*\.)?(?:amazonaws\.com|api\.aws)$/u, provider: 'aws' },
+  { host: /(?:^|\.)googleapis\.com$/u, provider: 'google' },
+  { host: /^api\.groq\.com$/u, provider: 'groq' },
+  { host: /^(?:api|codestral)\.mistral\.ai$/u, provider: 'mistral' },
+  { host: /^api\.together\.(?:xyz|ai)$/u, provider: 'together' },
+  { host: /^api\.deepseek\.com$/u, provider: 'deepseek' },
+  { host: /^api\.x\.ai$/u, provider: 'x-ai' },
+  { host: /^openrouter\.ai$/u, provider: 'openrouter' },
+  { host: /(?:^|\.)githubcopilot\.com$/u, provider: 'github-copilot' },
+  { host: /^api\.cohere\.(?:ai|com)$/u, provider: 'cohere' },
+  { host: /^api\.perplexity\.ai$/u, provider: 'perplexity' },
+  { host: /^api\.fireworks\.ai$/u, provider: 'fireworks' },
+  { host: /^api\.cerebras\.ai$/u, provider: 'cerebras' },
+  { host: /^api\.moonshot\.(?:ai|cn)$/u, provider: 'moonshotai' },
+]
+
+/** The provider's name, or the host itself. `host` may carry a port. */
+export function providerOf(host: string): string {
+  const name = host.toLowerCase().replace(/:\d+$/u, '')
+  return hosts.find((row) => row.host.test(name))?.provider ?? host
+}
+
+/** The path of an absolute or origin-form URL, without its query. */
+function pathOf(url: string): string {
+  const start = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/iu.exec(url)?.[0].length ?? 0
+  return url.slice(start).replace(/[?#].*$/su, '')
+}

@@ -1,0 +1,164 @@
+/**
+ * From the bytes of a streamed answer to its events, as they arrive, and to the object that the
+ * non-streamed answer would have been. Which wire format it is follows from the path and the shape
+ * of the events; a stream of no known format gives its events only.
+ */
+import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
+import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
+import { recognizeStream, streamFormatByPath } from './providers/recognize.ts'
+import type { StreamFormat, StreamMerger, StreamResult } from './providers/stream-format.ts'
+import type { BodyEnd, BodyReader } from './wire/body-reader.ts'
+import { createBodyReader } from './wire/body-reader.ts'
+import { mergedDataLength } from './wire/bounds.ts'
+import { ExchangeStates } from './wire/exchange-states.ts'
+import { parseRecord } from './wire/json.ts'
+import type { SseEvent, SseReader, StreamSniffer } from './wire/sse.ts'
+import { createSseReader, createStreamSniffer } from './wire/sse.ts'
+
+interface Stream {
+  readonly body: BodyReader
+  readonly sniffer: StreamSniffer
+  /** Bytes that wait for the verdict of the sniffer. */
+  held: Uint8Array[]
+  isStream: boolean | undefined
+  readonly events: SseReader
+  eventCount: number
+  firstEventMs: number | undefined
+  lastEventMs: number | undefined
+  format: StreamFormat | undefined
+  merger: StreamMerger | undefined
+  mergedLength: number
+}
+
+interface Exchange {
+  readonly startedAt: number
+  readonly formatByPath: StreamFormat | undefined
+  stream?: Stream | undefined
+}
+
+export class SseMerger implements Analyzer {
+  readonly name = 'sse-merger'
+  readonly #exchanges = new ExchangeStates<Exchange>()
+
+  onMessage(msg: AnalysisMsg, emit: Emit): void {
+    switch (msg.kind) {
+      case 'request-started':
+        if (msg.exchangeId !== undefined) {
+          const formatByPath = streamFormatByPath(msg.url)
+          this.#exchanges.set(msg.exchangeId, { startedAt: msg.at, formatByPath })
+        }
+        break
+      case 'response-started': {
+        const exchange = this.#exchanges.get(msg.exchangeId)
+        if (exchange !== undefined) exchange.stream = openStream(msg)
+        break
+      }
+      case 'response-body':
+        this.#read(msg, emit)
+        break
+      case 'response-ended':
+        this.#finish(this.#exchanges.get(msg.exchangeId), msg, msg.bytes, emit)
+        break
+      case 'exchange-completed':
+      case 'exchange-failed':
+        this.#finish(this.#exchanges.take(msg.exchangeId), msg, undefined, emit)
+        break
+      default:
+    }
+  }
+
+  #read(msg: MsgOf<'response-body'>, emit: Emit): void {
+    const exchange = this.#exchanges.get(msg.exchangeId)
+    const stream = exchange?.stream
+    if (exchange === undefined || stream === undefined || stream.isStream === false) return
+    const bytes = stream.body.push(msg)
+    stream.isStream ??= stream.sniffer.push(bytes)
+    if (stream.isStream === undefined) stream.held.push(bytes)
+    if (stream.isStream !== true) return
+    const onEvent = (event: SseEvent): void => takeEvent(exchange, stream, event, msg.at, emit)
+    for (const piece of stream.held) stream.events.push(piece, onEvent)
+    stream.held = []
+    stream.events.push(bytes, onEvent)
+  }
+
+  #finish(
+    exchange: Exchange | undefined,
+    msg: AnalysisMsg,
+    sentBytes: number | undefined,
+    emit: Emit,
+  ): void {
+    const stream = exchange?.stream
+    if (exchange === undefined || stream === undefined) return
+    exchange.stream = undefined
+    if (stream.isStream !== true) return
+    const end = stream.body.end(sentBytes)
+    stream.events.end((event) => takeEvent(exchange, stream, event, msg.at, emit))
+    const format = stream.format ?? exchange.formatByPath
+    if (format === undefined) return
+    const result = (stream.merger ?? format.createMerger()).result()
+    const problem = problemOf(stream, result, end)
+    emit({
+      kind: 'stream-merged',
+      format: format.name,
+      merged: result.merged,
+      text: result.text,
+      eventCount: stream.eventCount,
+      ...(stream.firstEventMs === undefined ? {} : { firstEventMs: stream.firstEventMs }),
+      ...(stream.lastEventMs === undefined ? {} : { lastEventMs: stream.lastEventMs }),
+      complete: problem === undefined,
+      ...(problem === undefined ? {} : { problem }),
+    })
+  }
+}
+
+function openStream(msg: MsgOf<'response-started'>): Stream {
+  const body = createBodyReader(msg.headers)
+  return {
+    body,
+    sniffer: createStreamSniffer(body.type.mediaType),
+    held: [],
+    isStream: undefined,
+    events: createSseReader(),
+    eventCount: 0,
+    firstEventMs: undefined,
+    lastEventMs: undefined,
+    format: undefined,
+    merger: undefined,
+    mergedLength: 0,
+  }
+}
+
+function takeEvent(
+  exchange: Exchange,
+  stream: Stream,
+  event: SseEvent,
+  at: number,
+  emit: Emit,
+): void {
+  const sinceRequestMs = Math.max(0, at - exchange.startedAt)
+  stream.firstEventMs ??= sinceRequestMs
+  stream.lastEventMs = sinceRequestMs
+  emit({ kind: 'sse-event', index: stream.eventCount, ...event, sinceRequestMs })
+  stream.eventCount += 1
+  stream.format ??= formatOf(exchange.formatByPath, event.data)
+  if (stream.format === undefined) return
+  stream.merger ??= stream.format.createMerger()
+  stream.mergedLength += event.data.length
+  if (stream.mergedLength <= mergedDataLength) stream.merger.push(event.data, event.event)
+}
+
+function formatOf(byPath: StreamFormat | undefined, data: string): StreamFormat | undefined {
+  const record = parseRecord(data)
+  return record === undefined ? undefined : recognizeStream(byPath, record)
+}
+
+/** Why a stream's answer is not complete, the most telling reason first. */
+function problemOf(stream: Stream, result: StreamResult, end: BodyEnd): string | undefined {
+  if (result.problem !== undefined) return result.problem
+  if (stream.events.hasOverflowed) return 'an event is longer than the limit'
+  if (stream.mergedLength > mergedDataLength) return 'the stream is longer than the limit'
+  // Cut off after its own end, as by clients that have heard enough, an answer is complete.
+  if (!end.isWhole && !(result.complete && end.problem === 'cut off')) return end.problem
+  if (stream.merger === undefined) return 'no event of this format'
+  return result.complete ? undefined : 'ends before the answer does'
+}

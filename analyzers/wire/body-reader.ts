@@ -1,0 +1,73 @@
+/**
+ * From body messages to decoded bytes: checks that offsets follow each other, undoes the content
+ * codings. After a gap nothing more comes out, for a decoder or a parser fed past it would make
+ * up content; the reader then says so.
+ */
+import { decodeBytes } from '../../src/messages/codec.ts'
+import type { HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
+import type { DecoderLimits, DecoderState } from './content-decoder.ts'
+import { createContentDecoder, parseContentEncoding } from './content-decoder.ts'
+import type { ContentType } from './headers.ts'
+import { headerValues, readContentType } from './headers.ts'
+
+type BodyMsg = MsgOf<'request-body'> | MsgOf<'response-body'>
+
+export interface BodyEnd {
+  /** Every byte that was sent has been read and decoded. */
+  readonly isWhole: boolean
+  /** Why not, or what the decoder objected to. */
+  readonly problem?: string
+}
+
+export interface BodyReader {
+  readonly type: ContentType
+  /** As the header says, codings joined by a comma; absent without any. */
+  readonly contentEncoding?: string
+  /** Bytes as sent, of what arrived here. */
+  readonly wireBytes: number
+  push(msg: BodyMsg): Uint8Array
+  /** `sentBytes` is the length of the body as its sender framed it; absent if it was cut off. */
+  end(sentBytes: number | undefined): BodyEnd
+}
+
+export function createBodyReader(headers: HeaderPairs, limits?: DecoderLimits): BodyReader {
+  const codings = parseContentEncoding(headerValues(headers, 'content-encoding'))
+  const decoder = createContentDecoder(codings, limits)
+  let wireBytes = 0
+  let hasGap = false
+
+  return {
+    type: readContentType(headers),
+    ...(codings.length === 0 ? {} : { contentEncoding: codings.join(', ') }),
+    get wireBytes() {
+      return wireBytes
+    },
+    push(msg) {
+      if (msg.offset !== wireBytes) hasGap = true
+      if (hasGap) return new Uint8Array(0)
+      const bytes = decodeBytes(msg)
+      wireBytes += bytes.length
+      return decoder.push(bytes)
+    },
+    end(sentBytes) {
+      const state = decoder.end()
+      if (state.kind === 'failed' || state.kind === 'limit') {
+        return { isWhole: false, problem: problemOf(state) }
+      }
+      if (hasGap || (sentBytes !== undefined && sentBytes !== wireBytes)) {
+        return { isWhole: false, problem: 'bytes are missing' }
+      }
+      if (sentBytes === undefined) return { isWhole: false, problem: 'cut off' }
+      if (codings.length > 0 && wireBytes > 0 && state.kind === 'truncated') {
+        return { isWhole: false, problem: problemOf(state) }
+      }
+      return { isWhole: true }
+    },
+  }
+}
+
+function problemOf(state: DecoderState): string {
+  if (state.kind === 'failed') return state.problem
+  if (state.kind === 'limit') return 'expands to more than the limit'
+  return 'ends within its content coding'
+}

@@ -1,0 +1,28 @@
+/** Reading header pairs as messages carry them (RFC 9110 §5, §8.3): names without case. */
+import type { HeaderPairs } from '../../src/messages/schema.ts'
+
+/** All values of a header, in wire order. */
+export function headerValues(headers: HeaderPairs, name: string): string[] {
+  return headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value)
+}
+
+export interface ContentType {
+  /** `type/subtype` in lower case; absent if the header is missing or malformed. */
+  readonly mediaType?: string
+  /** Lower case, unquoted. */
+  readonly charset?: string
+}
+
+export function readContentType(headers: HeaderPairs): ContentType {
+  const value = headerValues(headers, 'content-type').at(-1)
+  if (value === undefined) return {}
+  const [essence = '', ...parameters] = value.split(';')
+  const mediaType = essence.trim().toLowerCase()
+  const charset = parameters
+    .map((parameter) => /^\s*charset\s*=\s*"?([^"\s]+)"?\s*$/iu.exec(parameter)?.[1])
+    .find((found) => found !== undefined)
+  return {
+    ...(/^[\w.!#$&^+-]+\/[\w.!#$&^+-]+$/u.test(mediaType) ? { mediaType } : {}),
+    ...(charset === undefined ? {} : { charset: charset.toLowerCase() }),
+  }
+}

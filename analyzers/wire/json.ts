@@ -1,0 +1,109 @@
+/**
+ * Reading untrusted JSON (RFC 8259). What comes out can be written again and read again by every
+ * sink: nesting is bounded, because JSON.stringify and schema checks recurse, and no number is
+ * infinite, because `1e999` parses to a value that JSON cannot hold.
+ */
+import type { Json } from '../../src/messages/schema.ts'
+import { jsonDepth } from './bounds.ts'
+
+export type JsonRecord = { readonly [key: string]: Json }
+/** A record under construction. */
+export type JsonDraft = { [key: string]: Json }
+
+export type ParsedJson =
+  | { readonly ok: true; readonly value: Json }
+  | { readonly ok: false; readonly problem: string }
+
+/** Never throws. */
+export function parseJson(text: string): ParsedJson {
+  let value: Json
+  try {
+    value = JSON.parse(text) as Json
+  } catch {
+    return { ok: false, problem: 'not well-formed JSON' }
+  }
+  const problem = findProblem(value, 0)
+  return problem === undefined ? { ok: true, value } : { ok: false, problem }
+}
+
+/** The record that `text` holds, or undefined. */
+export function parseRecord(text: string): JsonRecord | undefined {
+  const parsed = parseJson(text)
+  return parsed.ok && isRecord(parsed.value) ? parsed.value : undefined
+}
+
+export function isRecord(value: unknown): value is JsonRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The value as a record; an empty one if it is none. */
+export function recordOf(value: Json | undefined): JsonRecord {
+  return isRecord(value) ? value : {}
+}
+
+export function listOf(value: Json | undefined): readonly Json[] {
+  return Array.isArray(value) ? value : []
+}
+
+export function recordsOf(value: Json | undefined): JsonRecord[] {
+  return listOf(value).filter(isRecord)
+}
+
+export function textOf(value: Json | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+/** A count: a non-negative safe integer, or undefined. */
+export function countOf(value: Json | undefined): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+}
+
+/** The own value of a key: a wire key such as `constructor` must not reach a prototype. */
+export function ownOf(record: JsonRecord, key: string): Json | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined
+}
+
+/** Sets an own key, `__proto__` too, which plain assignment would take as the prototype. */
+export function setOwn(record: JsonDraft, key: string, value: Json): void {
+  if (key === '__proto__') {
+    Object.defineProperty(record, key, {
+      value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    })
+  } else {
+    record[key] = value
+  }
+}
+
+/** Copies the own keys of `from` but those in `except`. */
+export function assignOwn(
+  record: JsonDraft,
+  from: JsonRecord,
+  except: ReadonlySet<string> = new Set(),
+): void {
+  for (const [key, value] of Object.entries(from)) {
+    if (!except.has(key)) setOwn(record, key, value)
+  }
+}
+
+/** A draft of a record that can be changed without changing `from`; its values are shared. */
+export function draftOf(from: JsonRecord, except: ReadonlySet<string> = new Set()): JsonDraft {
+  const draft: JsonDraft = {}
+  assignOwn(draft, from, except)
+  return draft
+}
+
+function findProblem(value: Json, depth: number): string | undefined {
+  if (typeof value === 'number') {
+    return Number.isFinite(value) ? undefined : 'a number that JSON cannot hold'
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  if (depth >= jsonDepth) return 'nested too deeply'
+  for (const item of Array.isArray(value) ? value : Object.values(value)) {
+    const problem = findProblem(item, depth + 1)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}

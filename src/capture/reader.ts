@@ -1,0 +1,194 @@
+/**
+ * Reads a capture line by line in constant memory: plain or gzip, and with the files that rotation
+ * made of it, oldest first. A line that cannot be read is told with its number and never ends the
+ * reading: a crash may cut off the last line, a disk or an editor may damage any other.
+ */
+import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+
+import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
+import type { AnalysisMsg, CaptureOpened } from '../messages/schema.ts'
+import { decodeSplitLine } from './line-decoder.ts'
+import type { SplitLine } from './line-splitter.ts'
+import { createLineSplitter } from './line-splitter.ts'
+import { rotatedPath, rotationNumber } from './rotated-files.ts'
+
+/** A longer line is a problem of its own; the writer's queue keeps lines below this. */
+const defaultMaxLineBytes = 64 * 1024 * 1024
+
+interface Place {
+  /** The file that this line stands in: one of a rotated set. */
+  readonly path: string
+  /** From 1, within that file; 0 where a whole file is meant. */
+  readonly lineNumber: number
+}
+
+export type CaptureProblemLine = Place & {
+  readonly type: 'problem'
+  readonly problem: string
+  /** Nothing was damaged: the end of a line or a file was never written, or was taken away. */
+  readonly cutOff: boolean
+}
+
+/** `raw` is the line as it stands, without its newline. */
+export type CaptureLine =
+  | (Place & { readonly type: 'message'; readonly msg: AnalysisMsg; readonly raw: string })
+  | (Place & { readonly type: 'header'; readonly header: CaptureOpened; readonly raw: string })
+  | (Place & {
+      readonly type: 'unknown'
+      readonly value: Readonly<Record<string, unknown>>
+      readonly raw: string
+    })
+  | CaptureProblemLine
+
+interface ReadOptions {
+  readonly maxLineBytes?: number | undefined
+}
+
+/**
+ * All lines of the capture, in order. Rejects with ERR_CAPTURE_UNREADABLE where the file cannot be
+ * opened. Earlier files are read when the first line says that there are some (`continues`), unless
+ * `path` is itself one of the earlier files.
+ */
+export async function* readCapture(
+  path: string,
+  options: ReadOptions = {},
+): AsyncGenerator<CaptureLine, void, undefined> {
+  const maxLineBytes = options.maxLineBytes ?? defaultMaxLineBytes
+  // Opened before the earlier ones: a rotation in the meantime must not make a file be read twice.
+  const lines = readFileLines(await openForReading(path), path, maxLineBytes)
+  try {
+    const first = await lines.next()
+    if (first.done === true) return
+    const continues = first.value.type === 'header' ? (first.value.header.continues ?? 0) : 0
+    const earlier = rotationNumber(path) === continues + 1 ? 0 : continues
+    for (let n = 1; n <= earlier; n += 1) yield* readEarlier(path, n, maxLineBytes)
+    yield first.value
+    yield* lines
+  } finally {
+    await lines.return()
+  }
+}
+
+async function* readEarlier(
+  path: string,
+  n: number,
+  maxLineBytes: number,
+): AsyncGenerator<CaptureLine, void, undefined> {
+  const plain = rotatedPath(path, n)
+  for (const candidate of [plain, `${plain}.gz`]) {
+    let handle
+    try {
+      handle = await openForReading(candidate)
+    } catch (error) {
+      if (error instanceof AppError && errorCodeOf(error.cause) === 'ENOENT') continue
+      throw error
+    }
+    yield* readFileLines(handle, candidate, maxLineBytes)
+    return
+  }
+  const problem = `the earlier file ${basename(plain)} is missing`
+  yield { type: 'problem', path: plain, lineNumber: 0, problem, cutOff: true }
+}
+
+async function openForReading(path: string): Promise<FileHandle> {
+  try {
+    const handle = await open(path, 'r')
+    if (!(await handle.stat()).isDirectory()) return handle
+    await handle.close()
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+  throw unreadable(path, new Error('it is a folder, not a file'))
+}
+
+function unreadable(path: string, error: unknown): AppError {
+  const problem = errorCodeOf(error) === 'ENOENT' ? 'no such file' : describeError(error)
+  return new AppError('ERR_CAPTURE_UNREADABLE', { path, problem }, error)
+}
+
+async function* readFileLines(
+  handle: FileHandle,
+  path: string,
+  maxLineBytes: number,
+): AsyncGenerator<CaptureLine, void, undefined> {
+  let held: CaptureProblemLine | undefined
+  for await (const line of readLinesAsTheyStand(handle, path, maxLineBytes)) {
+    // A crash cuts a line off, and the next process goes on below it: with a first line of its own.
+    if (held !== undefined) yield line.type === 'header' ? { ...held, cutOff: true } : held
+    held = line.type === 'problem' ? line : undefined
+    if (line.type !== 'problem') yield line
+  }
+  if (held !== undefined) yield held
+}
+
+async function* readLinesAsTheyStand(
+  handle: FileHandle,
+  path: string,
+  maxLineBytes: number,
+): AsyncGenerator<CaptureLine, void, undefined> {
+  const splitter = createLineSplitter(maxLineBytes)
+  let lineNumber = 0
+  let broken: unknown
+  try {
+    for await (const chunk of await openStream(handle, path)) {
+      yield* splitter.push(chunk as Buffer).flatMap((split) => {
+        lineNumber += 1
+        return readLine(split, { path, lineNumber })
+      })
+    }
+  } catch (error) {
+    if (errorCodeOf(error)?.startsWith('Z_') !== true) throw unreadable(path, error)
+    broken = error
+  } finally {
+    await handle.close().catch(() => {
+      // The stream has closed it already.
+    })
+  }
+  const rest = splitter.end()
+  lineNumber += 1
+  for (const last of rest === undefined ? [] : readLine(rest, { path, lineNumber })) {
+    const problem = last.type === 'problem' ? `cut off (${last.problem})` : ''
+    yield last.type === 'problem' ? { ...last, problem, cutOff: true } : last
+  }
+  if (broken === undefined) return
+  const cutOff = errorCodeOf(broken) === 'Z_BUF_ERROR'
+  const problem = cutOff
+    ? 'the compressed file is cut off'
+    : `the compressed file is damaged: ${describeError(broken)}`
+  yield { type: 'problem', path, lineNumber, problem, cutOff }
+}
+
+/** By its first bytes, not by its name. A pipe cannot be looked into first: it is read as it is. */
+async function openStream(handle: FileHandle, path: string): Promise<Readable> {
+  if (!(await handle.stat()).isFile()) return handle.createReadStream()
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
+  const stream = handle.createReadStream({ start: 0 })
+  const isGzip = bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
+  if (!isGzip && !path.endsWith('.gz')) return stream
+  return pipeline(stream, createGunzip(), () => {
+    // The reader of the last stream is told of every error.
+  })
+}
+
+/** One line, or none where it is blank. */
+function readLine(split: SplitLine, place: Place): CaptureLine[] {
+  const decoded = decodeSplitLine(split)
+  if (decoded === undefined) return []
+  const { raw } = decoded
+  if (!decoded.ok) {
+    return [{ type: 'problem', ...place, problem: decoded.problem, cutOff: false }]
+  }
+  switch (decoded.type) {
+    case 'message':
+      return [{ type: 'message', ...place, msg: decoded.msg, raw }]
+    case 'header':
+      return [{ type: 'header', ...place, header: decoded.header, raw }]
+    default:
+      return [{ type: 'unknown', ...place, value: decoded.value, raw }]
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Runs analyzers anew over a recording. What analyzers said then is left out, for they say it
+ * again; everything else stands as it was recorded, with its own number. Messages made now are
+ * numbered as they would have been live (see `Chain`).
+ */
+import { encodeLine } from '../messages/codec.ts'
+import type { AnalysisMsg } from '../messages/schema.ts'
+import type { Analyzer } from '../pipeline/analyzer.ts'
+import { Chain } from '../pipeline/pipeline.ts'
+import type { CaptureLine } from './reader.ts'
+
+const derivedKinds: ReadonlySet<string> = new Set([
+  'http-parsed',
+  'sse-event',
+  'stream-merged',
+  'model-called',
+  'model-answered',
+])
+
+/** Whether an analyzer made it from recorded bytes, and would make it again. */
+export function isDerived(msg: AnalysisMsg): boolean {
+  return msg.by !== undefined && derivedKinds.has(msg.kind)
+}
+
+/**
+ * The lines with derived messages replaced by those that `analyzers` make now. A line made now has
+ * the place of the recorded one that caused it. The analyzers are not closed.
+ */
+export async function* reanalyze(
+  lines: AsyncIterable<CaptureLine>,
+  analyzers: readonly Analyzer[],
+): AsyncGenerator<CaptureLine, void, undefined> {
+  let delivered: AnalysisMsg[] = []
+  const chain = new Chain(analyzers, (msg) => delivered.push(msg))
+  for await (const line of lines) {
+    if (line.type !== 'message') {
+      yield line
+      continue
+    }
+    if (isDerived(line.msg)) continue
+    chain.run(line.msg, line.msg.at, line.msg.seq)
+    const caused = delivered.slice(1)
+    delivered = []
+    yield line
+    const { path, lineNumber } = line
+    for (const msg of caused) {
+      yield { type: 'message', path, lineNumber, msg, raw: encodeLine(msg).slice(0, -1) }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/** What every command is handed, so that none reaches for `process` on its own. */
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import envPaths from 'env-paths'
+
+import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
+import type { CommandName } from '../config/options.ts'
+import { optionsOf } from '../config/options.ts'
+import type { Settings } from '../config/settings.ts'
+import { resolveSettings } from '../config/settings.ts'
+
+export interface CliContext {
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+  readonly env: NodeJS.ProcessEnv
+  readonly platform: NodeJS.Platform
+  readonly pid: number
+  readonly version: string
+  /** This program's entry, for the viewer's process. */
+  readonly mainPath: string
+  /** The exit code, should the command end well. */
+  setExitCode(code: number): void
+}
+
+export type Flags = Readonly<Record<string, unknown>>
+
+/** `--home`, else PORTHOLE_HOME, else the platform's data folder. */
+export function resolveHome(context: Pick<CliContext, 'env'>, flag?: unknown): string {
+  const given = typeof flag === 'string' && flag !== '' ? flag : context.env['PORTHOLE_HOME']
+  return given === undefined || given === ''
+    ? envPaths('porthole', { suffix: '' }).data
+    : resolve(given)
+}
+
+/** Adds the rows of the option table that belong to a command. */
+export function addOptions(command: Command, name: CommandName): Command {
+  for (const row of optionsOf(name)) {
+    const shown = row.defaultText === undefined ? '' : ` (default: ${row.defaultText})`
+    const option = new Option(row.flag, `${row.help}${shown}`)
+    if (row.kind === 'list') {
+      option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value])
+    }
+    command.addOption(option)
+  }
+  return command
+}
+
+/**
+ * Settings of a proxy command. Throws `ERR_TLS_VERIFICATION_OFF` where the environment would have
+ * Node accept any certificate: nobody who sets that wants keys to go there.
+ */
+export async function loadSettings(
+  context: CliContext,
+  command: CommandName,
+  flags: Flags,
+): Promise<{ readonly settings: Settings; readonly home: string }> {
+  if (context.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
+    throw new AppError('ERR_TLS_VERIFICATION_OFF')
+  }
+  const home = resolveHome(context, flags['home'])
+  const file = command === 'demo' ? undefined : await readConfig(context, home, flags['config'])
+  // Commander reads `--no-viewer` as `viewer: true` where it is not given.
+  const given = { ...flags, viewer: flags['viewer'] === false ? false : undefined }
+  return { settings: resolveSettings({ command, flags: given, env: context.env, file }), home }
+}
+
+async function readConfig(
+  context: CliContext,
+  home: string,
+  flag: unknown,
+): Promise<{ path: string; text: string } | undefined> {
+  const given = typeof flag === 'string' ? flag : context.env['PORTHOLE_CONFIG']
+  const path = given === undefined || given === '' ? join(home, 'porthole.json') : given
+  try {
+    return { path, text: await readFile(path, 'utf8') }
+  } catch (error) {
+    if (path !== given && errorCodeOf(error) === 'ENOENT') return undefined
+    throw new AppError('ERR_CONFIG_UNREADABLE', { path, problem: describeError(error) }, error)
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * `porthole demo`: everything at once, with no key and no network. An embedded provider replays
+ * recorded answers, a program calls it with the official SDKs, and a proxy stands between them.
+ */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+import type { Command } from 'commander'
+
+import { createAuthority } from '../../ca/authority.ts'
+import { visibleLine } from '../base/visible-text.ts'
+import type { Settings } from '../config/settings.ts'
+import { demoHosts, startDemoProvider } from '../demo/provider.ts'
+import type { DemoCertificate } from '../demo/provider.ts'
+import { parseHostPattern } from '../policy/host-pattern.ts'
+import type { CliContext, Flags } from './context.ts'
+import { addOptions, loadSettings } from './context.ts'
+import { environmentFor } from './run.ts'
+import type { Session } from './session.ts'
+import { mintToken, openSession } from './session.ts'
+import { printLines } from './start.ts'
+import { isTerminal, runViewerProcess } from './viewer-process.ts'
+
+export function registerDemoCommand(program: Command, context: CliContext): void {
+  addOptions(program.command('demo'), 'demo')
+    .summary('see it work: no key, no network')
+    .description(
+      'Shows real model calls, replayed by an embedded provider: streams, a tool call, embeddings,\n' +
+        'an error. On a terminal in the viewer, else one line per call. Nothing leaves this machine.',
+    )
+    .addHelpText('after', '\nExample:\n  porthole demo')
+    .action((flags: Flags) => demo(context, flags))
+}
+
+async function demo(context: CliContext, flags: Flags): Promise<void> {
+  const { settings: given, home } = await loadSettings(context, 'demo', flags)
+  const root = createAuthority({
+    permittedHosts: demoHosts,
+    now: new Date(),
+    days: 1,
+    commonName: 'Porthole demo provider',
+  })
+  const provider = await startDemoProvider({ certificates: certificatesFrom(root) })
+  try {
+    const settings = demoSettings(given, provider.port)
+    const token = mintToken()
+    const session = await openSession(context, {
+      settings,
+      home,
+      command: 'demo',
+      keepsCa: false,
+      token,
+      userRoots: { added: [], replaced: [] },
+      extraUpstreamRoots: [root.certificatePem],
+    })
+    await show(context, session, settings, token)
+  } finally {
+    await provider.close()
+  }
+}
+
+async function show(
+  context: CliContext,
+  session: Session,
+  settings: Settings,
+  token: string,
+): Promise<void> {
+  const env = environmentFor(context, session, settings, token)
+  if (
+    settings.viewer &&
+    !settings.json &&
+    isTerminal(context) &&
+    session.controlPath !== undefined
+  ) {
+    const script = runScript(env, () => {})
+    await runViewerProcess(context, session.controlPath)
+    script.stop()
+    await script.ended
+  } else {
+    if (!settings.json) printLines(context, session)
+    const print = (line: string): void => {
+      if (!settings.json) context.stdout.write(`  app │ ${visibleLine(line)}\n`)
+    }
+    const script = runScript(env, print)
+    context.setExitCode(await script.ended)
+  }
+  await session.close()
+  session.printSummary()
+  if (session.capturePath !== undefined)
+    session.tell(`look again with: porthole view ${session.capturePath}`)
+}
+
+function runScript(
+  env: NodeJS.ProcessEnv,
+  print: (line: string) => void,
+): { readonly ended: Promise<number>; stop(): void } {
+  const path = fileURLToPath(new URL('../demo/script.js', import.meta.url))
+  const child = spawn(process.execPath, [path], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream, crlfDelay: Infinity }).on('line', print)
+  }
+  const ended = new Promise<number>((resolve) => {
+    child.once('error', () => resolve(1))
+    // `close`, not `exit`: by then its last lines have been read.
+    child.once('close', (code) => resolve(code ?? 1))
+  })
+  return { ended, stop: () => void child.kill() }
+}
+
+function certificatesFrom(
+  root: ReturnType<typeof createAuthority>,
+): [DemoCertificate, ...DemoCertificate[]] {
+  const [first, ...rest] = demoHosts.map((host) => ({ host, ...root.issueLeaf(host, new Date()) }))
+  if (first === undefined) throw new RangeError('the demo has no hosts')
+  return [first, ...rest]
+}
+
+/** The demo's hosts and nobody else's; all of them lead to the embedded provider. */
+function demoSettings(given: Settings, port: number): Settings {
+  return {
+    ...given,
+    allow: demoHosts.map(parseHostPattern),
+    connectTo: demoHosts.map((host) => ({
+      from: { host, port: 443, kind: 'name' },
+      to: { host: '127.0.0.1', port, kind: 'ipv4' },
+    })),
+  }
+}

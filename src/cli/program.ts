@@ -1,0 +1,86 @@
+/** The command line: every command, and one form for every usage error. */
+import { Command, CommanderError } from 'commander'
+
+import { defaultAnalyzers } from '../../analyzers/index.ts'
+import { AppError } from '../base/errors.ts'
+import { providerHosts } from '../policy/providers.ts'
+import { createLineReporter } from '../run/line-reporter.ts'
+import { registerCaCommand } from './ca.ts'
+import type { CliContext } from './context.ts'
+import { resolveHome } from './context.ts'
+import { registerDemoCommand } from './demo.ts'
+import { registerReplayCommand } from './replay.ts'
+import { registerRunCommand } from './run.ts'
+import { registerStartCommand } from './start.ts'
+import { registerViewCommand } from './view.ts'
+
+export function createProgram(context: CliContext): Command {
+  const program = new Command('porthole')
+    .description('See what programs say to language models: an allowlist-only MITM analyzer.')
+    .version(context.version)
+    .enablePositionalOptions()
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      // Told by `main.ts`, in the one form that all errors have.
+      writeErr: () => {},
+      getOutHasColors: () => context.stdout.isTTY && (context.env['NO_COLOR'] ?? '') === '',
+    })
+    .addHelpText(
+      'after',
+      '\nExamples:\n  porthole demo\n  porthole run -- claude\n  porthole view\n\n' +
+        'Use it only on devices you control, with the consent of those whose traffic it shows.',
+    )
+  registerRunCommand(program, context)
+  registerStartCommand(program, context)
+  registerViewCommand(program, context)
+  registerReplayCommand(program, {
+    stdout: context.stdout,
+    stderr: context.stderr,
+    analyzers: defaultAnalyzers,
+    describe: createLineReporter(),
+  })
+  registerCaCommand(program, {
+    ...context,
+    defaultPermittedHosts: providerHosts,
+    resolveHome: (flag) => resolveHome(context, flag),
+  })
+  registerDemoCommand(program, context)
+  return program
+}
+
+/** Runs one command line (without node and script). Throws `AppError`; `--help` simply returns. */
+export async function runProgram(context: CliContext, args: readonly string[]): Promise<void> {
+  const program = createProgram(context)
+  for (const command of everyCommand(program)) command.exitOverride()
+  try {
+    await program.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return
+    if (error.code === 'commander.help') {
+      throw new AppError(
+        'ERR_USAGE',
+        { problem: 'no command given', next: 'see porthole --help' },
+        error,
+      )
+    }
+    throw new AppError('ERR_USAGE', usageOf(error.message), error)
+  }
+}
+
+function* everyCommand(command: Command): Iterable<Command> {
+  yield command
+  for (const child of command.commands) yield* everyCommand(child)
+}
+
+/** Commander's text, `error: … \n(Did you mean …?)`, as a problem and a next step. */
+function usageOf(message: string): { problem: string; next: string } {
+  const [first = '', ...rest] = message.replace(/^error: /u, '').split('\n')
+  const suggestion = rest
+    .join(' ')
+    .trim()
+    .replaceAll(/^\(|\)$/gu, '')
+  return { problem: first, next: suggestion === '' ? 'see porthole --help' : suggestion }
+}

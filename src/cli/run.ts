@@ -1,0 +1,87 @@
+/** `porthole run -- CMD`: one program, its own proxy, its own CA, and its exit code. */
+import type { Command } from 'commander'
+
+import type { Settings } from '../config/settings.ts'
+import { parseHostPattern } from '../policy/host-pattern.ts'
+import { runChild } from '../run/child.ts'
+import { recogniseClient, recognitionNotice } from '../run/clients.ts'
+import { childEnvironment, extraRootFiles, replacedRootFiles } from '../run/environment.ts'
+import type { CliContext, Flags } from './context.ts'
+import { addOptions, loadSettings } from './context.ts'
+import type { Session } from './session.ts'
+import { mintToken, openSession } from './session.ts'
+
+/** Stands for a credential that the program must not see, where it insists on finding one. */
+const placeholder = 'porthole-injects-the-real-one'
+
+export function registerRunCommand(program: Command, context: CliContext): void {
+  addOptions(program.command('run'), 'run')
+    .argument('<command...>', 'the program and its arguments, after --')
+    .passThroughOptions()
+    .summary('run a program and see its model calls')
+    .description(
+      'Runs a program behind a proxy of its own. Its stdin, stdout, stderr, terminal, signals and\n' +
+        'exit code are its own; a summary follows on stderr. Watch it live with: porthole view',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  porthole run -- claude\n  porthole run --allow-preset openai -- python app.py',
+    )
+    .action((command: string[], flags: Flags) => run(context, command, flags))
+}
+
+async function run(context: CliContext, command: readonly string[], flags: Flags): Promise<void> {
+  const [program = '', ...args] = command
+  const { settings: given, home } = await loadSettings(context, 'run', flags)
+  const client = recogniseClient(program, args)
+  const settings = client === undefined ? given : withHosts(given, client.hosts)
+  const token = mintToken()
+  const session = await openSession(context, {
+    settings,
+    home,
+    command: command.join(' '),
+    keepsCa: false,
+    token,
+    userRoots: {
+      added: extraRootFiles(context.env, context.platform),
+      replaced: replacedRootFiles(context.env, context.platform),
+    },
+  })
+  if (client !== undefined) session.tell(recognitionNotice(client))
+  try {
+    const env = environmentFor(context, session, settings, token)
+    const { exitCode } = await runChild({ command: program, args, env })
+    context.setExitCode(exitCode)
+  } finally {
+    await session.close()
+  }
+  session.printSummary()
+}
+
+/** The child's environment, without the credentials that are injected for it. */
+export function environmentFor(
+  context: CliContext,
+  session: Session,
+  settings: Settings,
+  token: string,
+): NodeJS.ProcessEnv {
+  const { running } = session
+  const parent = { ...context.env }
+  for (const { variable } of settings.credentials) parent[variable] = placeholder
+  const { env, notes } = childEnvironment({
+    parent,
+    proxyUrl: running.url.replace('http://', `http://porthole:${token}@`),
+    caCertPath: running.caCertPath,
+    bundlePath: running.bundlePath,
+    platform: context.platform,
+    interceptedHosts: settings.allow.map(({ text }) => text),
+  })
+  for (const note of notes) session.tell(note)
+  return env
+}
+
+function withHosts(settings: Settings, hosts: readonly string[]): Settings {
+  const known = new Set(settings.allow.map(({ text }) => text))
+  const added = hosts.filter((host) => !known.has(host)).map(parseHostPattern)
+  return { ...settings, allow: [...settings.allow, ...added] }
+}

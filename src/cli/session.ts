@@ -1,0 +1,254 @@
+/**
+ * One proxy with all that a command puts around it: analyzers, capture, control socket, messages
+ * on stdout, the summary. `start`, `run` and `demo` differ only in what they do while it runs.
+ */
+import { randomBytes } from 'node:crypto'
+import { open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { CredentialInjector } from '../../analyzers/credential-injector.ts'
+import { FileLogger } from '../../analyzers/file-logger.ts'
+import { defaultAnalyzers } from '../../analyzers/index.ts'
+import { splitCertificates } from '../../ca/bundle.ts'
+import { AppError, describeError } from '../base/errors.ts'
+import type { RunningPorthole } from '../builder.ts'
+import { PortholeBuilder } from '../builder.ts'
+import { resolveCapturePath } from '../capture/capture-path.ts'
+import type { CaptureProblem } from '../capture/rotating-writer.ts'
+import type { Settings } from '../config/settings.ts'
+import { ControlServer } from '../control/server.ts'
+import { encodeLine } from '../messages/codec.ts'
+import type { AnalysisMsg } from '../messages/schema.ts'
+import type { Analyzer } from '../pipeline/analyzer.ts'
+import { formatSummary } from '../run/summary-text.ts'
+import { createSummary } from '../run/summary.ts'
+import type { CliContext } from './context.ts'
+
+export interface SessionPlan {
+  readonly settings: Settings
+  readonly home: string
+  /** What the proxy runs for, shown to viewers. */
+  readonly command: string
+  /** The CA of `start` is kept; those of `run` and `demo` live in memory. */
+  readonly keepsCa: boolean
+  /** Demands this token, as agent `porthole`. */
+  readonly token?: string | undefined
+  /** Root files named in the user's environment: merged into what children trust. */
+  readonly userRoots: { readonly added: readonly string[]; readonly replaced: readonly string[] }
+  /** Roots that only this session trusts, as PEM. */
+  readonly extraUpstreamRoots?: readonly string[]
+}
+
+export interface Session {
+  readonly running: RunningPorthole
+  readonly capturePath: string | undefined
+  /** Of the control socket; undefined if there is none (the reason was told). */
+  readonly controlPath: string | undefined
+  /** One line on stderr, marked as ours. */
+  tell(line: string): void
+  /** What it came to, on stderr. */
+  printSummary(): void
+  close(drainMs?: number): Promise<void>
+}
+
+/** A run's token: 256 random bits, base64url. */
+export function mintToken(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+export async function openSession(context: CliContext, plan: SessionPlan): Promise<Session> {
+  const tell = (line: string): void => void context.stderr.write(`porthole: ${line}\n`)
+  const capture = openCapture(context, plan, tell)
+  await capture?.open()
+  const running = await startProxy(context, plan, capture)
+  const summary = createSummary()
+  const control = await startControl(context, plan, running, tell)
+  running.subscribe((msg) => {
+    summary.add(msg)
+    control?.broadcast(msg)
+  })
+  if (plan.settings.json) running.subscribe(createJsonPrinter(context.stdout))
+  const session: Session = {
+    running,
+    capturePath: capture?.path,
+    controlPath: control?.path,
+    tell,
+    printSummary: () => {
+      const lines = formatSummary(summary.summarize(), capture?.path)
+      context.stderr.write(`${lines.join('\n')}\n`)
+    },
+    close: async (drainMs) => {
+      await running.close(drainMs === undefined ? {} : { drainMs })
+      await control?.close()
+    },
+  }
+  try {
+    await writeReadyFile(context, plan, running)
+  } catch (error) {
+    await session.close(0)
+    throw error
+  }
+  return session
+}
+
+function openCapture(
+  context: CliContext,
+  plan: SessionPlan,
+  tell: (line: string) => void,
+): FileLogger | undefined {
+  const { settings, home } = plan
+  const path = resolveCapturePath(settings.capture, { home, now: Date.now(), pid: context.pid })
+  if (path === undefined) return undefined
+  return new FileLogger(path, {
+    porthole: context.version,
+    onProblem: (problem) => tell(describeCaptureProblem(problem, path)),
+  })
+}
+
+async function startProxy(
+  context: CliContext,
+  plan: SessionPlan,
+  capture: FileLogger | undefined,
+): Promise<RunningPorthole> {
+  const { settings } = plan
+  const { host, port } = settings.listen
+  const builder = new PortholeBuilder()
+    .listen(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
+    .allowHosts(...settings.allow.map(({ text }) => text))
+    .upstreamCa(...(await readRoots(settings.upstreamCa)), ...(plan.extraUpstreamRoots ?? []))
+    .inheritRoots(plan.userRoots.added, plan.userRoots.replaced)
+  if (plan.keepsCa) builder.caDirectory(join(plan.home, 'ca'))
+  if (plan.token !== undefined) builder.requireToken('porthole', plan.token)
+  for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
+  const chain: Array<Analyzer | undefined> = [
+    injector(context, settings),
+    ...defaultAnalyzers(),
+    capture,
+  ]
+  for (const analyzer of chain) {
+    if (analyzer !== undefined) builder.addAnalyzer(analyzer)
+  }
+  return builder.build().start()
+}
+
+function injector(context: CliContext, settings: Settings): CredentialInjector | undefined {
+  if (settings.credentials.length === 0) return undefined
+  const credentials = settings.credentials.map(({ host, header, variable, format }) => {
+    const value = context.env[variable]
+    if (value === undefined || value === '') {
+      throw new AppError('ERR_CREDENTIAL_MISSING', { variable, host: host.text })
+    }
+    return { id: variable, host: host.text, header, format, value }
+  })
+  return new CredentialInjector(credentials)
+}
+
+async function readRoots(paths: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const path of paths) {
+    let text: string
+    try {
+      text = await readFile(path, 'utf8')
+    } catch (error) {
+      throw new AppError('ERR_UPSTREAM_CA', { path, problem: describeError(error) }, error)
+    }
+    const certificates = splitCertificates(text)
+    if (certificates.length === 0) {
+      throw new AppError('ERR_UPSTREAM_CA', { path, problem: 'there is no certificate in it' })
+    }
+    found.push(...certificates)
+  }
+  return found
+}
+
+/** Without a control socket the proxy works, only viewers cannot attach: told, not fatal. */
+async function startControl(
+  context: CliContext,
+  plan: SessionPlan,
+  running: RunningPorthole,
+  tell: (line: string) => void,
+): Promise<ControlServer | undefined> {
+  try {
+    return await ControlServer.start({
+      directory: join(plan.home, 'run'),
+      pid: context.pid,
+      info: {
+        url: running.url,
+        startedAt: Date.now(),
+        command: plan.command,
+        version: context.version,
+      },
+    })
+  } catch (error) {
+    tell(`viewers cannot attach: ${describeError(error)}`)
+    return undefined
+  }
+}
+
+/** Bytes that may wait for a slow reader of stdout before messages are dropped. */
+const printerQueueBytes = 64 * 1024 * 1024
+
+/** Messages as lines on stdout; a reader that is too slow loses whole lines, never holds us up. */
+function createJsonPrinter(stdout: NodeJS.WriteStream): (msg: AnalysisMsg) => void {
+  let dropped = { count: 0, bytes: 0 }
+  return (msg) => {
+    const line = encodeLine(msg)
+    if (!stdout.writable || stdout.writableLength > printerQueueBytes) {
+      dropped = { count: dropped.count + 1, bytes: dropped.bytes + line.length }
+      return
+    }
+    if (dropped.count > 0) {
+      const { v, seq, at } = msg
+      const lost = {
+        v,
+        seq: seq - 1,
+        at,
+        kind: 'messages-dropped',
+        where: 'stdout',
+        ...dropped,
+      } as const
+      stdout.write(encodeLine(lost))
+      dropped = { count: 0, bytes: 0 }
+    }
+    stdout.write(line)
+  }
+}
+
+async function writeReadyFile(
+  context: CliContext,
+  { settings }: SessionPlan,
+  running: RunningPorthole,
+): Promise<void> {
+  const { readyFile: path } = settings
+  if (path === undefined) return
+  const ready = {
+    url: running.url,
+    port: running.port,
+    caCert: running.caCertPath,
+    bundle: running.bundlePath,
+    pid: context.pid,
+  }
+  try {
+    // Appears whole: whoever waits for the file never reads half of it.
+    const temporary = `${path}.${context.pid}.part`
+    const handle = await open(temporary, 'w', 0o600)
+    await handle.writeFile(`${JSON.stringify(ready)}\n`)
+    await handle.close()
+    await rename(temporary, path)
+  } catch (error) {
+    throw new AppError('ERR_HOME_UNWRITABLE', { path, problem: describeError(error) }, error)
+  }
+}
+
+function describeCaptureProblem(problem: CaptureProblem, path: string): string {
+  switch (problem.type) {
+    case 'failing':
+      return `the capture ${path} cannot be written: ${problem.message}; traffic goes on, lines wait`
+    case 'recovered':
+      return `the capture ${path} can be written again; ${problem.count} lines were lost`
+    case 'lost':
+      return `the capture ${path} lost its last ${problem.count} lines`
+    case 'not-compressed':
+      return `${problem.path} stays uncompressed: ${problem.message}`
+  }
+}

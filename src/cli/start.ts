@@ -1,0 +1,105 @@
+/** `porthole start`: a standing proxy, with the viewer on a terminal and one line per call without. */
+import type { Command } from 'commander'
+
+import { extraRootFiles, replacedRootFiles } from '../run/environment.ts'
+import { createLineReporter } from '../run/line-reporter.ts'
+import type { CliContext, Flags } from './context.ts'
+import { addOptions, loadSettings } from './context.ts'
+import type { Session } from './session.ts'
+import { openSession } from './session.ts'
+import { isTerminal, runViewerProcess } from './viewer-process.ts'
+
+export function registerStartCommand(program: Command, context: CliContext): void {
+  addOptions(program.command('start'), 'start')
+    .summary('run a standing proxy')
+    .description(
+      'Runs a proxy until it is stopped: with the viewer on a terminal, else one line per call.\n' +
+        'Programs use it through HTTPS_PROXY and must trust its CA (porthole ca export, ca install).',
+    )
+    .addHelpText(
+      'after',
+      '\nExample:\n  porthole start --allow api.openai.com,api.anthropic.com\n' +
+        '  HTTPS_PROXY=http://127.0.0.1:8080 curl --cacert "$(porthole ca show --path)" https://api.openai.com/v1/models',
+    )
+    .action((flags: Flags) => start(context, flags))
+}
+
+async function start(context: CliContext, flags: Flags): Promise<void> {
+  const { settings, home } = await loadSettings(context, 'start', flags)
+  const session = await openSession(context, {
+    settings,
+    home,
+    command: 'start',
+    keepsCa: true,
+    userRoots: {
+      added: extraRootFiles(context.env, context.platform),
+      replaced: replacedRootFiles(context.env, context.platform),
+    },
+  })
+  const stopped = stopSignal()
+  announce(
+    context,
+    session,
+    settings.allow.map(({ text }) => text),
+  )
+  if (
+    settings.viewer &&
+    !settings.json &&
+    isTerminal(context) &&
+    session.controlPath !== undefined
+  ) {
+    await Promise.race([showViewer(context, session, session.controlPath), stopped])
+  } else {
+    if (!settings.json) printLines(context, session)
+    await stopped
+  }
+  await session.close()
+  session.printSummary()
+}
+
+/** The user's quit ends the proxy; a viewer that died does not: lines take its place. */
+async function showViewer(
+  context: CliContext,
+  session: Session,
+  controlPath: string,
+): Promise<void> {
+  const end = await runViewerProcess(context, controlPath)
+  if (end === 'quit') return
+  session.tell('the viewer ended; the proxy goes on, Ctrl-C stops it')
+  printLines(context, session)
+  await new Promise<never>(() => {})
+}
+
+function announce(context: CliContext, session: Session, allow: readonly string[]): void {
+  const { running } = session
+  session.tell(`listening on ${running.url}, decrypting ${allow.join(', ')}`)
+  session.tell(`CA certificate ${running.caCertPath}`)
+  if (session.capturePath !== undefined) session.tell(`recording to ${session.capturePath}`)
+  if (!['127.0.0.1', '::1'].includes(running.host)) {
+    session.tell(
+      'warning: anyone who reaches this address can use the proxy; it asks for no token yet',
+    )
+  }
+  if (context.stdin.isTTY) session.tell('Ctrl-C stops it')
+}
+
+/** One line per call on stdout. */
+export function printLines(context: CliContext, session: Session): void {
+  const describe = createLineReporter()
+  session.running.subscribe((msg) => {
+    const line = describe(msg)
+    if (line !== undefined && context.stdout.writable) context.stdout.write(`${line}\n`)
+  })
+}
+
+/** Resolves at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => {
+        resolve()
+        // With our handler gone, the next signal does what it does by default.
+      })
+    }
+  })
+}

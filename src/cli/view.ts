@@ -1,0 +1,66 @@
+/** `porthole view`: the viewer, on every running proxy or on a capture. */
+import { basename } from 'node:path'
+import { join } from 'node:path'
+
+import type { Command } from 'commander'
+
+import { defaultAnalyzers } from '../../analyzers/index.ts'
+import { AppError, describeError } from '../base/errors.ts'
+import { discover } from '../control/client.ts'
+import { createFileSource, createLiveSource } from '../control/source.ts'
+import type { MessageSource } from '../control/source.ts'
+import type { CliContext, Flags } from './context.ts'
+import { resolveHome } from './context.ts'
+
+export function registerViewCommand(program: Command, context: CliContext): void {
+  program
+    .command('view')
+    .argument('[capture]', 'a capture to open; without it, every running proxy')
+    .option(
+      '--home <DIR>',
+      "where running proxies are looked for (default: the platform's data folder)",
+    )
+    .option('--attach <SOCKET>', 'attach to one proxy, by its control socket')
+    .summary('watch running proxies, or open a capture')
+    .description('Opens the viewer: live on every running proxy, or on a capture.')
+    .addHelpText('after', '\nExamples:\n  porthole view\n  porthole view traffic.jsonl')
+    .action((capture: string | undefined, flags: Flags) => view(context, capture, flags))
+}
+
+async function view(context: CliContext, capture: string | undefined, flags: Flags): Promise<void> {
+  if (!context.stdin.isTTY || !context.stdout.isTTY) throw new AppError('ERR_NOT_A_TERMINAL')
+  const { source, title } = await openSource(context, capture, flags)
+  // Loaded here, so that no other command pays for React.
+  const { runViewer } = await import('../tui/viewer.tsx')
+  const noColor = (context.env['NO_COLOR'] ?? '') !== ''
+  await runViewer({ source, title, stdin: context.stdin, stdout: context.stdout, noColor })
+}
+
+async function openSource(
+  context: CliContext,
+  capture: string | undefined,
+  flags: Flags,
+): Promise<{ source: MessageSource; title: string }> {
+  if (capture !== undefined) {
+    await assertReadable(capture)
+    return {
+      source: createFileSource(capture, { analyzers: defaultAnalyzers() }),
+      title: basename(capture),
+    }
+  }
+  const runDirectory = join(resolveHome(context, flags['home']), 'run')
+  const only = typeof flags['attach'] === 'string' ? flags['attach'] : undefined
+  if (only !== undefined) return { source: createLiveSource({ runDirectory, only }), title: 'live' }
+  if ((await discover(runDirectory)).length === 0) throw new AppError('ERR_NO_PROXY_RUNNING')
+  return { source: createLiveSource({ runDirectory }), title: 'live' }
+}
+
+/** A path that cannot be read is told before the screen is taken. */
+async function assertReadable(path: string): Promise<void> {
+  const { access, constants } = await import('node:fs/promises')
+  try {
+    await access(path, constants.R_OK)
+  } catch (error) {
+    throw new AppError('ERR_CAPTURE_UNREADABLE', { path, problem: describeError(error) }, error)
+  }
+}

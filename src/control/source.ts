@@ -1,0 +1,196 @@
+/**
+ * Where a viewer's messages come from: every running proxy, those that start later included, or a
+ * capture. Both have one shape, so that a viewer does not know which it shows.
+ */
+import { watch } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+import { describeError } from '../base/errors.ts'
+import { readCapture } from '../capture/reader.ts'
+import { reanalyze } from '../capture/reanalyze.ts'
+import type { AnalysisMsg } from '../messages/schema.ts'
+import type { Analyzer } from '../pipeline/analyzer.ts'
+import { attach } from './client.ts'
+import type { AttachEnd, Descriptor } from './client.ts'
+import { listDescriptors, removeDescriptor } from './descriptor.ts'
+
+export interface SourceHandlers {
+  /** `origin` tells apart the proxies or files that messages come from, and names them. */
+  onMessage(msg: AnalysisMsg, origin: string): void
+  /** One line about the source itself, for people. */
+  onStatus(text: string): void
+  /** Nothing comes after this. */
+  onEnd(): void
+}
+
+export interface MessageSource {
+  start(handlers: SourceHandlers): void
+  close(): void
+}
+
+/** Watching a folder is not possible everywhere; looking at it is. */
+const pollMs = 1000
+/** Messages between two looks at the event loop, so that a viewer stays responsive. */
+const sliceMessages = 256
+
+interface LiveOptions {
+  /** `<home>/run`. */
+  readonly runDirectory: string
+  /** Attach to the proxy with this socket only, and end when it ends. */
+  readonly only?: string | undefined
+}
+
+export function createLiveSource(options: LiveOptions): MessageSource {
+  let source: LiveSource | undefined
+  return {
+    start(handlers) {
+      source ??= new LiveSource(options, handlers)
+    },
+    close() {
+      source?.close()
+    },
+  }
+}
+
+class LiveSource {
+  readonly #options: LiveOptions
+  readonly #handlers: SourceHandlers
+  readonly #attached = new Map<string, { close(): void }>()
+  /** Turned away or failed: tried again at later looks, told of once. */
+  readonly #troubled = new Set<string>()
+  readonly #stopWatching: () => void
+  readonly #timer: NodeJS.Timeout
+  #isLooking = false
+  #isClosed = false
+
+  constructor(options: LiveOptions, handlers: SourceHandlers) {
+    this.#options = options
+    this.#handlers = handlers
+    this.#stopWatching = watchFolder(options.runDirectory, () => void this.#look())
+    this.#timer = setInterval(() => void this.#look(), pollMs)
+    if (options.only === undefined) void this.#look(true)
+    else this.#attach({ socket: options.only })
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearInterval(this.#timer)
+    this.#stopWatching()
+    for (const attachment of this.#attached.values()) attachment.close()
+  }
+
+  /** Attaches to the proxies that are new. Never throws. */
+  async #look(isFirst = false): Promise<void> {
+    if (this.#isLooking || this.#isClosed || this.#options.only !== undefined) return
+    this.#isLooking = true
+    const found = await listDescriptors(this.#options.runDirectory)
+    this.#isLooking = false
+    if (this.#isClosed) return
+    if (isFirst && found.length === 0) {
+      this.#handlers.onStatus('no proxy is running yet; waiting for one to start')
+    }
+    for (const descriptor of found) this.#attach(descriptor)
+  }
+
+  #attach(descriptor: Pick<Descriptor, 'socket'> & Partial<Descriptor>): void {
+    const { socket } = descriptor
+    if (this.#attached.has(socket)) return
+    let origin = socket
+    const attachment = attach(descriptor, {
+      onHello: (hello) => {
+        // The id too: a proxy that starts anew on the same address numbers from 0 again.
+        origin = `${hello.url} (pid ${hello.pid})`
+        this.#troubled.delete(socket)
+        this.#handlers.onStatus(`attached to ${hello.command ?? hello.url}`)
+      },
+      onMessage: (msg) => this.#handlers.onMessage(msg, origin),
+      onInvalidLine: (problem, count) => {
+        if (count === 1) this.#handlers.onStatus(`a line could not be read: ${problem}`)
+      },
+      onClose: (end) => {
+        this.#attached.delete(socket)
+        if (!this.#isClosed) this.#ended(descriptor, end)
+      },
+    })
+    this.#attached.set(socket, attachment)
+  }
+
+  #ended(descriptor: Pick<Descriptor, 'socket'> & Partial<Descriptor>, end: AttachEnd): void {
+    const { socket, pid, url } = descriptor
+    const name = url ?? socket
+    if (end.reason === 'ended') this.#handlers.onStatus(`${name} has ended`)
+    if (end.reason === 'refused' || end.reason === 'failed') {
+      if (!this.#troubled.has(socket)) this.#handlers.onStatus(`${name}: ${end.message}`)
+      this.#troubled.add(socket)
+    }
+    if (this.#options.only !== undefined) {
+      if (end.reason === 'gone') this.#handlers.onStatus('the proxy is not running')
+      this.close()
+      this.#handlers.onEnd()
+    } else if (end.reason === 'gone' && pid !== undefined) {
+      void removeDescriptor(this.#options.runDirectory, descriptor as Descriptor)
+    }
+  }
+}
+
+/** A folder that does not exist yet, or cannot be watched, is left to the polling. */
+function watchFolder(path: string, onChange: () => void): () => void {
+  try {
+    const watcher = watch(path, { persistent: false }, onChange)
+    watcher.on('error', () => watcher.close())
+    return () => watcher.close()
+  } catch {
+    return () => {}
+  }
+}
+
+interface FileOptions {
+  /** Run anew over the recording, so that what it leaves out is shown too; closed at the end. */
+  readonly analyzers?: readonly Analyzer[] | undefined
+}
+
+/** The messages of a capture, then the end. Problems in it become statuses. */
+export function createFileSource(path: string, options: FileOptions = {}): MessageSource {
+  let isClosed = false
+  let isStarted = false
+  const { analyzers = [] } = options
+
+  async function run(handlers: SourceHandlers): Promise<void> {
+    const recorded = readCapture(path)
+    let untilBreath = sliceMessages
+    for await (const line of analyzers.length > 0 ? reanalyze(recorded, analyzers) : recorded) {
+      if (isClosed) return
+      if (line.type === 'message') handlers.onMessage(line.msg, path)
+      if (line.type === 'problem') {
+        handlers.onStatus(
+          line.lineNumber > 0 ? `line ${line.lineNumber}: ${line.problem}` : line.problem,
+        )
+      }
+      untilBreath -= 1
+      if (untilBreath > 0) continue
+      untilBreath = sliceMessages
+      await nextTurn()
+    }
+  }
+
+  async function runToTheEnd(handlers: SourceHandlers): Promise<void> {
+    try {
+      await run(handlers)
+    } catch (error) {
+      if (!isClosed) handlers.onStatus(describeError(error))
+    }
+    await Promise.allSettled(analyzers.map(async (analyzer) => await analyzer.close?.()))
+    if (!isClosed) handlers.onEnd()
+  }
+
+  return {
+    start(handlers) {
+      if (isStarted) return
+      isStarted = true
+      void runToTheEnd(handlers)
+    },
+    close() {
+      isClosed = true
+    },
+  }
+}

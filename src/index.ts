@@ -1,0 +1,24 @@
+/** The public API. */
+export { AppError } from './base/errors.ts'
+export type { ErrorCode } from './base/errors.ts'
+export { PortholeBuilder } from './builder.ts'
+export type { MitmModule, Porthole, PortholeStats, RunningPorthole } from './builder.ts'
+export { messageJsonSchema } from './messages/json-schema.ts'
+export { analysisMsgSchema } from './messages/schema.ts'
+export type {
+  AnalysisMsg,
+  AnalysisMsgDraft,
+  HeaderPairs,
+  MsgKind,
+  MsgOf,
+} from './messages/schema.ts'
+export type { Analyzer, Emit, HeaderList, OutgoingRequest, Refusal } from './pipeline/analyzer.ts'
+export {
+  CredentialInjector,
+  defaultAnalyzers,
+  FileLogger,
+  HttpParser,
+  ModelCalls,
+  SseMerger,
+} from '../analyzers/index.ts'
+export type { FileLoggerOptions, StaticCredential } from '../analyzers/index.ts'

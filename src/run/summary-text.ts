@@ -1,0 +1,117 @@
+/** The summary as lines for the end of a run; every word from the wire is made safe to print. */
+import { formatBytes, formatCount, formatPlural, formatUsd, formatWireText } from './amounts.ts'
+import type { ModelTotals } from './call-totals.ts'
+import type { RunSummary } from './summary.ts'
+
+/** Lines shown of each list; the rest is counted. */
+const listLimit = 10
+
+interface SummaryCost {
+  readonly costUsd: number
+  readonly hasEstimatedCost: boolean
+  readonly callsOfUnknownCost: number
+}
+
+/** Without line ends. The first line stands alone; the others are indented below it. */
+export function formatSummary(summary: RunSummary, capturePath?: string): string[] {
+  return [
+    headline(summary),
+    ...listed(summary.models.map(modelLine), 'models'),
+    ...listed(
+      summary.tunnels.map(
+        ({ host, connections, bytesUp, bytesDown }) =>
+          `tunnelled unread: ${formatWireText(host)}, ${formatPlural(connections, 'connection')}, ` +
+          `${formatBytes(bytesUp)} up, ${formatBytes(bytesDown)} down`,
+      ),
+      'tunnelled hosts',
+    ),
+    ...listed(
+      summary.refusals.map(({ target, reason, count }) => {
+        const what = target === '' ? reason : `${target} (${reason})`
+        return `refused: ${formatWireText(what, 160)}, ${formatPlural(count, 'time')}`
+      }),
+      'kinds of refusal',
+    ),
+    ...listed(
+      summary.tlsFailures.map(
+        ({ host, side, code, hint, count }) =>
+          `TLS with ${side === 'client' ? 'the program for' : 'the upstream'} ` +
+          `${formatWireText(host)} failed ${formatPlural(count, 'time')} ` +
+          `(${formatWireText(code)}): ${formatWireText(hint, 300)}`,
+      ),
+      'kinds of TLS failure',
+    ),
+    ...indented(healthLines(summary)),
+    ...indented(capturePath === undefined ? [] : [`capture: ${formatWireText(capturePath, 4096)}`]),
+  ]
+}
+
+/** `$0.0123 + 2 calls of unknown cost`; undefined if there is nothing to say. */
+export function formatCost(cost: SummaryCost): string | undefined {
+  const known =
+    cost.costUsd > 0 ? `${cost.hasEstimatedCost ? 'about ' : ''}${formatUsd(cost.costUsd)}` : ''
+  const unknown =
+    cost.callsOfUnknownCost > 0
+      ? `${formatPlural(cost.callsOfUnknownCost, 'call')} of unknown cost`
+      : ''
+  return [known, unknown].filter((part) => part !== '').join(' + ') || undefined
+}
+
+function headline(summary: RunSummary): string {
+  if (summary.calls === 0) return 'porthole: no model calls seen'
+  const failed = summary.failed > 0 ? `${formatCount(summary.failed)} failed` : undefined
+  return `porthole: ${joined([formatPlural(summary.calls, 'model call'), failed, formatCost(summary)], ', ')}`
+}
+
+function modelLine(totals: ModelTotals): string {
+  const name = formatWireText(`${totals.provider} ${totals.model}`.trim())
+  const about = totals.hasEstimatedUsage ? 'about ' : ''
+  const tokens =
+    totals.inputTokens + totals.cacheReadTokens + totals.cacheWriteTokens + totals.outputTokens
+  const cached = [
+    totals.cacheReadTokens > 0 ? ` + ${formatCount(totals.cacheReadTokens)} cached` : '',
+    totals.cacheWriteTokens > 0 ? ` + ${formatCount(totals.cacheWriteTokens)} into the cache` : '',
+  ].join('')
+  return `${name}: ${joined(
+    [
+      formatPlural(totals.calls, 'call'),
+      totals.failed > 0 ? `${formatCount(totals.failed)} failed` : undefined,
+      totals.cutShort > 0 ? `${formatCount(totals.cutShort)} cut short` : undefined,
+      tokens > 0 ? `in ${about}${formatCount(totals.inputTokens)}${cached}` : undefined,
+      tokens > 0 ? `out ${about}${formatCount(totals.outputTokens)}` : undefined,
+      totals.callsWithoutUsage > 0
+        ? `${formatPlural(totals.callsWithoutUsage, 'call')} without token counts`
+        : undefined,
+      formatCost(totals),
+    ],
+    ' · ',
+  )}`
+}
+
+function healthLines(summary: RunSummary): string[] {
+  const lines: string[] = []
+  if (summary.droppedMessages > 0) {
+    lines.push(
+      `not seen: ${formatPlural(summary.droppedMessages, 'message')} ` +
+        `(${formatBytes(summary.droppedBytes)}) dropped under load; the traffic itself was whole`,
+    )
+  }
+  if (summary.analyzerFailures > 0) {
+    lines.push(`analysis failed ${formatPlural(summary.analyzerFailures, 'time')}`)
+  }
+  return lines
+}
+
+function listed(lines: readonly string[], what: string): string[] {
+  const rest = lines.length - listLimit
+  const shown = lines.slice(0, listLimit)
+  return indented(rest > 0 ? [...shown, `and ${formatCount(rest)} more ${what}`] : shown)
+}
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `  ${line}`)
+}
+
+function joined(parts: ReadonlyArray<string | undefined>, separator: string): string {
+  return parts.filter((part) => part !== undefined).join(separator)
+}

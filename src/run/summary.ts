@@ -1,0 +1,179 @@
+/**
+ * What a run came to: calls, tokens and cost for each model, and what was not seen. A pure reducer
+ * over messages, bounded in memory.
+ */
+import type { AnalysisMsg, MsgOf } from '../messages/schema.ts'
+import type { ModelTotals } from './call-totals.ts'
+import { CallTotals } from './call-totals.ts'
+import { totalsRow } from './totals-row.ts'
+
+export interface TunnelTotals {
+  /** `host`, or `host:port` where that is not 443. */
+  readonly host: string
+  connections: number
+  bytesUp: number
+  bytesDown: number
+}
+
+export interface RefusalTotals {
+  /** The host, or the rule that refused a request; empty if neither is known. */
+  readonly target: string
+  readonly reason: string
+  count: number
+}
+
+export interface TlsFailureTotals {
+  readonly host: string
+  readonly side: 'client' | 'upstream'
+  readonly code: string
+  readonly hint: string
+  count: number
+}
+
+export interface RunSummary {
+  readonly calls: number
+  readonly failed: number
+  readonly costUsd: number
+  readonly hasEstimatedCost: boolean
+  readonly callsOfUnknownCost: number
+  /** In the order of their first call. */
+  readonly models: ReadonlyArray<Readonly<ModelTotals>>
+  /** Most bytes first. */
+  readonly tunnels: ReadonlyArray<Readonly<TunnelTotals>>
+  readonly refusals: ReadonlyArray<Readonly<RefusalTotals>>
+  readonly tlsFailures: ReadonlyArray<Readonly<TlsFailureTotals>>
+  readonly analyzerFailures: number
+  readonly droppedMessages: number
+  readonly droppedBytes: number
+}
+
+export interface SummaryCollector {
+  add(msg: AnalysisMsg): void
+  /** May be called at any time; calls without an answer so far count as failed. */
+  summarize(): RunSummary
+}
+
+interface State {
+  readonly calls: CallTotals
+  readonly tunnels: Map<string, TunnelTotals>
+  readonly refusals: Map<string, RefusalTotals>
+  readonly tlsFailures: Map<string, TlsFailureTotals>
+  readonly health: { analyzerFailures: number; droppedMessages: number; droppedBytes: number }
+}
+
+export function createSummary(): SummaryCollector {
+  const state: State = {
+    calls: new CallTotals(),
+    tunnels: new Map(),
+    refusals: new Map(),
+    tlsFailures: new Map(),
+    health: { analyzerFailures: 0, droppedMessages: 0, droppedBytes: 0 },
+  }
+  return {
+    add: (msg) => addMessage(state, msg),
+    summarize: () => summarize(state),
+  }
+}
+
+function addMessage(state: State, msg: AnalysisMsg): void {
+  switch (msg.kind) {
+    case 'model-called':
+      state.calls.addCall(msg)
+      break
+    case 'model-answered':
+      state.calls.addAnswer(msg)
+      break
+    case 'exchange-failed':
+      if (msg.phase === 'request' || msg.phase === 'connect') state.calls.addUnsent(msg.exchangeId)
+      break
+    case 'request-refused':
+      state.calls.addUnsent(msg.exchangeId)
+      addRefusal(state, msg.rule ?? '', msg.reason)
+      break
+    case 'connection-refused':
+      addRefusal(state, authority(msg.host ?? '', msg.port ?? 443), msg.reason)
+      break
+    case 'tunnel-opened':
+      tunnelRow(state, msg).connections += 1
+      break
+    case 'tunnel-closed':
+      addTunnelBytes(state, msg)
+      break
+    case 'tls-failed':
+      addTlsFailure(state, msg)
+      break
+    case 'analyzer-failed':
+      state.health.analyzerFailures += 1
+      break
+    case 'messages-dropped':
+      state.health.droppedMessages += msg.count
+      state.health.droppedBytes += msg.bytes
+      break
+    default:
+  }
+}
+
+function summarize(state: State): RunSummary {
+  const rows = state.calls.totals()
+  const sum = (of: (totals: ModelTotals) => number): number =>
+    rows.reduce((total, totals) => total + of(totals), 0)
+  return {
+    calls: sum((totals) => totals.calls),
+    failed: sum((totals) => totals.failed),
+    costUsd: sum((totals) => totals.costUsd),
+    hasEstimatedCost: rows.some((totals) => totals.hasEstimatedCost),
+    callsOfUnknownCost: sum((totals) => totals.callsOfUnknownCost),
+    models: rows,
+    tunnels: structuredClone([...state.tunnels.values()]).sort((a, b) => bytesOf(b) - bytesOf(a)),
+    refusals: structuredClone([...state.refusals.values()]),
+    tlsFailures: structuredClone([...state.tlsFailures.values()]),
+    ...state.health,
+  }
+}
+
+function addRefusal({ refusals }: State, target: string, reason: string): void {
+  totalsRow(refusals, [target, reason], (isOverflow) => ({
+    target: isOverflow ? 'others' : target,
+    reason: isOverflow ? 'several reasons' : reason,
+    count: 0,
+  })).count += 1
+}
+
+function addTlsFailure({ tlsFailures }: State, msg: MsgOf<'tls-failed'>): void {
+  const { side, code, hint } = msg
+  totalsRow(tlsFailures, [msg.host, side, code], (isOverflow) => ({
+    host: isOverflow ? 'others' : msg.host,
+    side,
+    code,
+    hint,
+    count: 0,
+  })).count += 1
+}
+
+function addTunnelBytes(state: State, msg: MsgOf<'tunnel-closed'>): void {
+  const totals = tunnelRow(state, msg)
+  totals.bytesUp += msg.bytesUp
+  totals.bytesDown += msg.bytesDown
+}
+
+function tunnelRow(
+  { tunnels }: State,
+  msg: { readonly host: string; readonly port: number },
+): TunnelTotals {
+  const host = authority(msg.host, msg.port)
+  return totalsRow(tunnels, [host], (isOverflow) => ({
+    host: isOverflow ? 'others' : host,
+    connections: 0,
+    bytesUp: 0,
+    bytesDown: 0,
+  }))
+}
+
+function authority(host: string, port: number): string {
+  const name = host.includes(':') ? `[${host}]` : host
+  return port === 443 || host === '' ? name : `${name}:${port}`
+}
+
+function bytesOf(tunnel: TunnelTotals): number {
+  return tunnel.bytesUp + tunnel.bytesDown
+}

@@ -1,0 +1,316 @@
+/**
+ * What each kind of message does to its row. It never throws, whatever the order of messages; the
+ * bound on one row's detail is kept here, the bounds over all rows in `model.ts`.
+ */
+import type { AnalysisMsg, ModelMessage, MsgOf, Part } from '../messages/schema.ts'
+import type { Body, Row, StreamEvent } from './row.ts'
+import { addNote, addTallies, appendLive, emptyTally, summaryOf, tallyOf } from './row.ts'
+import { readStreamDeltas } from './stream-delta.ts'
+
+/** Applies `msg` and returns by how many model calls the row grew. */
+export function applyToRow(row: Row, msg: AnalysisMsg, maxRowBytes: number): number {
+  if (applyTraffic(row, msg, maxRowBytes)) return 0
+  if (msg.kind === 'model-called') return applyCall(row, msg, maxRowBytes)
+  if (msg.kind === 'model-answered') applyAnswer(row, msg)
+  else if (msg.kind === 'stream-merged') applyMerged(row, msg, maxRowBytes)
+  else if (!applyConnection(row, msg)) applyNote(row, msg)
+  return 0
+}
+
+function applyTraffic(row: Row, msg: AnalysisMsg, maxRowBytes: number): boolean {
+  const { detail } = row
+  switch (msg.kind) {
+    case 'request-started':
+      applyRequestStarted(row, msg)
+      return true
+    case 'response-started':
+      row.status = msg.status
+      if (detail === undefined) return true
+      detail.responseHeaders = msg.headers
+      detail.statusText = msg.statusText ?? ''
+      return true
+    case 'request-body':
+    case 'response-body':
+      keepChunk(row, msg, maxRowBytes)
+      return true
+    case 'http-parsed':
+      keepParsed(row, msg, maxRowBytes)
+      return true
+    case 'request-ended':
+      row.requestBytes = msg.bytes
+      return true
+    case 'response-ended':
+      row.responseBytes = msg.bytes
+      return true
+    case 'sse-event':
+      appendLive(row, readStreamDeltas(msg.data))
+      keepEvent(
+        row,
+        { label: msg.event ?? '', data: msg.data, sinceRequestMs: msg.sinceRequestMs },
+        maxRowBytes,
+      )
+      return true
+    case 'websocket-message':
+      applyFrame(row, msg, maxRowBytes)
+      return true
+    default:
+      return applyEnd(row, msg)
+  }
+}
+
+function applyRequestStarted(row: Row, msg: MsgOf<'request-started'>): void {
+  row.method = msg.method
+  row.url = msg.url
+  row.host = msg.host
+  row.path = pathOf(msg.url)
+  if (row.detail === undefined) return
+  row.detail.requestHeaders = msg.headers
+  row.detail.httpVersion = msg.httpVersion
+}
+
+function applyEnd(row: Row, msg: AnalysisMsg): boolean {
+  switch (msg.kind) {
+    case 'exchange-completed':
+      row.status = msg.status
+      row.requestBytes = msg.requestBytes
+      row.responseBytes = msg.responseBytes
+      row.durationMs = msg.durationMs
+      row.phase = row.problem === undefined && msg.status < 400 ? 'done' : 'failed'
+      return true
+    case 'exchange-failed':
+      row.phase = 'failed'
+      row.durationMs = msg.durationMs
+      row.status ??= msg.status
+      row.problem = `${msg.code} (by the ${msg.by}, ${phaseText[msg.phase]})${
+        msg.message === undefined ? '' : `: ${msg.message}`
+      }`
+      return true
+    case 'request-refused':
+      row.status = msg.status
+      row.problem = `refused: ${msg.message ?? msg.reason}`
+      if (msg.rule !== undefined) addNote(row, msg.at, `rule ${msg.rule}`, true)
+      return true
+    default:
+      return false
+  }
+}
+
+const phaseText = {
+  request: 'while sending the request',
+  connect: 'while connecting',
+  waiting: 'while waiting for the answer',
+  response: 'during the answer',
+} as const
+
+function applyConnection(row: Row, msg: AnalysisMsg): boolean {
+  switch (msg.kind) {
+    case 'tunnel-opened':
+      row.kind = 'tunnel'
+      row.host = `${msg.host}:${msg.port}`
+      row.problem = msg.reason
+      if (row.durationMs === undefined) row.phase = 'running'
+      return true
+    case 'tunnel-closed':
+      row.kind = 'tunnel'
+      row.host = `${msg.host}:${msg.port}`
+      row.requestBytes = msg.bytesUp
+      row.responseBytes = msg.bytesDown
+      row.durationMs = msg.durationMs
+      row.phase = msg.error === undefined ? 'done' : 'failed'
+      if (msg.error !== undefined) addNote(row, msg.at, msg.error, true)
+      return true
+    case 'connection-refused':
+      row.phase = 'failed'
+      row.host = msg.host === undefined ? '' : `${msg.host}${portSuffix(msg.port)}`
+      row.status = msg.status
+      row.problem = msg.message === undefined ? msg.reason : `${msg.reason}: ${msg.message}`
+      return true
+    case 'tls-failed':
+      if (row.kind === 'tls') {
+        row.phase = 'failed'
+        row.host = msg.host
+        row.problem = msg.code
+      }
+      addNote(row, msg.at, `TLS with the ${msg.side} failed: ${msg.code}. ${msg.hint}`, true)
+      return true
+    default:
+      return false
+  }
+}
+
+function applyNote(row: Row, msg: AnalysisMsg): void {
+  switch (msg.kind) {
+    case 'credential-injected':
+    case 'token-replaced':
+    case 'token-stripped':
+      addNote(row, msg.at, `${msg.kind}: ${msg.secretId} (${msg.mode}, ${msg.location})`, false)
+      return
+    case 'rule-matched':
+    case 'budget-exceeded':
+      addNote(row, msg.at, `${msg.kind}: ${msg.rule}, ${msg.decision} (${msg.mode})`, true)
+      return
+    case 'analyzer-failed':
+      addNote(row, msg.at, `the analyzer ${msg.analyzer} failed: ${msg.error}`, true)
+      return
+    default:
+  }
+}
+
+function applyCall(row: Row, msg: MsgOf<'model-called'>, maxRowBytes: number): number {
+  // A WebSocket carries one call after the other on one exchange; the row shows the latest.
+  const isNext = row.detail?.answered !== undefined || row.current !== emptyTally
+  const isFirst = row.kind !== 'call'
+  row.kind = 'call'
+  row.settled = isNext ? addTallies(row.settled, row.current) : row.settled
+  row.current = emptyTally
+  row.provider = msg.provider
+  row.operation = msg.operation
+  row.model = msg.model ?? row.model
+  row.streaming = msg.streaming
+  row.prompt = summaryOf(lastUserText(msg.messages))
+  if (isNext) row.answer = ''
+  const { detail } = row
+  if (detail !== undefined) {
+    detail.answered = undefined
+    if (isNext) {
+      detail.live.length = 0
+      detail.liveLength = 0
+    }
+    if (reserve(row, sizeOfCall(msg), maxRowBytes)) detail.call = msg
+  }
+  return isFirst || isNext ? 1 : 0
+}
+
+function applyAnswer(row: Row, msg: MsgOf<'model-answered'>): void {
+  row.provider = msg.provider
+  row.operation = msg.operation
+  row.model = msg.model ?? row.model
+  row.ttftMs = msg.ttftMs
+  row.tokensPerSecond = msg.tokensPerSecond
+  row.finishReason = msg.finishReason
+  row.durationMs ??= msg.durationMs
+  row.current = tallyOf(msg)
+  row.answer = summaryOf(answerText(msg)) || row.answer
+  if (msg.error !== undefined) {
+    row.problem ??= `${msg.error.type}: ${msg.error.message}`
+    if (row.phase === 'done') row.phase = 'failed'
+  }
+  if (row.detail === undefined) return
+  row.detail.answered = msg
+  // The answer now stands in one piece.
+  row.detail.live.length = 0
+  row.detail.liveLength = 0
+}
+
+function applyMerged(row: Row, msg: MsgOf<'stream-merged'>, maxRowBytes: number): void {
+  row.answer = summaryOf(msg.text) || row.answer
+  if (row.detail === undefined) return
+  if (reserve(row, msg.text.length * 2, maxRowBytes)) row.detail.merged = msg
+}
+
+function applyFrame(row: Row, msg: MsgOf<'websocket-message'>, maxRowBytes: number): void {
+  const data = msg.text ?? `${msg.base64?.length ?? 0} base64 characters`
+  if (msg.direction === 'response') appendLive(row, readStreamDeltas(data))
+  const label = msg.direction === 'request' ? '▲ sent' : '▼ received'
+  keepEvent(row, { label, data, sinceRequestMs: Math.max(0, msg.at - row.startedAt) }, maxRowBytes)
+}
+
+function keepChunk(
+  row: Row,
+  msg: MsgOf<'request-body'> | MsgOf<'response-body'>,
+  maxRowBytes: number,
+): void {
+  const length = (msg.text ?? msg.base64 ?? '').length
+  const isRequest = msg.kind === 'request-body'
+  if (isRequest) row.requestBytes = Math.max(row.requestBytes, msg.offset + length)
+  else row.responseBytes = Math.max(row.responseBytes, msg.offset + length)
+  const body = bodyOf(row, isRequest)
+  if (body === undefined || body.parsed !== undefined || !reserve(row, length, maxRowBytes)) return
+  body.chunks.push({ text: msg.text, base64: msg.base64 })
+}
+
+function keepParsed(row: Row, msg: MsgOf<'http-parsed'>, maxRowBytes: number): void {
+  const body = bodyOf(row, msg.direction === 'request')
+  if (body === undefined) return
+  // A message without content (a stream, say, that is told event by event) adds nothing to show.
+  if (msg.json === undefined && msg.text === undefined && msg.base64 === undefined) return
+  if (!reserve(row, msg.bytes, maxRowBytes)) return
+  body.parsed = msg
+  release(
+    row,
+    body.chunks.reduce((sum, chunk) => sum + (chunk.text ?? chunk.base64 ?? '').length, 0),
+  )
+  body.chunks.length = 0
+}
+
+function keepEvent(row: Row, event: StreamEvent, maxRowBytes: number): void {
+  // An empty event costs memory too.
+  if (reserve(row, event.data.length + 100, maxRowBytes)) row.detail?.events.push(event)
+}
+
+function bodyOf(row: Row, isRequest: boolean): Body | undefined {
+  return isRequest ? row.detail?.request : row.detail?.response
+}
+
+function reserve(row: Row, size: number, maxRowBytes: number): boolean {
+  if (row.detail === undefined) return false
+  if (row.keptBytes + size > maxRowBytes) {
+    row.detail.isCut = true
+    return false
+  }
+  row.keptBytes += size
+  return true
+}
+
+function release(row: Row, size: number): void {
+  row.keptBytes = Math.max(0, row.keptBytes - size)
+}
+
+function sizeOfCall(msg: MsgOf<'model-called'>): number {
+  let size = 0
+  for (const message of msg.messages) for (const part of message.parts) size += partSize(part)
+  for (const tool of msg.tools) size += tool.name.length + (tool.description?.length ?? 0)
+  return size
+}
+
+function partSize(part: Part): number {
+  switch (part.type) {
+    case 'tool-call':
+      return part.name.length + part.arguments.length
+    case 'media':
+      return part.mediaType.length
+    default:
+      return part.text.length
+  }
+}
+
+/** The newest thing the user said; a turn that only returns tool results shows those. */
+function lastUserText(messages: readonly ModelMessage[]): string {
+  for (let index = messages.length - 1; index >= 0; index -= 1) {
+    const message = messages[index]
+    if (message === undefined || message.role === 'system') continue
+    const text = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+    if (message.role === 'user' && text.length > 0) return text.at(-1) ?? ''
+    const results = message.parts.flatMap((part) =>
+      part.type === 'tool-result' ? [`⚙ ${part.text}`] : [],
+    )
+    if (results.length > 0) return results.at(-1) ?? ''
+  }
+  return ''
+}
+
+function answerText(msg: MsgOf<'model-answered'>): string {
+  const text = msg.output.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
+  const calls = msg.toolCalls.map((call) => `⚙ ${call.name}`).join(' ')
+  return [text, calls].filter((piece) => piece !== '').join(' ')
+}
+
+function pathOf(url: string): string {
+  const match = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*(.*)$/iu.exec(url)
+  const path = match === null ? url : (match[1] ?? '')
+  return path === '' ? '/' : path
+}
+
+function portSuffix(port: number | undefined): string {
+  return port === undefined ? '' : `:${port}`
+}

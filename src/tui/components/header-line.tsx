@@ -1,0 +1,74 @@
+/** The first line: what is attached, and the totals of all that was seen. */
+import type { ReactElement } from 'react'
+
+import { formatCount, formatSpend, formatTokens, safeLine, truncateEnd } from '../format.ts'
+import type { Line, Span } from '../line.ts'
+import { clipLine, lineWidth, span } from '../line.ts'
+import type { ViewState } from '../model.ts'
+import type { Theme } from '../theme.ts'
+import { Lines } from './lines.tsx'
+
+export interface HeaderLineProps {
+  readonly state: ViewState
+  readonly title: string
+  readonly width: number
+  readonly theme: Theme
+}
+
+export function HeaderLine({ state, title, width, theme }: HeaderLineProps): ReactElement {
+  return <Lines lines={[headerLine(state, title, width)]} theme={theme} />
+}
+
+function headerLine(state: ViewState, title: string, width: number): Line {
+  const name = span('Porthole', 'bar')
+  const totals = fittingTotals(state, width - 'Porthole'.length - 1)
+  const room = width - 'Porthole'.length - lineWidth(totals) - 3
+  const count = state.origins.size > 1 ? ` (${state.origins.size} proxies)` : ''
+  const shown = room >= 6 ? truncateEnd(`${safeLine(title, 256)}${count}`, room) : ''
+  const left: Span[] = shown === '' ? [name] : [name, span(` ${shown}`)]
+  const gap = Math.max(1, width - lineWidth(left) - lineWidth(totals))
+  return clipLine([...left, span(' '.repeat(gap)), ...totals], width)
+}
+
+/** As many of the totals as fit; the least telling go first, what was lost goes last. */
+function fittingTotals(state: ViewState, width: number): Line {
+  const totals = totalSpans(state)
+  const shown = [...totals]
+  for (const least of totals.toSorted((a, b) => a.rank - b.rank)) {
+    if (lineWidth(joined(shown)) <= width) break
+    shown.splice(shown.indexOf(least), 1)
+  }
+  return joined(shown)
+}
+
+function joined(parts: readonly Total[]): Line {
+  return parts.flatMap((part, at) => (at === 0 ? [part.shown] : [divider, part.shown]))
+}
+
+interface Total {
+  readonly shown: Span
+  /** The lowest is left out first where the line is narrow. */
+  readonly rank: number
+}
+
+function totalSpans(state: ViewState): Total[] {
+  const { totals, calls, running, droppedMessages, analyzerFailures } = state
+  const parts: Total[] = [
+    { shown: span(`${formatCount(calls)} ${calls === 1 ? 'call' : 'calls'}`), rank: 4 },
+  ]
+  if (running > 0) parts.push({ shown: span(`● ${formatCount(running)}`, 'warn'), rank: 3 })
+  if (totals.counted) {
+    const tokens = `${formatTokens(totals.inputTokens)} in ${formatTokens(totals.outputTokens)} out`
+    parts.push({ shown: span(tokens), rank: 1 })
+  }
+  if (calls > 0) parts.push({ shown: span(formatSpend(totals), 'strong'), rank: 2 })
+  if (droppedMessages > 0) {
+    parts.push({ shown: span(`${formatCount(droppedMessages)} dropped`, 'bad'), rank: 6 })
+  }
+  if (analyzerFailures > 0) {
+    parts.push({ shown: span(`${formatCount(analyzerFailures)} analyzer errors`, 'bad'), rank: 5 })
+  }
+  return parts
+}
+
+const divider = span(' │ ', 'dim')

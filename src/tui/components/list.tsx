@@ -1,0 +1,47 @@
+/** The list of rows under its column titles; only the rows on screen are made. */
+import type { ReactElement } from 'react'
+
+import { headingLine, layoutFor, rowLine } from '../columns.ts'
+import { safeLine } from '../format.ts'
+import type { Line } from '../line.ts'
+import { clipLine, span } from '../line.ts'
+import type { ViewerFrame } from '../store.ts'
+import type { Theme } from '../theme.ts'
+import { Lines } from './lines.tsx'
+
+export interface ListProps {
+  readonly frame: ViewerFrame
+  readonly width: number
+  /** Rows for the list, without its titles. */
+  readonly height: number
+  readonly theme: Theme
+}
+
+export function List({ frame, width, height, theme }: ListProps): ReactElement {
+  return <Lines lines={listLines(frame, width, height)} theme={theme} />
+}
+
+function listLines(frame: ViewerFrame, width: number, height: number): Line[] {
+  const { rows, listTop } = frame
+  const visible = rows.slice(listTop, listTop + height)
+  const layout = layoutFor(
+    width,
+    visible.some(({ agent }) => agent !== undefined),
+  )
+  const lines = visible.map((row, at) =>
+    rowLine(row, layout, {
+      isSelected: listTop + at === frame.selectedIndex,
+      elapsedMs: Math.max(0, frame.now - row.startedAt),
+    }),
+  )
+  if (lines.length === 0) lines.push(clipLine([span(`  ${emptyText(frame)}`, 'dim')], width))
+  while (lines.length < height) lines.push([])
+  return [headingLine(layout), ...lines]
+}
+
+function emptyText({ state, ui }: ViewerFrame): string {
+  if (state.rows.length === 0) return 'waiting for the first call …'
+  return ui.filter === ''
+    ? 'only tunnels so far; t shows them'
+    : `nothing matches "${safeLine(ui.filter, 64)}"; esc clears the filter`
+}

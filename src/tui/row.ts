@@ -1,0 +1,245 @@
+/**
+ * One row of the viewer: an exchange with its request and answer, a tunnel, a refusal or a failed
+ * TLS handshake. A row is a summary that always stays and a `detail` (headers, bodies, events,
+ * messages) that is dropped first when memory runs short. Rows change in place; `version` tells.
+ */
+import type { AnalysisMsg, HeaderPairs, MsgOf } from '../messages/schema.ts'
+import type { SpendSum } from './format.ts'
+import type { StreamDelta } from './stream-delta.ts'
+
+export type RowKind = 'call' | 'http' | 'tunnel' | 'refused' | 'tls'
+export type RowPhase = 'running' | 'done' | 'failed'
+
+/** UTF-16 units of prompt and answer that a summary keeps for the list and for searching. */
+export const summaryCharacters = 8192
+/** UTF-16 units of an answer that are kept while it streams. */
+export const liveCharacters = 1_048_576
+const maxNotes = 200
+
+export interface Row {
+  readonly id: string
+  readonly origin: string
+  kind: RowKind
+  phase: RowPhase
+  /** Rises with every change. */
+  version: number
+  readonly startedAt: number
+  lastAt: number
+  agent: string | undefined
+  method: string
+  /** Absolute URL as reported; empty while unknown. */
+  url: string
+  host: string
+  path: string
+  status: number | undefined
+  provider: string | undefined
+  operation: string | undefined
+  model: string | undefined
+  streaming: boolean
+  ttftMs: number | undefined
+  durationMs: number | undefined
+  tokensPerSecond: number | undefined
+  finishReason: string | undefined
+  /** What went wrong, or why it was refused or tunnelled, in one line of raw text. */
+  problem: string | undefined
+  /** The last user prompt and the answer so far, raw, cut at `summaryCharacters`. */
+  prompt: string
+  answer: string
+  /** Of calls on this connection that ended, and of the current one. */
+  settled: Tally
+  current: Tally
+  requestBytes: number
+  responseBytes: number
+  /** UTF-16 units that `detail` accounts for. */
+  keptBytes: number
+  /** Undefined once it was dropped to make room. */
+  detail: RowDetail | undefined
+}
+
+/** Tokens and money of some calls. */
+export interface Tally extends SpendSum {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  /** Whether any usage was known at all: unknown is not zero. */
+  readonly counted: boolean
+}
+
+export const emptyTally: Tally = {
+  inputTokens: 0,
+  outputTokens: 0,
+  counted: false,
+  usd: 0,
+  known: 0,
+  estimated: 0,
+  unknown: 0,
+}
+
+export interface Body {
+  readonly chunks: Array<{
+    readonly text?: string | undefined
+    readonly base64?: string | undefined
+  }>
+  parsed: MsgOf<'http-parsed'> | undefined
+}
+
+export interface StreamEvent {
+  readonly label: string
+  readonly data: string
+  readonly sinceRequestMs: number
+}
+
+/** An answer gathered from a stream that still runs, as runs of one type. */
+export interface LivePart {
+  readonly type: StreamDelta['type']
+  readonly name: string | undefined
+  text: string
+}
+
+export interface Note {
+  readonly at: number
+  readonly text: string
+  readonly isProblem: boolean
+}
+
+export interface RowDetail {
+  requestHeaders: HeaderPairs
+  responseHeaders: HeaderPairs
+  statusText: string
+  httpVersion: string
+  readonly request: Body
+  readonly response: Body
+  readonly events: StreamEvent[]
+  call: MsgOf<'model-called'> | undefined
+  answered: MsgOf<'model-answered'> | undefined
+  merged: MsgOf<'stream-merged'> | undefined
+  readonly live: LivePart[]
+  liveLength: number
+  readonly notes: Note[]
+  /** Something was left out because this one exchange grew too large. */
+  isCut: boolean
+}
+
+export function createRow(id: string, origin: string, kind: RowKind, msg: AnalysisMsg): Row {
+  return {
+    id,
+    origin,
+    kind,
+    phase: 'running',
+    version: 0,
+    startedAt: msg.at,
+    lastAt: msg.at,
+    agent: msg.agent,
+    method: '',
+    url: '',
+    host: '',
+    path: '',
+    status: undefined,
+    provider: undefined,
+    operation: undefined,
+    model: undefined,
+    streaming: false,
+    ttftMs: undefined,
+    durationMs: undefined,
+    tokensPerSecond: undefined,
+    finishReason: undefined,
+    problem: undefined,
+    prompt: '',
+    answer: '',
+    settled: emptyTally,
+    current: emptyTally,
+    requestBytes: 0,
+    responseBytes: 0,
+    keptBytes: 0,
+    detail: createDetail(),
+  }
+}
+
+function createDetail(): RowDetail {
+  return {
+    requestHeaders: [],
+    responseHeaders: [],
+    statusText: '',
+    httpVersion: '',
+    request: { chunks: [], parsed: undefined },
+    response: { chunks: [], parsed: undefined },
+    events: [],
+    call: undefined,
+    answered: undefined,
+    merged: undefined,
+    live: [],
+    liveLength: 0,
+    notes: [],
+    isCut: false,
+  }
+}
+
+export function addTallies(a: Tally, b: Tally): Tally {
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    counted: a.counted || b.counted,
+    usd: a.usd + b.usd,
+    known: a.known + b.known,
+    estimated: a.estimated + b.estimated,
+    unknown: a.unknown + b.unknown,
+  }
+}
+
+/** Takes `b`, which is part of `a`, out of it. */
+export function subtractTally(a: Tally, b: Tally): Tally {
+  return {
+    inputTokens: a.inputTokens - b.inputTokens,
+    outputTokens: a.outputTokens - b.outputTokens,
+    counted: a.counted,
+    // Fractions do not add up exactly: what is left of nothing must not read as less than nothing.
+    usd: Math.max(0, a.usd - b.usd),
+    known: a.known - b.known,
+    estimated: a.estimated - b.estimated,
+    unknown: a.unknown - b.unknown,
+  }
+}
+
+/** Input counts fresh, cache-read and cache-written tokens: everything that was sent. */
+export function tallyOf(answer: MsgOf<'model-answered'>): Tally {
+  const { usage, cost } = answer
+  const isKnown = cost?.usd !== undefined && cost.confidence !== 'unknown'
+  return {
+    inputTokens:
+      usage === undefined ? 0 : usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens,
+    outputTokens: usage?.outputTokens ?? 0,
+    counted: usage !== undefined,
+    usd: isKnown ? (cost.usd ?? 0) : 0,
+    known: isKnown ? 1 : 0,
+    estimated: isKnown && cost.confidence === 'estimated' ? 1 : 0,
+    unknown: cost !== undefined && !isKnown ? 1 : 0,
+  }
+}
+
+/** Appends to the live answer; what passes the bounds is left out. */
+export function appendLive(row: Row, deltas: readonly StreamDelta[]): void {
+  const { detail } = row
+  for (const delta of deltas) {
+    if (delta.type === 'text' && row.answer.length < summaryCharacters) {
+      row.answer += delta.text.slice(0, summaryCharacters - row.answer.length)
+    }
+    if (detail === undefined || detail.liveLength + delta.text.length > liveCharacters) continue
+    detail.liveLength += delta.text.length + (delta.name?.length ?? 0)
+    const last = detail.live.at(-1)
+    if (last?.type === delta.type && delta.name === undefined) last.text += delta.text
+    else detail.live.push({ type: delta.type, name: delta.name, text: delta.text })
+  }
+}
+
+export function addNote(row: Row, at: number, text: string, isProblem: boolean): void {
+  const notes = row.detail?.notes
+  if (notes !== undefined && notes.length < maxNotes) notes.push({ at, text, isProblem })
+}
+
+/**
+ * A copy of the start of `text` that does not keep the rest alive: V8 represents a slice as a
+ * reference into its parent, and ten thousand slices would hold ten thousand whole bodies.
+ */
+export function summaryOf(text: string): string {
+  if (text.length <= summaryCharacters) return text
+  return Buffer.from(text.slice(0, summaryCharacters), 'utf16le').toString('utf16le')
+}

@@ -1,0 +1,214 @@
+/**
+ * Holds the view model and the screen state between messages, keys and frames. Messages change the
+ * model at once but ask for a new frame only every `frameMs`; keys ask for one immediately.
+ */
+import type { Clock } from '../base/clock.ts'
+import { assertNever } from '../base/errors.ts'
+import type { AnalysisMsg } from '../messages/schema.ts'
+import { createBlockCache } from './block.ts'
+import type { Document } from './conversation.ts'
+import { conversation } from './conversation.ts'
+import { createRowSelector } from './filter.ts'
+import { safeLine } from './format.ts'
+import { actionOf } from './keys.ts'
+import type { ViewLimits, ViewState } from './model.ts'
+import { applyMessage, createViewState, endRunningRows } from './model.ts'
+import type { Row } from './row.ts'
+import type { Tab, UiState } from './ui.ts'
+import { detailTop, editFilter, initialUi, listTop, reduceUi, selectedIndex } from './ui.ts'
+import { eventsTab, headersTab, rawTab } from './wire-tabs.ts'
+
+export interface ScreenSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+/** Heights of the screen's parts; together never more than the terminal has rows. */
+export interface ScreenParts {
+  readonly listHeight: number
+  readonly detailHeight: number
+}
+
+/** One frame's worth of state. */
+export interface ViewerFrame {
+  readonly state: ViewState
+  readonly ui: UiState
+  readonly rows: readonly Row[]
+  readonly hiddenTunnels: number
+  readonly selected: Row | undefined
+  readonly selectedIndex: number
+  readonly listTop: number
+  readonly document: Document
+  readonly detailTop: number
+  /** The newest time that can be told: running rows are measured against it. */
+  readonly now: number
+  readonly sourceStatus: string
+}
+
+export interface StoreOptions {
+  readonly clock: Clock
+  /** Runs `task` once after `delayMs`; the viewer passes a timer, tests what they like. */
+  readonly schedule: (task: () => void, delayMs: number) => void
+  readonly limits?: ViewLimits
+}
+
+/** 25 frames a second: smooth to read, and cheap whatever the rate of messages. */
+const frameMs = 40
+
+export function screenParts(size: ScreenSize): ScreenParts {
+  // The list stands under the header and its column titles, the detail under header, summary and
+  // tabs; below both is the status line.
+  return {
+    listHeight: Math.max(1, size.rows - 3),
+    detailHeight: Math.max(1, size.rows - 4),
+  }
+}
+
+export class ViewerStore {
+  readonly #options: StoreOptions
+  readonly #state: ViewState
+  readonly #select = createRowSelector()
+  readonly #cache = createBlockCache()
+  readonly #listeners = new Set<() => void>()
+  #ui = initialUi
+  #sourceStatus = ''
+  #version = 0
+  #isScheduled = false
+  #hasEnded = false
+  /** The least that a message was behind the clock: recordings lie in the past, proxies do not. */
+  #lagMs = Number.POSITIVE_INFINITY
+
+  constructor(options: StoreOptions) {
+    this.#options = options
+    this.#state = createViewState(options.limits)
+  }
+
+  /** Takes in a message; `origin` names the proxy it came from. */
+  apply(msg: AnalysisMsg, origin: string): void {
+    applyMessage(this.#state, msg, origin)
+    this.#lagMs = Math.min(this.#lagMs, this.#options.clock.now() - msg.at)
+    this.#notifySoon()
+  }
+
+  /** `text` is untrusted: a source may quote what a proxy said. */
+  setSourceStatus(text: string): void {
+    this.#sourceStatus = safeLine(text, 256)
+    this.#notifySoon()
+  }
+
+  /** No more messages can come. A status that is set later replaces `proxy ended`. */
+  end(): void {
+    this.#hasEnded = true
+    endRunningRows(this.#state)
+    this.setSourceStatus('proxy ended')
+  }
+
+  /** Handles the keys of one input event; true when one of them asks to quit. */
+  press(keys: readonly string[], size: ScreenSize): boolean {
+    const quits = keys.some((key) => this.#press(key, size))
+    this.#notify()
+    return quits
+  }
+
+  /** For React: `listener` runs when a new frame should be drawn. */
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  /** For React: changes whenever a new frame should be drawn. */
+  readonly version = (): number => this.#version
+
+  /** Draws again if something runs whose elapsed time is shown. */
+  tick(): void {
+    if (this.#state.running > 0 && !this.#hasEnded) this.#notify()
+  }
+
+  frame(size: ScreenSize): ViewerFrame {
+    const ui = this.#ui
+    const state = this.#state
+    const { rows, hiddenTunnels } = this.#select(state, {
+      text: ui.filter,
+      showTunnels: ui.showTunnels,
+    })
+    const { listHeight, detailHeight } = screenParts(size)
+    const index = selectedIndex(ui, rows)
+    // A row that is read stays open when it no longer passes the filter.
+    const open = ui.screen === 'detail' ? state.byId.get(ui.selectedId ?? '') : undefined
+    const selected = open ?? rows[index]
+    const document =
+      ui.screen === 'detail' && selected !== undefined
+        ? this.#document(selected, ui.tab, size.columns)
+        : { lines: [], anchor: 0 }
+    return {
+      state,
+      ui,
+      rows,
+      hiddenTunnels,
+      selected,
+      selectedIndex: index,
+      listTop: listTop(ui, rows, listHeight),
+      document,
+      detailTop: detailTop(ui.scroll, {
+        lines: document.lines.length,
+        height: detailHeight,
+        anchor: document.anchor,
+      }),
+      now: this.#now(),
+      sourceStatus: this.#sourceStatus,
+    }
+  }
+
+  #now(): number {
+    const { latestAt } = this.#state
+    if (this.#hasEnded) return latestAt
+    return Math.max(latestAt, this.#options.clock.now() - this.#lagMs)
+  }
+
+  #document(row: Row, tab: Tab, width: number): Document {
+    switch (tab) {
+      case 'Conversation':
+        return conversation(row, width, this.#cache)
+      case 'Headers':
+        return { lines: headersTab(row, width, this.#cache), anchor: 0 }
+      case 'Events':
+        return { lines: eventsTab(row, width, this.#cache), anchor: 0 }
+      case 'Raw':
+        return { lines: rawTab(row, width, this.#cache), anchor: 0 }
+      default:
+        return assertNever(tab)
+    }
+  }
+
+  #press(key: string, size: ScreenSize): boolean {
+    const ui = this.#ui
+    if (ui.filterBefore !== undefined) {
+      this.#ui = editFilter(ui, key)
+      return false
+    }
+    const action = actionOf(key, ui.isHelpShown ? 'help' : ui.screen)
+    if (action === undefined) return false
+    if (action === 'quit') return true
+    const { rows, document, detailTop } = this.frame(size)
+    const detailLines = document.lines.length
+    this.#ui = reduceUi(ui, action, { rows, ...screenParts(size), detailLines, detailTop })
+    this.#state.pinnedId = this.#ui.screen === 'detail' ? this.#ui.selectedId : undefined
+    return false
+  }
+
+  #notify(): void {
+    this.#version += 1
+    for (const listener of this.#listeners) listener()
+  }
+
+  #notifySoon(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#options.schedule(() => {
+      this.#isScheduled = false
+      this.#notify()
+    }, frameMs)
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Runs the viewer in a terminal: joins a source of messages, the view model and Ink. It reads no
+ * environment and opens nothing; streams and source are handed in. A terminal that goes away ends
+ * it quietly, a source that ends does not.
+ */
+import { render } from 'ink'
+
+import { createSystemClock } from '../base/clock.ts'
+import { AppError } from '../base/errors.ts'
+import type { AnalysisMsg } from '../messages/schema.ts'
+import { App, quitResult } from './components/app.tsx'
+import { ViewerStore } from './store.ts'
+import { colorTheme, plainTheme } from './theme.ts'
+
+export interface SourceHandlers {
+  /** `origin` names the proxy that `msg` came from. */
+  onMessage(msg: AnalysisMsg, origin: string): void
+  /** A short text for the status line, such as `attached to 2 proxies`. */
+  onStatus(text: string): void
+  /** No more messages can come: the file is read, or every proxy is gone. */
+  onEnd(): void
+}
+
+export interface MessageSource {
+  /** Called once; messages arrive in order. */
+  start(handlers: SourceHandlers): void
+  close(): void
+}
+
+export interface ViewerOptions {
+  readonly source: MessageSource
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: NodeJS.WriteStream
+  /** What is looked at, for the header: a command, a capture's name. */
+  readonly title: string
+  /** No colours, as `NO_COLOR` asks; weight and inversion remain. */
+  readonly noColor?: boolean
+}
+
+/** The bound that Ink keeps; the store asks for fewer. */
+const maxFramesPerSecond = 30
+/** How often the elapsed time of running calls moves. */
+const tickMs = 500
+
+/**
+ * Resolves with `quit` when the user quits and with `ended` when the terminal is gone; the source
+ * is closed then. Rejects with `ERR_NOT_A_TERMINAL` when there is none to begin with.
+ */
+export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended'> {
+  const { source, stdin, stdout } = options
+  if (!stdin.isTTY || !stdout.isTTY) throw new AppError('ERR_NOT_A_TERMINAL')
+  const store = new ViewerStore({
+    clock: createSystemClock(),
+    schedule: (task, delayMs) => setTimeout(task, delayMs),
+  })
+  const theme = options.noColor === true ? plainTheme : colorTheme
+  const instance = render(<App store={store} title={options.title} theme={theme} />, {
+    stdin,
+    stdout,
+    exitOnCtrlC: false,
+    patchConsole: false,
+    interactive: true,
+    alternateScreen: true,
+    incrementalRendering: true,
+    maxFps: maxFramesPerSecond,
+  })
+  const gone = watchTerminal(options)
+  const ticking = setInterval(() => {
+    store.tick()
+  }, tickMs)
+  try {
+    source.start({
+      onMessage: (msg, origin) => {
+        store.apply(msg, origin)
+      },
+      onStatus: (text) => {
+        store.setSourceStatus(text)
+      },
+      onEnd: () => {
+        store.end()
+      },
+    })
+    const result = await Promise.race([instance.waitUntilExit(), gone.promise])
+    return result === quitResult ? 'quit' : 'ended'
+  } finally {
+    clearInterval(ticking)
+    source.close()
+    instance.unmount()
+    await Promise.race([instance.waitUntilExit(), gone.promise])
+    gone.stop()
+  }
+}
+
+/** Settles when the terminal can no longer be read or written. */
+function watchTerminal({ stdin, stdout }: ViewerOptions): {
+  readonly promise: Promise<'gone'>
+  stop(): void
+} {
+  const { promise, resolve } = Promise.withResolvers<'gone'>()
+  const onGone = (): void => {
+    resolve('gone')
+  }
+  stdin.on('end', onGone).on('close', onGone).on('error', onGone)
+  stdout.on('close', onGone).on('error', onGone)
+  return {
+    promise,
+    stop() {
+      stdin.off('end', onGone).off('close', onGone).off('error', onGone)
+      stdout.off('close', onGone)
+      // The error listener stays: a write that is still queued may fail after the viewer ended.
+    },
+  }
+}

@@ -1,0 +1,130 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+
+import type { SseEvent } from '../../../analyzers/wire/sse.ts'
+import { createSseReader, createStreamSniffer } from '../../../analyzers/wire/sse.ts'
+
+function readAll(chunks: readonly Uint8Array[], limit?: number): SseEvent[] {
+  const reader = createSseReader(limit)
+  const out: SseEvent[] = []
+  for (const chunk of chunks) reader.push(chunk, (event) => out.push(event))
+  reader.end((event) => out.push(event))
+  return out
+}
+
+function read(text: string): SseEvent[] {
+  return readAll([Buffer.from(text)])
+}
+
+describe('events', () => {
+  test.each([
+    ['LF', 'data: a\n\ndata: b\n\n'],
+    ['CRLF', 'data: a\r\n\r\ndata: b\r\n\r\n'],
+    ['CR', 'data: a\r\rdata: b\r\r'],
+    ['mixed line ends', 'data: a\r\n\ndata: b\n\r\n'],
+  ])('are separated by blank lines with %s', (_name, text) => {
+    expect(read(text)).toEqual([{ data: 'a' }, { data: 'b' }])
+  })
+
+  test('keep their type and id, and join their data lines', () => {
+    expect(read('event: delta\nid: 7\ndata: a\ndata:  b\ndata\n\n')).toEqual([
+      { event: 'delta', id: '7', data: 'a\n b\n' },
+    ])
+  })
+
+  test('are not made by comments, unknown fields or a type alone', () => {
+    expect(read(': keep-alive\n\nfoo: bar\n\nevent: ping\n\nretry: 5\n\n')).toEqual([])
+  })
+
+  test('lose one byte-order mark before them, not two', () => {
+    expect(read('\ufeffdata: a\n\n')).toEqual([{ data: 'a' }])
+    expect(read('\ufeff\ufeffdata: a\n\n')).toEqual([])
+  })
+
+  test('that the end cuts off are given out, flagged', () => {
+    expect(read('data: a\n\nevent: x\ndata: b')).toEqual([
+      { data: 'a' },
+      { event: 'x', data: 'b', unterminated: true },
+    ])
+    expect(read('data: a\r')).toEqual([{ data: 'a', unterminated: true }])
+    expect(read('data: a\n\n')).toEqual([{ data: 'a' }])
+  })
+
+  test('come at once when a chunk ends with a lone CR', () => {
+    const reader = createSseReader()
+    const out: SseEvent[] = []
+    reader.push(Buffer.from('data: a\r\r'), (event) => out.push(event))
+
+    expect(out).toEqual([{ data: 'a' }])
+  })
+
+  test('are the same under any chunking, byte by byte too', () => {
+    const lines = fc.constantFrom('data: ä€🎉', 'data:', 'event: é', ': c', 'id: 1', '', '', 'x')
+    const ends = fc.constantFrom('\n', '\r\n', '\r')
+    const stream = fc.array(fc.tuple(lines, ends).map((pair) => pair.join('')))
+    fc.assert(
+      fc.property(
+        stream,
+        fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }),
+        (all, sizes) => {
+          const bytes = Buffer.from(all.join(''))
+          const chunks: Uint8Array[] = []
+          for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
+            const size = sizes[turn % sizes.length] ?? 1
+            chunks.push(bytes.subarray(at, at + size))
+            at += size
+          }
+
+          expect(readAll(chunks)).toEqual(readAll([bytes]))
+          expect(readAll([...bytes].map((byte) => Uint8Array.of(byte)))).toEqual(readAll([bytes]))
+        },
+      ),
+    )
+  })
+
+  test('past the bound stop the reading, without a throw', () => {
+    const reader = createSseReader(100)
+    const out: SseEvent[] = []
+    const onEvent = (event: SseEvent): number => out.push(event)
+    reader.push(Buffer.from('data: a\n\n'), onEvent)
+    reader.push(Buffer.from(`data: ${'x'.repeat(200)}`), onEvent)
+    reader.push(Buffer.from('\n\ndata: b\n\n'), onEvent)
+    reader.end(onEvent)
+
+    expect(out).toEqual([{ data: 'a' }])
+    expect(reader.hasOverflowed).toBe(true)
+  })
+
+  test('are never made up from arbitrary bytes, nor does reading throw', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 30 })), (chunks) => {
+        for (const event of readAll(chunks, 50)) expect(event.data.length).toBeLessThanOrEqual(50)
+      }),
+    )
+  })
+})
+
+describe('the sniffer', () => {
+  test('believes the media type', () => {
+    expect(createStreamSniffer('text/event-stream').push(Buffer.from('{'))).toBe(true)
+    expect(createStreamSniffer('application/json').push(Buffer.from('data: x'))).toBe(false)
+  })
+
+  test.each(['data: x', 'data:{', 'event: x', ': OPENROUTER PROCESSING', '\ufeffdata: x'])(
+    'takes %j for a stream where the type says nothing',
+    (head) => {
+      const sniffer = createStreamSniffer(undefined)
+      const verdicts = [...Buffer.from(head)].map((byte) => sniffer.push(Uint8Array.of(byte)))
+
+      expect(verdicts.at(-1)).toBe(true)
+      expect(createStreamSniffer('text/plain').push(Buffer.from(head))).toBe(true)
+    },
+  )
+
+  test.each(['{"data":1}', 'database error', ':smile: hello', ''])('takes %j for none', (body) => {
+    const sniffer = createStreamSniffer('application/octet-stream')
+    for (const byte of Buffer.from(body)) sniffer.push(Uint8Array.of(byte))
+
+    expect(sniffer.end()).toBe(false)
+  })
+})

@@ -1,0 +1,176 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import { ControlServer } from '../../../src/control/server.ts'
+import { createFileSource, createLiveSource } from '../../../src/control/source.ts'
+import type { MessageSource } from '../../../src/control/source.ts'
+import type { AnalysisMsg } from '../../../src/messages/schema.ts'
+import type { Analyzer } from '../../../src/pipeline/analyzer.ts'
+
+let root = ''
+let runDirectory = ''
+const opened: Array<{ close(): unknown }> = []
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'porthole-source-'))
+  runDirectory = join(root, 'run')
+})
+afterEach(async () => {
+  for (const resource of opened.splice(0).reverse()) await resource.close()
+  rmSync(root, { recursive: true })
+})
+
+async function startServer(pid: number): Promise<ControlServer> {
+  const info = { url: `http://127.0.0.1:${pid}`, startedAt: pid, version: '1' }
+  const server = await ControlServer.start({ directory: runDirectory, pid, info })
+  opened.push(server)
+  return server
+}
+
+function ended(seq: number): AnalysisMsg {
+  return { v: 1, seq, at: 1, kind: 'request-ended', bytes: 1 }
+}
+
+/** Starts a source and keeps all it says, one line each; `said` waits for a line. */
+function listen(source: MessageSource) {
+  const lines: string[] = []
+  const waiting = new Set<() => void>()
+  const say = (line: string) => {
+    lines.push(line)
+    for (const look of waiting) look()
+  }
+  opened.push(source)
+  source.start({
+    onMessage: (msg, origin) => say(`${origin}: ${msg.kind} ${msg.seq}`),
+    onStatus: (text) => say(`status: ${text}`),
+    onEnd: () => say('end'),
+  })
+  const said = (wanted: string) =>
+    new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (!lines.includes(wanted)) return
+        waiting.delete(look)
+        resolve()
+      }
+      waiting.add(look)
+      look()
+    })
+  return { lines, said }
+}
+
+describe('a live source', () => {
+  test('shows every proxy that runs, and those that start later', async () => {
+    const first = await startServer(1001)
+    first.broadcast(ended(0))
+    const { lines, said } = listen(createLiveSource({ runDirectory }))
+    await said('http://127.0.0.1:1001 (pid 1001): request-ended 0')
+
+    const second = await startServer(1002)
+    await said('status: attached to http://127.0.0.1:1002')
+    second.broadcast(ended(0))
+    await said('http://127.0.0.1:1002 (pid 1002): request-ended 0')
+    await second.close()
+    await said('status: http://127.0.0.1:1002 has ended')
+
+    expect(lines).not.toContain('end')
+  })
+
+  test('waits for the first proxy, even for its folder', async () => {
+    const { lines, said } = listen(createLiveSource({ runDirectory }))
+    await said('status: no proxy is running yet; waiting for one to start')
+
+    await startServer(1001)
+    await said('status: attached to http://127.0.0.1:1001')
+
+    expect(lines).toHaveLength(2)
+  })
+
+  test('of one proxy shows no other and ends with it', async () => {
+    const other = await startServer(1001)
+    const server = await startServer(1002)
+    other.broadcast(ended(7))
+    server.broadcast(ended(0))
+    const { lines, said } = listen(createLiveSource({ runDirectory, only: server.path }))
+    await said('http://127.0.0.1:1002 (pid 1002): request-ended 0')
+    await server.close()
+    await said('end')
+
+    expect(lines.join()).not.toContain('1001')
+    expect(lines.at(-1)).toBe('end')
+  })
+
+  test('of one proxy that is gone says so and ends', async () => {
+    const { lines, said } = listen(
+      createLiveSource({ runDirectory, only: join(root, 'none.sock') }),
+    )
+    await said('end')
+
+    expect(lines).toEqual(['status: the proxy is not running', 'end'])
+  })
+
+  test('says nothing after it was closed', async () => {
+    const server = await startServer(1001)
+    const source = createLiveSource({ runDirectory })
+    const { lines, said } = listen(source)
+    await said('status: attached to http://127.0.0.1:1001')
+    source.close()
+    server.broadcast(ended(1))
+    await server.close()
+
+    expect(lines).toEqual(['status: attached to http://127.0.0.1:1001'])
+  })
+})
+
+describe('a capture as a source', () => {
+  const doubler = (closed: string[]): Analyzer => ({
+    name: 'doubler',
+    onMessage(msg, emit) {
+      if (msg.kind !== 'request-ended') return
+      emit({ kind: 'sse-event', index: 0, data: '', sinceRequestMs: 0 })
+    },
+    close: async () => void closed.push('closed'),
+  })
+
+  test('gives its messages, tells what it could not read, and ends', async () => {
+    const path = join(root, 'c.jsonl')
+    writeFileSync(path, `${JSON.stringify(ended(0))}\nbad\n${JSON.stringify(ended(1))}\n{"cut`)
+    const { lines, said } = listen(createFileSource(path))
+    await said('end')
+
+    expect(lines).toEqual([
+      `${path}: request-ended 0`,
+      'status: line 2: not JSON',
+      `${path}: request-ended 1`,
+      'status: line 4: cut off (not JSON)',
+      'end',
+    ])
+  })
+
+  test('makes anew what the capture leaves out', async () => {
+    const path = join(root, 'c.jsonl')
+    const closed: string[] = []
+    writeFileSync(path, `${JSON.stringify(ended(0))}\n${JSON.stringify(ended(2))}\n`)
+    const { lines, said } = listen(createFileSource(path, { analyzers: [doubler(closed)] }))
+    await said('end')
+
+    expect(lines).toEqual([
+      `${path}: request-ended 0`,
+      `${path}: sse-event 1`,
+      `${path}: request-ended 2`,
+      `${path}: sse-event 3`,
+      'end',
+    ])
+    expect(closed).toEqual(['closed'])
+  })
+
+  test('that cannot be read says so and ends', async () => {
+    const path = join(root, 'none.jsonl')
+    const { lines, said } = listen(createFileSource(path))
+    await said('end')
+
+    expect(lines).toEqual([`status: cannot read the capture ${path}: no such file`, 'end'])
+  })
+})

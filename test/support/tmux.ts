@@ -1,0 +1,131 @@
+/**
+ * A program in a real terminal, for end-to-end tests: tmux on a server of its own. What is on the
+ * screen is polled until it shows what a test waits for, or a deadline passes.
+ */
+import { execFile, spawnSync } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+let servers = 0
+
+/** False where tmux is not installed; tests then skip, and say so. */
+export const hasTmux = spawnSync('tmux', ['-V']).status === 0
+
+export interface TmuxOptions {
+  /** Program and arguments, run as they are, without a shell. */
+  readonly command: readonly string[]
+  readonly columns: number
+  readonly rows: number
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface TmuxScreen extends AsyncDisposable {
+  /** Presses keys by their tmux names, such as `Enter`, `C-d`, `j`. */
+  press(...keys: string[]): Promise<void>
+  /** Types text as it stands. */
+  type(text: string): Promise<void>
+  resize(columns: number, rows: number): Promise<void>
+  /** The lines on screen, without trailing spaces; `withStyles` keeps SGR sequences. */
+  lines(withStyles?: boolean): Promise<string[]>
+  /** Resolves with the screen once it matches; rejects with the screen at the deadline. */
+  waitFor(expected: string | RegExp, deadlineMs?: number): Promise<string>
+  /** Like `waitFor` for any condition over the lines. */
+  waitUntil(isMet: (lines: readonly string[]) => boolean, deadlineMs?: number): Promise<string>
+  /** The title that programs inside have set for the window. */
+  title(): Promise<string>
+  /** What programs inside have put on the clipboard, or undefined. */
+  clipboard(): Promise<string | undefined>
+  /** Resolves with the exit code once the program has ended. */
+  exited(deadlineMs?: number): Promise<number>
+  /** Closes the terminal under the program. */
+  hangUp(): Promise<void>
+}
+
+export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
+  servers += 1
+  const socket = `porthole-test-${process.pid}-${servers}`
+  const tmux = async (...args: string[]): Promise<string> => {
+    const { stdout } = await run('tmux', ['-L', socket, ...args])
+    return stdout
+  }
+  const size = ['-x', String(options.columns), '-y', String(options.rows)]
+  const environment = Object.entries(options.env ?? {}).flatMap(([name, value]) => [
+    '-e',
+    `${name}=${value}`,
+  ])
+  // A pane that stays after its program ended still shows its last screen and exit code.
+  const server = ['-L', socket, '-f', '/dev/null', 'start-server', ';', 'set', '-g']
+  const settings = [...server, 'remain-on-exit', 'on', ';', 'set', '-g', 'default-terminal']
+  const session = ['new-session', '-d', ...size, ...environment, '--', ...options.command]
+  await run('tmux', [...settings, 'screen-256color', ';', ...session])
+
+  const screen = async (): Promise<string> => (await tmux('capture-pane', '-p')).trimEnd()
+  const waitUntil = async (
+    isMet: (lines: readonly string[]) => boolean,
+    deadlineMs = 15_000,
+  ): Promise<string> => {
+    const end = performance.now() + deadlineMs
+    for (;;) {
+      const shown = await screen()
+      if (isMet(shown.split('\n'))) return shown
+      if (performance.now() > end) throw new Error(`not on screen in time; it shows:\n${shown}`)
+      await delay(25)
+    }
+  }
+  return {
+    async press(...keys) {
+      await tmux('send-keys', ...keys)
+    },
+    async type(text) {
+      await tmux('send-keys', '-l', '--', text)
+    },
+    async resize(columns, rows) {
+      await tmux('resize-window', '-x', String(columns), '-y', String(rows))
+    },
+    async lines(withStyles = false) {
+      const text = await tmux('capture-pane', '-p', ...(withStyles ? ['-e'] : []))
+      return text.trimEnd().split('\n')
+    },
+    async waitFor(expected, deadlineMs) {
+      return waitUntil((lines) => {
+        const text = lines.join('\n')
+        return typeof expected === 'string' ? text.includes(expected) : expected.test(text)
+      }, deadlineMs)
+    },
+    waitUntil,
+    async title() {
+      return (await tmux('display-message', '-p', '#{pane_title}')).trimEnd()
+    },
+    async clipboard() {
+      try {
+        return await tmux('show-buffer')
+      } catch {
+        // tmux fails when there is no buffer at all.
+        return undefined
+      }
+    },
+    async exited(deadlineMs = 15_000) {
+      const end = performance.now() + deadlineMs
+      for (;;) {
+        const [isDead, status] = (
+          await tmux('display-message', '-p', '#{pane_dead} #{pane_dead_status}')
+        )
+          .trimEnd()
+          .split(' ')
+        if (isDead === '1') return Number(status)
+        if (performance.now() > end) {
+          throw new Error(`still running; it shows:\n${await screen()}`)
+        }
+        await delay(25)
+      }
+    },
+    async hangUp() {
+      await tmux('kill-server')
+    },
+    async [Symbol.asyncDispose]() {
+      // The server may be gone already, after `hangUp`.
+      await run('tmux', ['-L', socket, 'kill-server']).catch(() => undefined)
+    },
+  }
+}

@@ -6,11 +6,12 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { chmod, copyFile, link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { chmod, copyFile, link, lstat, open, rename, unlink } from 'node:fs/promises'
 import { platform, userInfo } from 'node:os'
 import { dirname } from 'node:path'
 
 import { AppError, describeError, errorCodeOf } from '../src/base/errors.ts'
+import { makeFolders } from '../src/config/folders.ts'
 
 const isWindows = platform() === 'win32'
 /** Windows has no O_NOFOLLOW. */
@@ -24,7 +25,7 @@ export type Placement = 'exclusive' | 'replace'
 /** Creates `dir` with mode 0700, with missing parents. Throws `ERR_HOME_UNWRITABLE`. */
 export async function createPrivateDirectory(dir: string): Promise<void> {
   try {
-    const first = await mkdir(dir, { recursive: true, mode: 0o700 })
+    const first = await makeFolders(dir)
     // A umask can only have taken bits away; without the owner's own bits nothing could be stored.
     if (first !== undefined && !isWindows) await chmod(dir, 0o700)
   } catch (error) {

@@ -84,7 +84,7 @@ export function createContentDecoder(
     push,
     end() {
       if (state.kind !== 'open') return state
-      const complete = stages.every((stage) => stage.end())
+      const complete = stages.map((stage) => stage.end()).every(Boolean)
       state = complete ? { kind: 'ended' } : { kind: 'truncated' }
       return state
     },
@@ -193,6 +193,7 @@ function createStage(name: string, limit: number): Stage {
     const rest = input.subarray(result.consumed)
     if (rest.length > 0) {
       // Input left over: the member is complete.
+      inflater.close()
       inflater = undefined
       isOver = !coding.opensAgain(rest[0] ?? 0) || (isFresh && result.consumed === 0)
     }
@@ -224,7 +225,9 @@ function createStage(name: string, limit: number): Stage {
     push,
     end() {
       if (isOver || (members > 0 && inflater === undefined)) return true
-      return inflater?.write(nothing, coding.finish).ok ?? false
+      const isComplete = inflater?.write(nothing, coding.finish).ok ?? false
+      inflater?.close()
+      return isComplete
     },
   }
 }
@@ -247,6 +250,8 @@ interface Inflater {
         /** Bytes that this member gave before it failed. */
         readonly output: number
       }
+  /** Frees the native decoder at once; else the garbage collector does. */
+  close(): void
 }
 
 /** What `_processChunk` needs of a zlib stream, as it is in Node 22 and 24. */
@@ -282,6 +287,11 @@ function createInflater(stream: Transform): Inflater {
         zlib.removeAllListeners('error')
         zlib.on('error', () => undefined)
       }
+    },
+    close() {
+      const handle = zlib._handle
+      zlib._handle = null
+      handle?.close()
     },
   }
 }

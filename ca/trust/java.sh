@@ -9,7 +9,7 @@ set -eu
 # shellcheck disable=SC2034 # read by the prelude
 summary='Manages the keystores of Java.'
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-# shellcheck source=prelude.sh
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$here/prelude.sh"
 
 java_homes() {
@@ -59,16 +59,17 @@ trap 'rm -f "$password_file"' EXIT
 trap 'exit 1' HUP INT TERM
 printf '%s\n' "${PORTHOLE_JAVA_STOREPASS:-changeit}" >"$password_file"
 
-# aliases_of_ours STORE: the aliases under which our certificate stands, one a line.
-aliases_of_ours() {
-  "$keytool_path" -J-Duser.language=en -J-Duser.country=US -list -rfc -keystore "$1" \
-    -storepass:file "$password_file" |
-    OURS=$ours awk '
-      /^Alias name: / { alias = substr($0, 13); sub(/\r$/, "", alias); next }
-      /-----BEGIN CERTIFICATE-----/ { inside = 1; body = ""; next }
-      /-----END CERTIFICATE-----/ { if (inside && body == ENVIRON["OURS"]) print alias; inside = 0 }
-      inside { gsub(/[ \t\r]/, ""); body = body $0 }
-    '
+# find_ours STORE: sets "aliases" to those under which our certificate stands, one a line. Not in a
+# pipe or a command substitution, where a keystore that cannot be opened would look like an empty one.
+find_ours() {
+  listing=$("$keytool_path" -J-Duser.language=en -J-Duser.country=US -list -rfc -keystore "$1" \
+    -storepass:file "$password_file") || fail "keytool cannot list $1: $listing"
+  aliases=$(printf '%s\n' "$listing" | OURS=$ours awk '
+    /^Alias name: / { alias = substr($0, 13); sub(/\r$/, "", alias); next }
+    /-----BEGIN CERTIFICATE-----/ { inside = 1; body = ""; next }
+    /-----END CERTIFICATE-----/ { if (inside && body == ENVIRON["OURS"]) print alias; inside = 0 }
+    inside { gsub(/[ \t\r]/, ""); body = body $0 }
+  ')
 }
 
 # keep_or_elevate STORE COMMAND...: as root only where the keystore is not ours to write.
@@ -79,7 +80,8 @@ keep_or_elevate() {
 }
 
 install_into() {
-  if [ -n "$(aliases_of_ours "$1")" ]; then
+  find_ours "$1"
+  if [ -n "$aliases" ]; then
     say "already trusted: $1"
     return
   fi
@@ -88,8 +90,8 @@ install_into() {
 }
 
 uninstall_from() {
-  found=$(aliases_of_ours "$1")
-  if [ -z "$found" ]; then
+  find_ours "$1"
+  if [ -z "$aliases" ]; then
     say "not there: $1"
     return
   fi
@@ -97,12 +99,13 @@ uninstall_from() {
     keep_or_elevate "$1" "$keytool_path" -delete -alias "$alias" -keystore "$1" \
       -storepass:file "$password_file"
   done <<EOT
-$found
+$aliases
 EOT
 }
 
 status_of() {
-  if [ -n "$(aliases_of_ours "$1")" ]; then say "trusted: $1"; else say "not trusted: $1"; fi
+  find_ours "$1"
+  if [ -n "$aliases" ]; then say "trusted: $1"; else say "not trusted: $1"; fi
 }
 
 while IFS= read -r keystore; do

@@ -9,7 +9,7 @@ set -eu
 # shellcheck disable=SC2034 # read by the prelude
 summary='Manages the system trust store.'
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-# shellcheck source=prelude.sh
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$here/prelude.sh"
 
 root=${PORTHOLE_TRUST_ROOT:-}
@@ -123,14 +123,15 @@ case $action in
     fi
     ;;
   install)
-    if in_bundle && [ -n "$(anchors_of_ours)" ]; then
+    if [ -z "$(anchors_of_ours)" ]; then
+      target=$anchors/porthole-$short.$extension
+      privileged mkdir -p "$anchors"
+      privileged cp "$ca" "$target"
+      privileged chmod 0644 "$target"
+    elif in_bundle; then
       say "already trusted: $bundle"
       exit 0
     fi
-    target=$anchors/porthole-$short.$extension
-    privileged mkdir -p "$anchors"
-    privileged cp "$ca" "$target"
-    privileged chmod 0644 "$target"
     refresh
     [ "$dry_run" = yes ] || in_bundle || fail "$tool ran, but $bundle does not hold the certificate"
     ;;
@@ -145,6 +146,10 @@ case $action in
       privileged rm -f "$file"
     done
     refresh --fresh
+    # Debian's tool keeps the old bundle where no certificate at all is left for a new one.
+    if [ "$dry_run" = no ] && [ -r "$bundle" ] && [ "$(certificates_of "$bundle")" = "$ours" ]; then
+      privileged cp /dev/null "$bundle"
+    fi
     [ "$dry_run" = yes ] || ! in_bundle || fail "$tool ran, but $bundle still holds the certificate"
     ;;
 esac

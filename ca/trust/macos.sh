@@ -9,7 +9,7 @@ set -eu
 # shellcheck disable=SC2034 # read by the prelude
 summary='Manages the macOS keychain; --machine: the System keychain, for all users.'
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-# shellcheck source=prelude.sh
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$here/prelude.sh"
 
 has security || {

@@ -4,11 +4,12 @@
  * pipe in its place is refused. Knows nothing of queues and rotation.
  */
 import { constants } from 'node:fs'
-import { lstat, mkdir, open as openFile } from 'node:fs/promises'
+import { lstat, open as openFile } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { errorCodeOf } from '../base/errors.ts'
+import { makeFolders } from '../config/folders.ts'
 
 /** `node:fs/promises` open; a test hands in one whose writes fail. */
 export type OpenHandle = (path: string, flags: number, mode: number) => Promise<FileHandle>
@@ -49,7 +50,7 @@ export class CaptureFile {
 
   /** Opens or creates, with missing parent folders; rejects with the system's error. */
   static async open(path: string, openHandle: OpenHandle = openFile): Promise<CaptureFile> {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await makeFolders(dirname(path))
     const handle = await openHandle(path, openFlags, 0o600).catch((error: unknown) => {
       throw errorCodeOf(error) === 'ELOOP' ? new Error('it is a symbolic link') : error
     })

@@ -79,7 +79,8 @@ async function* readEarlier(
   n: number,
   maxLineBytes: number,
 ): AsyncGenerator<CaptureLine, void, undefined> {
-  const plain = rotatedPath(path, n)
+  // A finished capture may itself have been compressed, by hand.
+  const plain = rotatedPath(path.replace(/\.gz$/u, ''), n)
   for (const candidate of [plain, `${plain}.gz`]) {
     let handle
     try {

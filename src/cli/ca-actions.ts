@@ -10,7 +10,6 @@ import { createInterface } from 'node:readline/promises'
 import type { CaDescription } from '../../ca/authority.ts'
 import type { ExportFormat } from '../../ca/export.ts'
 import { exportCertificate, exportFormats } from '../../ca/export.ts'
-import type { StoredCertificates } from '../../ca/key-store.ts'
 import { loadExistingAuthority, readCertificates, rotateAuthority } from '../../ca/key-store.ts'
 import type { TrustState, TrustStore } from '../../ca/trust.ts'
 import { pickTrustScripts, readTrust, runTrust, trustStores } from '../../ca/trust.ts'
@@ -95,7 +94,9 @@ export async function trustCa(
   // A CA whose key others may have read must not become trusted: this checks the key file too.
   if (action === 'install') await loadExistingAuthority(directory, nowIn(context))
   const stored = await readCertificates(directory)
-  await withCertificateFiles(targetsOf(stored, action, flags.old === true), async (caPaths) => {
+  const old = action === 'install' ? [] : stored.old
+  await withCertificateFiles(old, async (oldPaths) => {
+    const caPaths = flags.old === true ? oldPaths : [stored.caCertPath, ...oldPaths]
     if (caPaths.length === 0) {
       print(context, ['nothing to do: no certificate was rotated away'])
       return
@@ -187,8 +188,9 @@ function day(date: Date): string {
 }
 
 function validity(context: CaCommandContext, ca: CaDescription): string {
-  const days = Math.floor((ca.notAfter.getTime() - nowIn(context).getTime()) / dayMs)
-  if (days < 0) return `${day(ca.notAfter)} (expired; renew it with: porthole ca rotate)`
+  const leftMs = ca.notAfter.getTime() - nowIn(context).getTime()
+  const days = Math.ceil(leftMs / dayMs)
+  if (leftMs < 0) return `${day(ca.notAfter)} (expired; renew it with: porthole ca rotate)`
   const left = days === 1 ? '1 day left' : `${days} days left`
   const advice = days <= renewalDays ? '; renew it with: porthole ca rotate' : ''
   return `${day(ca.notAfter)} (${left}${advice})`
@@ -202,15 +204,6 @@ function hostList(ca: CaDescription): string {
 
 function storeOf(text: string): TrustStore | 'all' {
   return trustStores.find((store) => store === text) ?? 'all'
-}
-
-function targetsOf(
-  stored: StoredCertificates,
-  action: 'install' | 'uninstall',
-  oldOnly: boolean,
-): readonly CaDescription[] {
-  if (action === 'install') return [stored.current]
-  return oldOnly ? stored.old : [stored.current, ...stored.old]
 }
 
 /** The scripts take files of one certificate each; these are gone when `use` is over. */

@@ -78,7 +78,8 @@ async function readConfig(
   try {
     return { path, text: await readFile(path, 'utf8') }
   } catch (error) {
-    if (path !== given && errorCodeOf(error) === 'ENOENT') return undefined
+    // No file, or no home to hold one: what needs the home says so better.
+    if (path !== given && ['ENOENT', 'ENOTDIR'].includes(errorCodeOf(error) ?? '')) return undefined
     throw new AppError('ERR_CONFIG_UNREADABLE', { path, problem: describeError(error) }, error)
   }
 }

@@ -1,4 +1,6 @@
 /** `porthole run -- CMD`: one program, its own proxy, its own CA, and its exit code. */
+import { basename } from 'node:path'
+
 import type { Command } from 'commander'
 
 import type { Settings } from '../config/settings.ts'
@@ -13,6 +15,9 @@ import { mintToken, openSession } from './session.ts'
 
 /** Stands for a credential that the program must not see, where it insists on finding one. */
 const placeholder = 'porthole-injects-the-real-one'
+
+/** What the child left running in the background gets to finish its exchanges, in ms. */
+const afterChildMs = 2000
 
 export function registerRunCommand(program: Command, context: CliContext): void {
   addOptions(program.command('run'), 'run')
@@ -39,7 +44,8 @@ async function run(context: CliContext, command: readonly string[], flags: Flags
   const session = await openSession(context, {
     settings,
     home,
-    command: command.join(' '),
+    // The name alone: arguments may hold secrets, and viewers and files get to see this.
+    command: basename(program),
     keepsCa: false,
     token,
     userRoots: {
@@ -48,12 +54,14 @@ async function run(context: CliContext, command: readonly string[], flags: Flags
     },
   })
   if (client !== undefined) session.tell(recognitionNotice(client))
+  // The child decides what a signal means; what follows its end is short and must be told whole.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   try {
     const env = environmentFor(context, session, settings, token)
     const { exitCode } = await runChild({ command: program, args, env })
     context.setExitCode(exitCode)
   } finally {
-    await session.close()
+    await session.close(afterChildMs)
   }
   session.printSummary()
 }

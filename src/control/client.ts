@@ -10,10 +10,7 @@ import type { SplitLine } from '../capture/line-splitter.ts'
 import { createLineSplitter } from '../capture/line-splitter.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Descriptor, Hello } from './descriptor.ts'
-import { helloSchema, isGone } from './descriptor.ts'
-
-export type { Descriptor, Hello } from './descriptor.ts'
-export { discover } from './descriptor.ts'
+import { answersAt, helloSchema, isGone, listDescriptors, removeDescriptor } from './descriptor.ts'
 
 const defaultMaxLineBytes = 64 * 1024 * 1024
 
@@ -30,6 +27,15 @@ export interface AttachEnd {
   readonly reason: 'ended' | 'gone' | 'refused' | 'failed' | 'closed'
   /** One line for people; empty where there is nothing to say. */
   readonly message: string
+}
+
+/** The proxies that answer. Descriptors and sockets of dead ones are removed. */
+export async function discover(directory: string): Promise<Descriptor[]> {
+  const descriptors = await listDescriptors(directory)
+  const answers = await Promise.all(descriptors.map(({ socket }) => answersAt(socket)))
+  const dead = descriptors.filter((_, index) => answers[index] !== true)
+  await Promise.all(dead.map((descriptor) => removeDescriptor(directory, descriptor)))
+  return descriptors.filter((_, index) => answers[index] === true)
 }
 
 /** Connects at once; handlers are called later, never within this call. */

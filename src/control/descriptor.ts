@@ -63,15 +63,6 @@ export async function listDescriptors(directory: string): Promise<Descriptor[]> 
     .sort((a, b) => a.startedAt - b.startedAt || a.pid - b.pid)
 }
 
-/** The proxies that answer. Descriptors and sockets of dead ones are removed. */
-export async function discover(directory: string): Promise<Descriptor[]> {
-  const descriptors = await listDescriptors(directory)
-  const answers = await Promise.all(descriptors.map(({ socket }) => answersAt(socket)))
-  const dead = descriptors.filter((_, index) => answers[index] !== true)
-  await Promise.all(dead.map((descriptor) => removeDescriptor(directory, descriptor)))
-  return descriptors.filter((_, index) => answers[index] === true)
-}
-
 /** Removes what a dead proxy left in `directory`, its descriptor included. Never throws. */
 export async function removeDescriptor(directory: string, descriptor: Descriptor): Promise<void> {
   const names = await readdir(directory).catch(() => [])

@@ -12,8 +12,9 @@ import { join } from 'node:path'
 import { AppError, describeError } from '../base/errors.ts'
 import { encodeLine } from '../messages/codec.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
+import { discover } from './client.ts'
 import type { ControlInfo } from './descriptor.ts'
-import { answersAt, discover, removeOrphans, writeDescriptor } from './descriptor.ts'
+import { answersAt, removeOrphans, writeDescriptor } from './descriptor.ts'
 import { Snapshot } from './snapshot.ts'
 import { makePrivateDirectory, placeSocket } from './socket-place.ts'
 import { ViewerConnection } from './viewer-connection.ts'
@@ -96,7 +97,7 @@ export class ControlServer {
     if (this.#closed !== undefined) return
     let line
     try {
-      line = Buffer.from(encodeLine(msg))
+      line = encodeUnpooled(encodeLine(msg))
     } catch {
       // JSON nested ten thousands deep cannot be encoded; no viewer could show it either.
       return
@@ -138,6 +139,13 @@ export class ControlServer {
     })
     this.#viewers.add(viewer)
   }
+}
+
+/** A line may be kept for long: a slice of Node's shared pool would keep its whole slab alive. */
+function encodeUnpooled(text: string): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  buffer.write(text)
+  return buffer
 }
 
 async function listen(

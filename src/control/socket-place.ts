@@ -9,13 +9,14 @@ import { platform, tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 
 import { errorCodeOf } from '../base/errors.ts'
+import { makeFolders } from '../config/folders.ts'
 
 /** macOS has 104 bytes with the closing NUL, Linux 108. */
 const maxSocketPathBytes = 100
 
 /** Creates `path` as a folder of this user's alone; rejects if it is another's. */
 export async function makePrivateDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+  await makeFolders(path).catch((error: unknown) => {
     if (errorCodeOf(error) !== 'EEXIST') throw error
   })
   const stat = await lstat(path)

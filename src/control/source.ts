@@ -11,7 +11,8 @@ import { reanalyze } from '../capture/reanalyze.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import { attach } from './client.ts'
-import type { AttachEnd, Descriptor } from './client.ts'
+import type { AttachEnd } from './client.ts'
+import type { Descriptor } from './descriptor.ts'
 import { listDescriptors, removeDescriptor } from './descriptor.ts'
 
 export interface SourceHandlers {

@@ -34,6 +34,15 @@ export function decodeLine(line: string): DecodedLine {
   } catch {
     return { ok: false, problem: 'not JSON' }
   }
+  try {
+    return decodeValue(value)
+  } catch (error) {
+    // Checking recurses: a value nested a hundred thousand deep overflows the stack.
+    return { ok: false, problem: error instanceof RangeError ? 'nested too deep' : String(error) }
+  }
+}
+
+function decodeValue(value: unknown): DecodedLine {
   if (typeof value !== 'object' || value === null || !('kind' in value)) {
     return { ok: false, problem: 'not a message: no "kind"' }
   }

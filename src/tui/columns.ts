@@ -16,7 +16,7 @@ import {
   truncateStart,
 } from './format.ts'
 import type { Line, Span, Tone } from './line.ts'
-import { clipLine, fillLine, span } from './line.ts'
+import { clipLine, fillLine, mergeSpans, span } from './line.ts'
 import type { Row, Tally } from './row.ts'
 import { addTallies } from './row.ts'
 
@@ -148,12 +148,22 @@ const markWidth = 2
 const minPreviewWidth = 16
 export interface Layout {
   readonly width: number
+  readonly hasAgents: boolean
   readonly columns: readonly Column[]
   readonly previewWidth: number
 }
 
 /** The columns that `width` cells have room for; `hasAgents` says whether any row names an agent. */
 export function layoutFor(width: number, hasAgents: boolean): Layout {
+  if (latestLayout?.width === width && latestLayout.hasAgents === hasAgents) return latestLayout
+  latestLayout = chooseColumns(width, hasAgents)
+  return latestLayout
+}
+
+/** Frames follow each other at one width: lines drawn for a layout are found again by its identity. */
+let latestLayout: Layout | undefined
+
+function chooseColumns(width: number, hasAgents: boolean): Layout {
   const candidates = columns
     .filter((column) => hasAgents || column !== agentColumn)
     .map((column) => (column === modelColumn && width >= 140 ? wideModelColumn : column))
@@ -168,6 +178,7 @@ export function layoutFor(width: number, hasAgents: boolean): Layout {
   }
   return {
     width,
+    hasAgents,
     columns: candidates.filter((column) => chosen.has(column)),
     previewWidth: Math.max(0, width - used),
   }
@@ -187,7 +198,24 @@ export interface RowLook {
   readonly elapsedMs: number
 }
 
+/** The line of a row. The same line object as before, unless something on it changed. */
 export function rowLine(row: Row, layout: Layout, look: RowLook): Line {
+  const elapsed = row.phase === 'running' ? formatDuration(look.elapsedMs) : ''
+  const key = `${row.version} ${look.isSelected ? 'selected' : ''} ${elapsed}`
+  const known = drawn.get(row)
+  if (known?.key === key && known.layout === layout) return known.line
+  const line = drawRow(row, layout, look)
+  drawn.set(row, { key, layout, line })
+  return line
+}
+
+/** A frame redraws few of its rows: most of its cost would be lines that did not change. */
+const drawn = new WeakMap<
+  Row,
+  { readonly key: string; readonly layout: Layout; readonly line: Line }
+>()
+
+function drawRow(row: Row, layout: Layout, look: RowLook): Line {
   const spans: Span[] = [
     span(look.isSelected ? '›' : ' ', 'strong'),
     span(stateMark(row), toneOf(row)),
@@ -200,10 +228,10 @@ export function rowLine(row: Row, layout: Layout, look: RowLook): Line {
       continue
     }
     const cell = column.cell(row, look)
-    spans.push(span(fit(cell.text, column.width, column.align), cell.tone), span(' '))
+    spans.push(span(`${fit(cell.text, column.width, column.align)} `, cell.tone))
   }
   spans.push(...previewSpans(row, layout.previewWidth + freed))
-  if (!look.isSelected) return clipLine(spans, layout.width)
+  if (!look.isSelected) return clipLine(mergeSpans(spans), layout.width)
   const whole = spans.map(({ text }) => text).join('')
   return fillLine([span(whole, 'selected')], layout.width, 'selected')
 }

@@ -64,6 +64,13 @@ export function spreadLine(left: Line, right: Line, width: number): Line {
   return [...left, span(' '.repeat(gap)), ...right]
 }
 
-export function lineText(line: Line): string {
-  return line.map(({ text }) => text).join('')
+/** The same line with neighbours of one tone joined: each span costs time in every frame. */
+export function mergeSpans(line: Line): Line {
+  const merged: Span[] = []
+  for (const part of line) {
+    const last = merged.at(-1)
+    if (last?.tone === part.tone) merged[merged.length - 1] = span(last.text + part.text, part.tone)
+    else merged.push(part)
+  }
+  return merged
 }

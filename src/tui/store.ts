@@ -52,8 +52,10 @@ export interface StoreOptions {
   readonly limits?: ViewLimits
 }
 
-/** 25 frames a second: smooth to read, and cheap whatever the rate of messages. */
+/** 25 frames a second at most: smooth to read, and cheap whatever the rate of messages. */
 const frameMs = 40
+/** Where a frame is dear (a huge terminal, a busy machine), at least half of the time stays free. */
+const maxFrameMs = 250
 
 export function screenParts(size: ScreenSize): ScreenParts {
   // The list stands under the header and its column titles, the detail under header, summary and
@@ -75,6 +77,7 @@ export class ViewerStore {
   #version = 0
   #isScheduled = false
   #hasEnded = false
+  #frameCostMs = 0
   /** The least that a message was behind the clock: recordings lie in the past, proxies do not. */
   #lagMs = Number.POSITIVE_INFINITY
 
@@ -199,16 +202,23 @@ export class ViewerStore {
   }
 
   #notify(): void {
+    const { clock } = this.#options
+    const startedAt = clock.monotonicMs()
     this.#version += 1
     for (const listener of this.#listeners) listener()
+    // Ink draws before the listeners return.
+    this.#frameCostMs = clock.monotonicMs() - startedAt
   }
 
   #notifySoon(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    this.#options.schedule(() => {
-      this.#isScheduled = false
-      this.#notify()
-    }, frameMs)
+    this.#options.schedule(
+      () => {
+        this.#isScheduled = false
+        this.#notify()
+      },
+      Math.min(maxFrameMs, frameMs + this.#frameCostMs),
+    )
   }
 }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +9,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { FileLogger } from '../../analyzers/file-logger.ts'
 import type { FileLoggerOptions } from '../../analyzers/file-logger.ts'
+import type { CaptureLine } from '../../src/capture/reader.ts'
+import { readCapture } from '../../src/capture/reader.ts'
 import { decodeLine } from '../../src/messages/codec.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../../src/messages/schema.ts'
 
@@ -167,6 +171,36 @@ test('counts a message that cannot be encoded as lost', async () => {
     { seq: 4, kind: 'messages-dropped', count: 1 },
     { seq: 5, kind: 'analyzer-failed' },
   ])
+})
+
+test('leaves whole lines, but for the last, when its process is killed', async () => {
+  const module = JSON.stringify(new URL('../../analyzers/file-logger.ts', import.meta.url).href)
+  const program = `
+    const { FileLogger } = await import(${module})
+    const logger = new FileLogger(${JSON.stringify(path)}, { porthole: '1' })
+    let seq = 0
+    setInterval(() => {
+      for (let n = 0; n < 500; n += 1, seq += 1) {
+        const error = 'x'.repeat(seq % 300)
+        logger.onMessage({ v: 1, seq, at: 1, kind: 'analyzer-failed', analyzer: 'a', error }, () => {})
+      }
+      if (seq === 5000) process.stdout.write('ready')
+    }, 1)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program])
+  await once(child.stdout, 'data')
+  child.kill('SIGKILL')
+  await once(child, 'close')
+
+  await log([analyzerFailed(1_000_000, 'after the crash')])
+
+  const lines: CaptureLine[] = []
+  for await (const line of readCapture(path)) lines.push(line)
+  const messages = lines.flatMap((line) => (line.type === 'message' ? [line.msg.seq] : []))
+  const problems = lines.filter((line) => line.type === 'problem')
+  expect(messages.length).toBeGreaterThan(500)
+  expect(messages).toEqual([...Array(messages.length - 1).keys(), 1_000_000])
+  expect(problems.length).toBeLessThanOrEqual(1)
+  expect(problems.every((problem) => problem.cutOff)).toBe(true)
 })
 
 describe('while the disk fails', () => {

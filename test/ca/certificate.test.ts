@@ -1,5 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -17,6 +17,7 @@ import {
   readIssuer,
 } from '../../ca/certificate.ts'
 import { identityOf } from '../../ca/name-constraints.ts'
+import type { ToolResult } from './external-tools.ts'
 import { hasTool, runTool, scratchDirectory } from './external-tools.ts'
 
 const now = new Date()
@@ -113,8 +114,8 @@ const clients: readonly Client[] = [
     async call(host, port) {
       const trust = ['--x509cafile', caPath, '--sni-hostname', host, '--verify-hostname', host]
       const args = [...trust, '-p', String(port), '127.0.0.1']
-      const { code, output } = await runTool('gnutls-cli', args)
-      return code === 0 ? 'ok' : output
+      const { output } = await runTool('gnutls-cli', args)
+      return /certificate is trusted[^]*Handshake was completed/u.test(output) ? 'ok' : output
     },
   },
 ]
@@ -162,6 +163,29 @@ describe('certificates under real verifiers', () => {
     expect(verified.code).not.toBe(0)
     expect(verified.output).toMatch(/(?:permitted|excluded) subtree violation/u)
   })
+
+  const nss = hasTool('certutil')
+  it.skipIf(!nss)(
+    `NSS accepts a permitted leaf and refuses a forged one${nss ? '' : ' (skipped: no certutil)'}`,
+    async () => {
+      const database = ['-d', `sql:${join(scratch.path, 'nss')}`]
+      mkdirSync(join(scratch.path, 'nss'))
+      await runTool('certutil', ['-N', '--empty-password', ...database])
+      await runTool('certutil', ['-A', '-n', 'ca', '-t', 'C,,', '-i', caPath, ...database])
+      const answers: ToolResult[] = []
+      for (const leaf of [authority.issueLeaf(permitted, now), forge(forbidden)]) {
+        const path = join(scratch.path, 'nss.pem')
+        writeFileSync(path, certificatePem(new X509Certificate(leaf.certificatePem).raw))
+        await runTool('certutil', ['-A', '-n', 'leaf', '-t', ',,', '-i', path, ...database])
+        const verify = ['-V', '-n', 'leaf', '-u', 'V', '-e', '-l']
+        answers.push(await runTool('certutil', [...verify, ...database]))
+        await runTool('certutil', ['-D', '-n', 'leaf', ...database])
+      }
+
+      expect(answers[0]?.output).toContain('certificate is valid')
+      expect(answers[1]?.output).toMatch(/not in the name space|NAME_CONSTRAINT|not permitted/iu)
+    },
+  )
 
   it('a leaf cannot act as an authority', async () => {
     const leaf = forge(permitted)

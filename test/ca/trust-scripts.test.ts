@@ -104,7 +104,10 @@ describe('linux.sh', () => {
 
       await expectWholeLife(plain, [join(plainRoot, 'etc/ssl/certs/ca-certificates.crt')])
 
-      expect(readdirSync(plainAnchors)).toHaveLength(2)
+      expect(readdirSync(plainAnchors)).toEqual(['porthole.crt'])
+      // The last certificate of all is removed too.
+      expect(await plain('uninstall', foreign)).toMatchObject({ code: 0 })
+      expect((await plain('status', foreign)).output).toMatch(/^not trusted: /u)
     },
   )
 

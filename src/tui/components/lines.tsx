@@ -1,7 +1,7 @@
 /** Draws lines of spans. Each line is cut to its width before, so nothing here can wrap. */
 import { Text } from 'ink'
 import type { ReactElement } from 'react'
-import { createElement, Fragment } from 'react'
+import { createElement, Fragment, memo } from 'react'
 
 import type { Line } from '../line.ts'
 import type { Theme } from '../theme.ts'
@@ -13,12 +13,21 @@ export interface LinesProps {
 
 /** One terminal row for each line. Rows and spans have no identity but their place: no keys. */
 export function Lines({ lines, theme }: LinesProps): ReactElement {
-  return createElement(Fragment, null, ...lines.map((line) => lineElement(line, theme)))
+  return createElement(
+    Fragment,
+    null,
+    ...lines.map((line) => createElement(LineText, { line, theme })),
+  )
 }
 
-function lineElement(line: Line, theme: Theme): ReactElement {
+interface LineTextProps {
+  readonly line: Line
+  readonly theme: Theme
+}
+
+const LineText = memo(function LineText({ line, theme }: LineTextProps): ReactElement {
   // An empty Text has no height and would pull up the lines below it.
-  if (line.every(({ text }) => text === '')) return createElement(Text, null, ' ')
+  if (line.every(({ text }) => text === '')) return <Text> </Text>
   const spans = line.map(({ text, tone }) => createElement(Text, theme[tone], text))
   return createElement(Text, { wrap: 'truncate-end' }, ...spans)
-}
+})

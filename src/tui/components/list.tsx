@@ -1,10 +1,12 @@
 /** The list of rows under its column titles; only the rows on screen are made. */
 import type { ReactElement } from 'react'
 
+import type { Layout } from '../columns.ts'
 import { headingLine, layoutFor, rowLine } from '../columns.ts'
 import { safeLine } from '../format.ts'
 import type { Line } from '../line.ts'
 import { clipLine, span } from '../line.ts'
+import type { Row } from '../row.ts'
 import type { ViewerFrame } from '../store.ts'
 import type { Theme } from '../theme.ts'
 import { Lines } from './lines.tsx'
@@ -18,23 +20,27 @@ export interface ListProps {
 }
 
 export function List({ frame, width, height, theme }: ListProps): ReactElement {
-  return <Lines lines={listLines(frame, width, height)} theme={theme} />
-}
-
-function listLines(frame: ViewerFrame, width: number, height: number): Line[] {
   const { rows, listTop } = frame
   const visible = rows.slice(listTop, listTop + height)
-  const layout = layoutFor(
-    width,
-    visible.some(({ agent }) => agent !== undefined),
-  )
+  const hasAgents = visible.some(({ agent }) => agent !== undefined)
+  const layout = layoutFor(width, hasAgents)
+  return <Lines lines={listLines(frame, visible, layout, height)} theme={theme} />
+}
+
+function listLines(
+  frame: ViewerFrame,
+  visible: readonly Row[],
+  layout: Layout,
+  height: number,
+): Line[] {
+  const { listTop } = frame
   const lines = visible.map((row, at) =>
     rowLine(row, layout, {
       isSelected: listTop + at === frame.selectedIndex,
       elapsedMs: Math.max(0, frame.now - row.startedAt),
     }),
   )
-  if (lines.length === 0) lines.push(clipLine([span(`  ${emptyText(frame)}`, 'dim')], width))
+  if (lines.length === 0) lines.push(clipLine([span(`  ${emptyText(frame)}`, 'dim')], layout.width))
   while (lines.length < height) lines.push([])
   return [headingLine(layout), ...lines]
 }

@@ -9,6 +9,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { CaptureFile } from '../../../src/capture/capture-file.ts'
 
+/** A tool of the system, of POSIX. */
+const makePipe = 'mkfifo'
+
 let folder = ''
 let path = ''
 
@@ -87,7 +90,7 @@ test('ends a line that an earlier process left open before it appends', async ()
 test.skipIf(process.platform === 'win32')(
   'refuses a named pipe instead of waiting on it',
   async () => {
-    execFileSync('mkfifo', [path])
+    execFileSync(makePipe, [path])
 
     await expect(CaptureFile.open(path)).rejects.toThrow('not a regular file')
   },

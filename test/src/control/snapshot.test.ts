@@ -5,14 +5,19 @@ import { Snapshot } from '../../../src/control/snapshot.ts'
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
 
 let seq = 0
-function message(fields: Record<string, unknown>): AnalysisMsg {
+interface Fields {
+  readonly kind: string
+  readonly exchangeId?: string | undefined
+}
+
+function message(fields: Fields): AnalysisMsg {
   seq += 1
   return { v: 1, seq, at: 1, ...fields } as unknown as AnalysisMsg
 }
 
-function add(snapshot: Snapshot, fields: Record<string, unknown>, bytes = 100): void {
+function add(snapshot: Snapshot, fields: Fields, bytes = 100): void {
   const msg = message(fields)
-  const name = `${String(fields['exchangeId'] ?? '')} ${msg.kind}`
+  const name = `${fields.exchangeId ?? ''} ${msg.kind}`
   snapshot.add(msg, Buffer.from(name.padEnd(bytes)))
 }
 

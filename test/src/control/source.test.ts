@@ -19,7 +19,7 @@ beforeEach(() => {
   runDirectory = join(root, 'run')
 })
 afterEach(async () => {
-  for (const resource of opened.splice(0).reverse()) await resource.close()
+  for (const resource of opened.splice(0).toReversed()) await resource.close()
   rmSync(root, { recursive: true })
 })
 

@@ -28,8 +28,10 @@ export interface TrustPlan {
 
 export interface TrustFiles {
   readonly authority: Authority
-  /** The CA certificate, with what `extraRootPaths` hold. */
+  /** The CA certificate alone. */
   readonly caCertPath: string
+  /** The CA certificate, with what `extraRootPaths` hold. */
+  readonly addedRootsPath: string
   /** System roots, what `replacedRootPaths` hold, and the CA certificate. */
   readonly bundlePath: string
   /** Removes the files of a CA in memory. */
@@ -45,13 +47,13 @@ export async function openTrust(plan: TrustPlan): Promise<TrustFiles> {
   const allowed = plan.allow.map(({ text }) => text)
   if (plan.caDirectory !== undefined) {
     const permittedHosts = [...new Set([...allowed, ...providerHosts])]
-    const { authority } = await openAuthority(plan.caDirectory, { permittedHosts, now })
+    const { authority, caCertPath } = await openAuthority(plan.caDirectory, { permittedHosts, now })
     const uncovered = plan.allow.find(({ host }) => !authority.permits(host))
     if (uncovered !== undefined) {
       throw new AppError('ERR_CA_NOT_PERMITTED', { host: uncovered.host })
     }
     const files = await writeFiles(plan, authority, plan.caDirectory)
-    return { authority, ...files, dispose: () => Promise.resolve() }
+    return { authority, caCertPath, ...files, dispose: () => Promise.resolve() }
   }
   const authority = createAuthority({
     permittedHosts: allowed,
@@ -61,22 +63,25 @@ export async function openTrust(plan: TrustPlan): Promise<TrustFiles> {
   })
   // mkdtemp makes the folder 0700; the files in it hold certificates only.
   const directory = await mkdtemp(join(tmpdir(), 'porthole-'))
+  const caCertPath = join(directory, 'ca.pem')
+  await writePublicFile(caCertPath, authority.certificatePem)
   const files = await writeFiles(plan, authority, directory)
-  return { authority, ...files, dispose: () => rm(directory, { recursive: true, force: true }) }
+  const dispose = (): Promise<void> => rm(directory, { recursive: true, force: true })
+  return { authority, caCertPath, ...files, dispose }
 }
 
 async function writeFiles(
   plan: TrustPlan,
   authority: Authority,
   directory: string,
-): Promise<{ caCertPath: string; bundlePath: string }> {
+): Promise<Pick<TrustFiles, 'addedRootsPath' | 'bundlePath'>> {
   const caPem = authority.certificatePem
   const bundlePath = join(directory, 'bundle.pem')
   await writePublicFile(bundlePath, buildBundle({ caPem, extraPaths: plan.replacedRootPaths }))
-  const caCertPath = join(directory, 'added-roots.pem')
+  const addedRootsPath = join(directory, 'added-roots.pem')
   const added = await Promise.all(plan.extraRootPaths.map(readIfPossible))
-  await writePublicFile(caCertPath, joinCertificates([...added, caPem]))
-  return { caCertPath, bundlePath }
+  await writePublicFile(addedRootsPath, joinCertificates([...added, caPem]))
+  return { addedRootsPath, bundlePath }
 }
 
 /** A variable that names a missing file does no harm without us either. */

@@ -49,6 +49,8 @@ export interface RunningPorthole {
   readonly url: string
   /** The CA certificate as PEM. */
   readonly caCertPath: string
+  /** The CA certificate and the user's own added roots, for variables that add to a program's roots. */
+  readonly addedRootsPath: string
   /** System roots and the CA certificate, for programs whose trust variable replaces their roots. */
   readonly bundlePath: string
   readonly certificateAuthority: Omit<CertificateAuthority, 'issueLeaf'>
@@ -222,6 +224,7 @@ class Running implements RunningPorthole {
   readonly port: number
   readonly url: string
   readonly caCertPath: string
+  readonly addedRootsPath: string
   readonly bundlePath: string
   readonly certificateAuthority: Omit<CertificateAuthority, 'issueLeaf'>
   readonly #plan: Readonly<Plan>
@@ -236,6 +239,7 @@ class Running implements RunningPorthole {
     this.port = address.port
     this.url = `http://${authorityText(address.address)}:${address.port}`
     this.caCertPath = parts.trust.caCertPath
+    this.addedRootsPath = parts.trust.addedRootsPath
     this.bundlePath = parts.trust.bundlePath
     this.certificateAuthority = parts.trust.authority
   }
@@ -246,7 +250,7 @@ class Running implements RunningPorthole {
     const { env } = childEnvironment({
       parent: {},
       proxyUrl: this.url.replace('http://', `http://${credentials}`),
-      caCertPath: this.caCertPath,
+      caCertPath: this.addedRootsPath,
       bundlePath: this.bundlePath,
       platform: process.platform,
     })

@@ -1,14 +1,16 @@
 #!/usr/bin/env node
 /**
  * The entry: hands the process to the command line and is the only place that turns errors into
- * text and exit codes. Nothing here may throw.
+ * text and exit codes. It imports little by itself, so that a Node that is too old gets a sentence
+ * instead of a syntax error.
  */
 import { fileURLToPath } from 'node:url'
 
 import { AppError, describeError } from './base/errors.ts'
 import { visibleLine } from './base/visible-text.ts'
-import { readPortholeVersion } from './capture/porthole-version.ts'
-import { runProgram } from './cli/program.ts'
+
+/** As in package.json: `engines`. */
+const oldestNode = [22, 19] as const
 
 function report(error: unknown): void {
   const known =
@@ -19,20 +21,20 @@ function report(error: unknown): void {
   process.exitCode = known.exitCode
 }
 
-// A closed stdout or stderr (`porthole … | head`) ends output, not the traffic.
-process.stdout.on('error', () => {})
-process.stderr.on('error', () => {})
-
-for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
-  process.on(event, (error: unknown) => {
-    // State is unknown now: say so and go, rather than carry traffic on it.
-    report(error)
-    process.exit(70)
+function assertNode(): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const [wantedMajor, wantedMinor] = oldestNode
+  if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)) return
+  throw new AppError('ERR_NODE_TOO_OLD', {
+    version: process.versions.node,
+    wanted: oldestNode.join('.'),
   })
 }
 
-let exitCode = 0
-try {
+async function main(): Promise<void> {
+  assertNode()
+  const { readPortholeVersion } = await import('./capture/porthole-version.ts')
+  const { runProgram } = await import('./cli/program.ts')
   await runProgram(
     {
       stdin: process.stdin,
@@ -44,12 +46,23 @@ try {
       version: readPortholeVersion(),
       mainPath: fileURLToPath(import.meta.url),
       setExitCode: (code) => {
-        exitCode = code
+        process.exitCode = code
       },
     },
     process.argv.slice(2),
   )
-  process.exitCode = exitCode
-} catch (error) {
-  report(error)
 }
+
+// A closed stdout or stderr (`porthole … | head`) ends output, not the traffic.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+
+for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+  process.on(event, (error: unknown) => {
+    // State is unknown now: say so and go, rather than carry traffic on it.
+    report(error)
+    process.exit()
+  })
+}
+
+await main().catch(report)

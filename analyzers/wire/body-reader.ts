@@ -43,7 +43,7 @@ export function createBodyReader(headers: HeaderPairs, limits?: DecoderLimits): 
       return wireBytes
     },
     push(msg) {
-      
+      if (msg.offset !== wireBytes) hasGap = true
       if (hasGap) return new Uint8Array(0)
       const bytes = decodeBytes(msg)
       wireBytes += bytes.length

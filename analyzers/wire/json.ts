@@ -58,11 +58,6 @@ export function countOf(value: Json | undefined): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 }
 
-/** The own value of a key: a wire key such as `constructor` must not reach a prototype. */
-export function ownOf(record: JsonRecord, key: string): Json | undefined {
-  return Object.hasOwn(record, key) ? record[key] : undefined
-}
-
 /** Sets an own key, `__proto__` too, which plain assignment would take as the prototype. */
 export function setOwn(record: JsonDraft, key: string, value: Json): void {
   if (key === '__proto__') {

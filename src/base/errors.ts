@@ -15,6 +15,11 @@ interface ErrorRow {
 
 const table = {
   ERR_USAGE: { message: '{problem}', hint: '{next}', exitCode: 2 },
+  ERR_NODE_TOO_OLD: {
+    message: 'Node {version} is too old: {wanted} or later is needed',
+    hint: 'install a current Node, or run it through npx in a folder that has the package node',
+    exitCode: 69,
+  },
   ERR_CONFIG_UNREADABLE: {
     message: 'cannot read the configuration {path}: {problem}',
     hint: 'fix the file, or name another one with --config FILE',

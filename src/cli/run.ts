@@ -79,7 +79,7 @@ export function environmentFor(
   const { env, notes } = childEnvironment({
     parent,
     proxyUrl: running.url.replace('http://', `http://porthole:${token}@`),
-    caCertPath: running.caCertPath,
+    caCertPath: running.addedRootsPath,
     bundlePath: running.bundlePath,
     platform: context.platform,
     interceptedHosts: settings.allow.map(({ text }) => text),

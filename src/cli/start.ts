@@ -19,7 +19,8 @@ export function registerStartCommand(program: Command, context: CliContext): voi
     .addHelpText(
       'after',
       '\nExample:\n  porthole start --allow api.openai.com,api.anthropic.com\n' +
-        '  HTTPS_PROXY=http://127.0.0.1:8080 curl --cacert "$(porthole ca show --path)" https://api.openai.com/v1/models',
+        '  porthole ca export --out porthole-ca.pem\n' +
+        '  HTTPS_PROXY=http://127.0.0.1:8080 curl --cacert porthole-ca.pem https://api.openai.com/v1/models',
     )
     .action((flags: Flags) => start(context, flags))
 }

@@ -4,8 +4,10 @@ import { z } from 'zod'
 import { analysisMsgSchema, captureOpenedSchema } from './schema.ts'
 
 export function messageJsonSchema(): Record<string, unknown> {
+  const line = z.union([captureOpenedSchema, analysisMsgSchema])
+  // `input`, since its objects stay open: fields that a later version adds must be accepted.
   return {
     title: 'One line of a Porthole capture',
-    ...z.toJSONSchema(z.union([captureOpenedSchema, analysisMsgSchema]), { reused: 'ref' }),
+    ...z.toJSONSchema(line, { io: 'input', reused: 'ref' }),
   }
 }

@@ -47,7 +47,8 @@ export function parseAuthority(text: string, defaultPort?: number): ParsedAuthor
 /** Parses a host name, a dotted-quad IPv4 address, or an IPv6 address in brackets. */
 export function parseHost(text: string): ParsedHost {
   if (text.startsWith('[')) return parseIPv6(text)
-  let host = text.toLowerCase()
+  // ASCII letters only: `toLowerCase` alone would make a k of the Kelvin sign (U+212A).
+  let host = text.replaceAll(/[A-Z]/gu, (letter) => letter.toLowerCase())
   if (host.endsWith('.')) host = host.slice(0, -1)
   if (host === '') return { ok: false, problem: 'the host is empty' }
   if (host.length > maxNameLength) return { ok: false, problem: 'the host is too long' }

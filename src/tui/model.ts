@@ -169,12 +169,16 @@ function updateRow(state: ViewState, row: Row, msg: AnalysisMsg): void {
   row.lastAt = Math.max(row.lastAt, msg.at)
   row.agent ??= msg.agent
   state.keptBytes += row.keptBytes - beforeBytes
-  if (before.phase !== row.phase) state.running += row.phase === 'running' ? 1 : -1
+  state.running += isRunning(row.phase) - isRunning(before.phase)
   if (before.settled !== row.settled || before.current !== row.current) {
     const added = addTallies(row.settled, row.current)
     const removed = addTallies(before.settled, before.current)
     state.totals = subtractTally(addTallies(state.totals, added), removed)
   }
+}
+
+function isRunning(phase: Row['phase']): 0 | 1 {
+  return phase === 'running' ? 1 : 0
 }
 
 function makeRoom(state: ViewState): void {

@@ -30,7 +30,9 @@ export function createWrapper(): Wrapper {
       const from = grew ? paragraphStart : 0
       const kept = grew ? lines.slice(0, paragraphLine) : []
       const lastBreak = text.lastIndexOf('\n') + 1
-      const added = lastBreak > from ? wrapText(text.slice(from, lastBreak - 1), width) : []
+      // With its last line break, or a CR before it would be seen alone; the empty line goes.
+      const added =
+        lastBreak > from ? wrapText(text.slice(from, lastBreak), width).slice(0, -1) : []
       const whole = [...kept, ...added]
       paragraphStart = Math.max(from, lastBreak)
       paragraphLine = whole.length
@@ -51,10 +53,11 @@ function wrapParagraph(paragraph: string, width: number, lines: string[]): void 
 function wrapAscii(paragraph: string, width: number, lines: string[]): void {
   let start = 0
   while (paragraph.length - start > width) {
-    const space = paragraph.lastIndexOf(' ', start + width)
+    // Searched within the line only: in a long paragraph without spaces it would run to its start.
+    const space = paragraph.slice(start, start + width + 1).lastIndexOf(' ')
     // A break that leaves more than half of the line empty costs more than a word cut in two.
-    const isGoodBreak = space > start + width / 2
-    const end = isGoodBreak ? space : start + width
+    const isGoodBreak = space > width / 2
+    const end = start + (isGoodBreak ? space : width)
     lines.push(paragraph.slice(start, end))
     start = isGoodBreak ? end + 1 : end
   }

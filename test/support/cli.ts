@@ -60,11 +60,17 @@ export interface ReadyFile {
 
 const temporary = join(tmpdir(), 'porthole-e2e-')
 
-/** Starts it in a process group of its own, so that no terminal and no leftover child interferes. */
+/** `porthole ARGS…`, from the build under test. */
 export function startCli(args: readonly string[], options: CliOptions = {}): Cli {
+  return startProgram([process.execPath, mainPath, ...args], options)
+}
+
+/** Starts any program in a process group of its own: no terminal and no leftover child interferes. */
+export function startProgram(command: readonly string[], options: CliOptions = {}): Cli {
+  const [file = '', ...args] = command
   const ownHome = options.home === undefined ? mkdtempSync(temporary) : undefined
   const home = options.home ?? ownHome ?? ''
-  const child = spawn(process.execPath, [mainPath, ...args], {
+  const child = spawn(file, args, {
     env: cleanEnvironment(home, options.env),
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
@@ -113,13 +119,21 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
   }
 }
 
-/** Runs it to its end. */
+/** Runs `porthole ARGS…` to its end. */
 export async function runCli(
   args: readonly string[],
   options: CliOptions = {},
 ): Promise<CliResult> {
-  await using cli = startCli(args, options)
-  return await cli.ended
+  return await runProgram([process.execPath, mainPath, ...args], options)
+}
+
+/** Runs any program to its end. */
+export async function runProgram(
+  command: readonly string[],
+  options: CliOptions = {},
+): Promise<CliResult> {
+  await using program = startProgram(command, options)
+  return await program.ended
 }
 
 /** Waits for a file that appears whole (`--ready-file`), and reads it as JSON. */

@@ -69,17 +69,19 @@ export function redactHeaders(pairs: HeaderPairs): Array<[string, string]> {
   return pairs.map(([name, value]) => [name, redactHeaderValue(name, value)])
 }
 
-/** An absolute URL or a request target, with secret query values and any userinfo replaced. */
+/** An absolute URL or a request target, with secret parameters and any userinfo replaced. */
 export function redactUrl(url: string): string {
-  const withoutUser = url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#@]*@/iu, `$1${redacted}@`)
-  const at = withoutUser.indexOf('?')
+  // Up to the last @ before the path: that is where URL parsers see the host begin.
+  const withoutUser = url.replace(/^((?:[a-z][a-z0-9+.-]*:)?\/\/)[^/?#]*@/iu, `$1${redacted}@`)
+  const at = withoutUser.search(/[?#]/u)
   if (at === -1) return withoutUser
-  const query = withoutUser
-    .slice(at + 1)
-    .split('&')
+  // The fragment too: some OAuth answers redirect with the token in it.
+  const parameters = withoutUser
+    .slice(at)
+    .split(/([?#&])/u)
     .map(redactParameter)
-    .join('&')
-  return `${withoutUser.slice(0, at)}?${query}`
+    .join('')
+  return `${withoutUser.slice(0, at)}${parameters}`
 }
 
 /** Whether bodies exchanged with this endpoint are credentials, and so never become messages. */
@@ -95,24 +97,26 @@ function redactHeaderValue(name: string, value: string): string {
   if (lower === 'location' || lower === 'referer' || lower === 'content-location') {
     return redactUrl(value)
   }
-  if (lower === 'set-cookie' || lower === 'cookie') return redactCookie(value)
+  if (lower === 'set-cookie' || lower === 'cookie') return redactCookie(value, lower)
   if (!secretHeaders.has(lower)) return value
   const named = scheme.exec(value)
   return named === null ? redacted : `${named[0]} ${redacted}`
 }
 
+/** Attributes of Set-Cookie (RFC 6265 §4.1); one whose value holds a `=` may hide a second cookie. */
+const cookieAttribute =
+  /^\s*(?:path|expires|domain|max-age|httponly|secure|samesite|partitioned|priority)\s*(?:=[^=]*)?$/iu
+
 /** Cookie names and attributes stay, since they explain behaviour; values go. */
-function redactCookie(value: string): string {
-  const [first = '', ...attributes] = value.split(';')
-  const name = first.split('=', 1)[0] ?? ''
-  const kept = attributes.map((attribute) =>
-    /^\s*(?:path|expires|domain|max-age|httponly|secure|samesite|partitioned|priority)\b/iu.test(
-      attribute,
-    )
-      ? attribute
-      : attribute.replace(/=.*$/su, `=${redacted}`),
-  )
-  return [first.includes('=') ? `${name}=${redacted}` : redacted, ...kept].join(';')
+function redactCookie(value: string, field: 'cookie' | 'set-cookie'): string {
+  return value
+    .split(';')
+    .map((part, index) => {
+      if (field === 'set-cookie' && index > 0 && cookieAttribute.test(part)) return part
+      const at = part.indexOf('=')
+      return at === -1 ? part.replace(/\S.*$/su, redacted) : `${part.slice(0, at)}=${redacted}`
+    })
+    .join(';')
 }
 
 function redactParameter(parameter: string): string {

@@ -15,6 +15,8 @@ export interface ClientConnection {
   readonly socket: Socket
   /** Set by the first authenticated CONNECT or request. */
   agent: string | undefined
+  /** Called once each when the connection has closed. */
+  readonly onClosed: Set<() => void>
 }
 
 /** An inner, decrypted connection: its client, and the only place its requests may go. */
@@ -49,7 +51,12 @@ export class ConnectionRegistry {
   admit(socket: Socket): ClientConnection {
     const known = this.#outer.get(socket)
     if (known !== undefined) return known
-    const connection: ClientConnection = { id: this.#ids.next('c'), socket, agent: undefined }
+    const connection: ClientConnection = {
+      id: this.#ids.next('c'),
+      socket,
+      agent: undefined,
+      onClosed: new Set(),
+    }
     this.#outer.set(socket, connection)
     this.#open.add(socket)
     const openedMs = this.#reporter.clock.monotonicMs()
@@ -62,6 +69,7 @@ export class ConnectionRegistry {
     socket.on('error', () => {})
     socket.once('close', () => {
       this.#open.delete(socket)
+      for (const tell of connection.onClosed) tell()
       this.#reporter.publish({
         kind: 'connection-closed',
         connectionId: connection.id,

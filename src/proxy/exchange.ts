@@ -5,56 +5,23 @@
  * `exchange-failed` is reported, a side that leaves takes the other with it, and a response cut
  * short upstream is cut short for the client too, never ended cleanly.
  */
-import type { ServerResponse } from 'node:http'
-import type { Duplex, Readable, Transform } from 'node:stream'
+import type { Readable, Transform } from 'node:stream'
 
 import { describeError, errorCodeOf } from '../base/errors.ts'
-import type { HeaderPairs } from '../messages/schema.ts'
-import type { Analyzer, Refusal } from '../pipeline/analyzer.ts'
+import type { Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import { isCredentialExchange } from '../policy/redaction.ts'
 import { answerClient, relayHead } from './client-response.ts'
+import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
 import { ExchangeReport } from './exchange-report.ts'
-import type { FailurePhase, Reporter } from './exchange-report.ts'
-import type {
-  Destination,
-  Forwarder,
-  UpstreamExchange,
-  UpstreamResponse,
-  UpstreamUpgrade,
-} from './http-messages.ts'
-import { createHeaderList, forwardableRequestHeaders, hasBodyFraming } from './http-messages.ts'
-import { judgeRequest } from './judge.ts'
+import type { FailurePhase } from './exchange-report.ts'
+import type { UpstreamExchange, UpstreamResponse, UpstreamUpgrade } from './http-messages.ts'
+import { hasBodyFraming } from './http-messages.ts'
+import { prepareRequest } from './outgoing-request.ts'
 import { pump } from './pump.ts'
 import type { PumpOutcome } from './pump.ts'
 import { relayUpgrade } from './upgrade.ts'
 import { explainUpstreamFailure } from './upstream-failure.ts'
-
-export interface ExchangeInput {
-  readonly connectionId: string
-  readonly exchangeId: string
-  readonly agent?: string | undefined
-  readonly destination: Destination
-  readonly method: string
-  /** Origin-form target. */
-  readonly path: string
-  readonly httpVersion: string
-  readonly headers: HeaderPairs
-  readonly body: Readable
-  readonly requestTrailers: () => HeaderPairs
-  readonly response: ServerResponse
-  /** Set when the client asks for a WebSocket: its socket, and bytes that came after the head. */
-  readonly upgrade?: { readonly socket: Duplex; readonly head: Buffer } | undefined
-}
-
-export interface ExchangeServices {
-  readonly reporter: Reporter
-  readonly forwarder: Forwarder
-  readonly analyzers: readonly Analyzer[]
-  readonly judgeDeadlineMs: number
-  /** False for a plain-HTTP exchange with a host that is not on the allowlist: forwarded unread. */
-  readonly isObserved: boolean
-}
 
 export interface ExchangeBytes {
   readonly requestBytes: number
@@ -72,6 +39,8 @@ export async function runExchange(
   } catch (error) {
     // Anything that reaches here is a fault of ours: the client must not wait for it.
     exchange.fail('proxy', 'waiting', errorCodeOf(error) ?? 'internal', describeError(error), 502)
+  } finally {
+    exchange.release()
   }
   return exchange.bytes
 }
@@ -96,16 +65,26 @@ class Exchange {
     return this.#report.bytes
   }
 
+  /** Lets go of the connection, which may carry further exchanges. */
+  release(): void {
+    this.#input.onClientClosed.delete(this.#onClientClosed)
+  }
+
   async run(): Promise<void> {
-    const { body, response } = this.#input
+    const { body, response, onClientClosed } = this.#input
     body.on('error', () => {})
     response.on('error', () => {})
-    response.once('close', () => this.#onClientClosed())
+    response.once('close', this.#onClientClosed)
+    onClientClosed.add(this.#onClientClosed)
     this.#report.started(requestUrl(this.#input))
 
-    const judged = await this.#judge()
-    if (judged === undefined || this.#report.isOver) return
-    const upstream = this.#services.forwarder.open(judged)
+    const judged = await prepareRequest(this.#input, this.#services, this.#report.emit)
+    if ('refusal' in judged) {
+      this.#refuse(judged.refusal)
+      return
+    }
+    if (this.#report.isOver) return
+    const upstream = this.#services.forwarder.open(judged.request)
     this.#upstream = upstream
     upstream.body.on('error', () => {})
     void this.#sendRequest(upstream, judged.transforms)
@@ -148,47 +127,6 @@ class Exchange {
     if (!isFirst) return
     if (told === undefined) response.destroy()
     else answerClient(response, { status: told, code, message })
-  }
-
-  async #judge(): Promise<
-    (Parameters<Forwarder['open']>[0] & { transforms: readonly Transform[] }) | undefined
-  > {
-    const { input, services } = { input: this.#input, services: this.#services }
-    const isUpgrade = input.upgrade !== undefined
-    const headers = createHeaderList(forwardableRequestHeaders(input.headers, isUpgrade))
-    const outgoing = {
-      connectionId: input.connectionId,
-      exchangeId: input.exchangeId,
-      agent: input.agent,
-      scheme: input.destination.scheme,
-      host: input.destination.authority.host,
-      port: input.destination.authority.port,
-      method: input.method,
-      path: input.path,
-      headers,
-      emit: this.#report.emit,
-    }
-    if (!services.isObserved) {
-      return { ...this.#upstreamRequest(input.path, headers.pairs()), transforms: [] }
-    }
-    const verdict = await judgeRequest(services.analyzers, outgoing, services.judgeDeadlineMs)
-    if ('status' in verdict) {
-      this.#refuse(verdict)
-      return undefined
-    }
-    if (verdict.transforms.length > 0) {
-      headers.remove('content-length')
-      headers.set('Transfer-Encoding', 'chunked')
-    }
-    return {
-      ...this.#upstreamRequest(outgoing.path, headers.pairs()),
-      transforms: verdict.transforms,
-    }
-  }
-
-  #upstreamRequest(path: string, headers: HeaderPairs): Parameters<Forwarder['open']>[0] {
-    const { destination, method } = this.#input
-    return { destination, method, path, headers }
   }
 
   #refuse(refusal: Refusal): void {
@@ -276,14 +214,19 @@ class Exchange {
     if (trailers.length > 0)
       response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]))
     this.#report.responseEnded(trailers)
-    await new Promise<void>((resolve) => {
-      // Done when the last byte is with the operating system; a client that left is told apart.
-      response.once('close', resolve)
-      response.end(() => {
-        this.#report.completed(answer.status)
-        resolve()
-      })
-    })
+    response.end(() => this.#report.completed(answer.status))
+    await this.#flushed()
+  }
+
+  /** Resolves when the last byte is with the operating system, or the client has left. */
+  async #flushed(): Promise<void> {
+    const { response, onClientClosed } = this.#input
+    if (response.writableFinished || response.destroyed) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    onClientClosed.add(resolve)
+    response.once('finish', resolve).once('close', resolve)
+    await promise
+    onClientClosed.delete(resolve)
   }
 
   async #relayUpgrade(answer: UpstreamUpgrade): Promise<void> {
@@ -318,7 +261,7 @@ class Exchange {
     this.fail('upstream', phase, failure.code, failure.message, failure.status)
   }
 
-  #onClientClosed(): void {
+  readonly #onClientClosed = (): void => {
     if (this.#report.isOver) return
     if (this.#input.upgrade !== undefined && this.#hasAnswer) return
     if (this.#input.response.writableFinished) return

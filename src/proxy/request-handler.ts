@@ -15,9 +15,10 @@ import { answerClient } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import type { ClientConnection, ConnectionRegistry } from './connections.ts'
 import type { EngineLimits } from './engine.ts'
+import type { ExchangeInput } from './exchange-input.ts'
 import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
-import type { ExchangeBytes, ExchangeInput } from './exchange.ts'
+import type { ExchangeBytes } from './exchange.ts'
 import { toPairs, valuesOf } from './http-messages.ts'
 import type { Forwarder } from './http-messages.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
@@ -191,6 +192,7 @@ export class RequestHandler {
         body: request,
         requestTrailers: () => toPairs(request.rawTrailers),
         response,
+        onClientClosed: connection.onClosed,
         upgrade,
       },
     }

@@ -4,7 +4,12 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { Analyzer } from '../../src/pipeline/analyzer.ts'
 import { connectRaw, connectTls, connectThrough, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
-import { createUpstreamRoot, startHttpsUpstream, startHttpUpstream, startRawTlsUpstream } from '../support/upstream.ts'
+import {
+  createUpstreamRoot,
+  startHttpsUpstream,
+  startHttpUpstream,
+  startRawTlsUpstream,
+} from '../support/upstream.ts'
 
 const host = 'api.openai.com'
 const root = createUpstreamRoot(host)
@@ -15,7 +20,12 @@ afterEach(async () => {
 })
 
 async function proxyTo(port: number, setup: ProxySetup = {}): Promise<ProxyUnderTest> {
-  const proxy = await startProxy({ allow: [host], connectTo: { [`${host}:443`]: port }, root, ...setup })
+  const proxy = await startProxy({
+    allow: [host],
+    connectTo: { [`${host}:443`]: port },
+    root,
+    ...setup,
+  })
   opened.push(proxy)
   return proxy
 }
@@ -51,11 +61,15 @@ describe('an intercepted exchange', () => {
   })
 
   test('tells one exchange with redacted heads, its bodies and exactly one end', async () => {
-    const upstream = await rawUpstream('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: s=secret\r\n\r\nok')
+    const upstream = await rawUpstream(
+      'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: s=secret\r\n\r\nok',
+    )
     const proxy = await proxyTo(upstream.port)
     const socket = await connectTls(proxy, `${host}:443`)
 
-    socket.write(`POST /v1/x?key=secret HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer secret\r\nContent-Length: 3\r\n\r\nEND`)
+    socket.write(
+      `POST /v1/x?key=secret HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer secret\r\nContent-Length: 3\r\n\r\nEND`,
+    )
     const end = await proxy.waitFor('exchange-completed')
 
     const mine = proxy.messages.filter((msg) => msg.exchangeId === end.exchangeId)
@@ -74,7 +88,9 @@ describe('an intercepted exchange', () => {
   })
 
   test('works when CONNECT and ClientHello come in one packet', async () => {
-    const upstream = await startHttpsUpstream(root, host, (_request, response) => response.end('hi'))
+    const upstream = await startHttpsUpstream(root, host, (_request, response) =>
+      response.end('hi'),
+    )
     opened.push(upstream)
     const proxy = await proxyTo(upstream.port)
     const tls = await import('node:tls')
@@ -186,7 +202,37 @@ describe('an intercepted exchange', () => {
     socket.destroy()
 
     await closed
-    expect(await proxy.waitFor('exchange-failed')).toMatchObject({ by: 'client', phase: 'response' })
+    expect(await proxy.waitFor('exchange-failed')).toMatchObject({
+      by: 'client',
+      phase: 'response',
+    })
+  })
+
+  test('ends with its client even while it waits behind another on the same connection', async () => {
+    const closed: Array<Promise<void>> = []
+    const arrived = Promise.withResolvers<void>()
+    const upstream = await startHttpsUpstream(root, host, (request, response) => {
+      closed.push(
+        new Promise((resolve) => {
+          response.on('close', resolve)
+        }),
+      )
+      if (request.url === '/second') response.write('x'.repeat(1024))
+      if (closed.length === 2) arrived.resolve()
+    })
+    opened.push(upstream)
+    const proxy = await proxyTo(upstream.port)
+    const socket = await connectTls(proxy, `${host}:443`)
+    const head = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+    socket.write(head('/first') + head('/second'))
+    await arrived.promise
+
+    socket.destroy()
+
+    await Promise.all(closed)
+    await proxy.waitFor('connection-closed')
+    expect(proxy.of('exchange-failed').map(({ by }) => by)).toEqual(['client', 'client'])
+    await expect.poll(() => proxy.running.stats().exchanges).toBe(0)
   })
 
   test('goes on while an analyzer throws, and says so', async () => {
@@ -196,9 +242,13 @@ describe('an intercepted exchange', () => {
         throw new Error('no')
       },
     }
-    const upstream = await startHttpsUpstream(root, host, (_request, response) => response.end('fine'))
+    const upstream = await startHttpsUpstream(root, host, (_request, response) =>
+      response.end('fine'),
+    )
     opened.push(upstream)
-    const proxy = await proxyTo(upstream.port, { configure: (builder) => builder.addAnalyzer(broken) })
+    const proxy = await proxyTo(upstream.port, {
+      configure: (builder) => builder.addAnalyzer(broken),
+    })
     const socket = await connectTls(proxy, `${host}:443`)
 
     socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
@@ -225,7 +275,9 @@ describe('an intercepted exchange', () => {
 describe('an upstream that cannot be used', () => {
   test('is answered 502 when its certificate is not trusted, and nothing is sent to it', async () => {
     const stranger = createUpstreamRoot(host)
-    const upstream = await startHttpsUpstream(stranger, host, (_request, response) => response.end())
+    const upstream = await startHttpsUpstream(stranger, host, (_request, response) =>
+      response.end(),
+    )
     opened.push(upstream)
     const proxy = await proxyTo(upstream.port)
     const socket = await connectTls(proxy, `${host}:443`)
@@ -254,27 +306,36 @@ describe('an upstream that cannot be used', () => {
 })
 
 describe('CONNECT', () => {
-  test.each(['', 'api.openai.com', 'api.openai.com:0', 'api.openai.com:99999', 'a@b:443', '[::1:443', 'constructor'])(
-    'to %j is answered 400 and dials nothing',
-    async (authority) => {
-      const proxy = await startProxy({})
-      opened.push(proxy)
-      const { head } = await connectThrough(proxy, authority === '' ? ':443' : authority)
+  test.each([
+    '',
+    'api.openai.com',
+    'api.openai.com:0',
+    'api.openai.com:99999',
+    'a@b:443',
+    '[::1:443',
+    'constructor',
+  ])('to %j is answered 400 and dials nothing', async (authority) => {
+    const proxy = await startProxy({})
+    opened.push(proxy)
+    const { head } = await connectThrough(proxy, authority === '' ? ':443' : authority)
 
-      expect(head).toMatch(/^HTTP\/1\.1 400 /u)
-      expect(proxy.of('tunnel-opened')).toHaveLength(0)
-    },
-  )
+    expect(head).toMatch(/^HTTP\/1\.1 400 /u)
+    expect(proxy.of('tunnel-opened')).toHaveLength(0)
+  })
 
   test('without the token is answered 407 and may be repeated with it on the same connection', async () => {
-    const proxy = await startProxy({ configure: (builder) => builder.requireToken('porthole', 't0ken') })
+    const proxy = await startProxy({
+      configure: (builder) => builder.requireToken('porthole', 't0ken'),
+    })
     opened.push(proxy)
     const { socket, head } = await connectThrough(proxy, `${host}:443`)
     expect(head).toMatch(/^HTTP\/1\.1 407 /u)
     expect(head).toContain('Proxy-Authenticate: Basic')
 
     const basic = Buffer.from('porthole:t0ken').toString('base64')
-    socket.write(`CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}:443\r\nProxy-Authorization: Basic ${basic}\r\n\r\n`)
+    socket.write(
+      `CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}:443\r\nProxy-Authorization: Basic ${basic}\r\n\r\n`,
+    )
     const second = await readUntil(socket, (all) => all.includes('200 Connection'))
 
     expect(second.toString()).toContain('HTTP/1.1 200 Connection established')

@@ -123,7 +123,7 @@ describe('cookies', () => {
   property.prop([
     fc.constantFrom('Cookie', 'set-cookie'),
     fc.constantFrom('sid', '__Host-id', 'path', 'secure', 'domain', 'secure-session', 'path.token'),
-    canary,
+    plainCanary,
     fc.constantFrom('', '; theme=dark', '; Path=/', ';a=b;c'),
   ])('never show a value', (field, name, secret, rest) => {
     const out = redactHeaders([
@@ -137,9 +137,9 @@ describe('cookies', () => {
   property.prop([
     fc.constantFrom('path', 'domain', 'expires', 'max-age', 'samesite', 'secure', 'priority'),
     fc.constantFrom('', '-x', '.x', '_x', ' x'),
-    canary,
+    plainCanary,
   ])('of a request have no attributes: every later value goes too', (name, suffix, secret) => {
-    const out = redactHeaders([['Cookie', `a=1; ${name}${suffix}=${secret}`]])
+    const out = redactHeaders([['Cookie', `a=1; ${name}${suffix}=${secret}; ${secret}`]])
 
     expect(JSON.stringify(out)).not.toContain(secret)
   })
@@ -150,6 +150,7 @@ describe('cookies', () => {
       'sid=abc; Path=/; HttpOnly; Max-Age=5; SameSite=Lax; odd=x',
       'sid=[REDACTED]; Path=/; HttpOnly; Max-Age=5; SameSite=Lax; odd=[REDACTED]',
     ],
+    ['Set-Cookie', 'a=1; Path=/, b=2', 'a=[REDACTED]; Path=[REDACTED]'],
     ['Cookie', 'a=1; b=2', 'a=[REDACTED]; b=[REDACTED]'],
     ['Set-Cookie', 'a=1; secure-token=2', 'a=[REDACTED]; secure-token=[REDACTED]'],
   ])('%s: %s shows as %s', (name, value, wanted) => {

@@ -1,0 +1,52 @@
+/** From what the client asked to what goes upstream: hop-by-hop fields out, inline analyzers asked. */
+import type { Transform } from 'node:stream'
+
+import type { Emit, Refusal } from '../pipeline/analyzer.ts'
+import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
+import type { UpstreamRequest } from './http-messages.ts'
+import { createHeaderList, forwardableRequestHeaders } from './http-messages.ts'
+import { judgeRequest } from './judge.ts'
+
+export type PreparedRequest =
+  | { readonly request: UpstreamRequest; readonly transforms: readonly Transform[] }
+  | { readonly refusal: Refusal }
+
+/** An unobserved exchange is not judged: nothing may be injected into what is not read. */
+export async function prepareRequest(
+  input: ExchangeInput,
+  services: ExchangeServices,
+  emit: Emit,
+): Promise<PreparedRequest> {
+  const { destination, method, connectionId, exchangeId, agent } = input
+  const headers = createHeaderList(
+    forwardableRequestHeaders(input.headers, input.upgrade !== undefined),
+  )
+  const outgoing = {
+    connectionId,
+    exchangeId,
+    agent,
+    scheme: destination.scheme,
+    host: destination.authority.host,
+    port: destination.authority.port,
+    method,
+    path: input.path,
+    headers,
+    emit,
+  }
+  if (!services.isObserved) {
+    return {
+      request: { destination, method, path: input.path, headers: headers.pairs() },
+      transforms: [],
+    }
+  }
+  const verdict = await judgeRequest(services.analyzers, outgoing, services.judgeDeadlineMs)
+  if ('status' in verdict) return { refusal: verdict }
+  if (verdict.transforms.length > 0) {
+    headers.remove('content-length')
+    headers.set('Transfer-Encoding', 'chunked')
+  }
+  return {
+    request: { destination, method, path: outgoing.path, headers: headers.pairs() },
+    transforms: verdict.transforms,
+  }
+}

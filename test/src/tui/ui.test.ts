@@ -1,0 +1,217 @@
+import { fc, test } from '@fast-check/vitest'
+import { describe, expect, it } from 'vitest'
+
+import { keyMap } from '../../../src/tui/keys.ts'
+import type { Action } from '../../../src/tui/keys.ts'
+import { applyMessage, createViewState } from '../../../src/tui/model.ts'
+import type { Row } from '../../../src/tui/row.ts'
+import type { UiContext, UiState } from '../../../src/tui/ui.ts'
+import {
+  detailTop,
+  editFilter,
+  initialUi,
+  listTop,
+  reduceUi,
+  selectedIndex,
+} from '../../../src/tui/ui.ts'
+import { callStart, wholeCall } from './sample-messages.ts'
+
+function rowsOf(count: number, last: 'done' | 'running' = 'done'): readonly Row[] {
+  const state = createViewState()
+  for (let index = 0; index < count; index += 1) {
+    const call = { id: `x${index}` }
+    const isRunning = index === count - 1 && last === 'running'
+    for (const msg of isRunning ? callStart(call) : wholeCall(call)) applyMessage(state, msg, 'p')
+  }
+  return state.rows
+}
+
+function contextOf(rows: readonly Row[], detailLines = 0): UiContext {
+  return { rows, listHeight: 10, detailHeight: 10, detailLines, detailTop: 0 }
+}
+
+function press(ui: UiState, context: UiContext, ...actions: readonly Action[]): UiState {
+  return actions.reduce((state, action) => reduceUi(state, action, context), ui)
+}
+
+describe('the list', () => {
+  it('follows the newest row until the user moves up', () => {
+    const rows = rowsOf(30)
+    const context = contextOf(rows)
+
+    expect(selectedIndex(initialUi, rows)).toBe(29)
+    const moved = press(initialUi, context, 'up')
+    expect(selectedIndex(moved, rows)).toBe(28)
+    const more = rowsOf(40)
+    expect(selectedIndex(moved, more)).toBe(28)
+    expect(selectedIndex(press(moved, contextOf(more), 'last'), more)).toBe(39)
+  })
+
+  it('keeps what is on screen where it is when rows come and old ones go', () => {
+    const rows = rowsOf(30)
+    const moved = press(initialUi, contextOf(rows), 'up', 'up', 'up')
+    const firstShown = rows[listTop(moved, rows, 10)]?.id
+
+    const later = rowsOf(60).slice(15)
+
+    expect(later[listTop(moved, later, 10)]?.id).toBe(firstShown)
+    expect(later[selectedIndex(moved, later)]?.id).toBe('x26')
+  })
+
+  it('moves by pages, half pages and to both ends', () => {
+    const rows = rowsOf(30)
+    const context = contextOf(rows)
+
+    expect(selectedIndex(press(initialUi, context, 'first'), rows)).toBe(0)
+    expect(selectedIndex(press(initialUi, context, 'first', 'page-down'), rows)).toBe(9)
+    expect(selectedIndex(press(initialUi, context, 'first', 'half-down'), rows)).toBe(5)
+    expect(selectedIndex(press(initialUi, context, 'page-up', 'half-up'), rows)).toBe(15)
+    expect(selectedIndex(press(initialUi, context, 'first', 'up'), rows)).toBe(0)
+  })
+
+  it('falls back to the oldest row when the selected one is gone', () => {
+    const rows = rowsOf(5)
+    const moved = press(initialUi, contextOf(rows), 'first')
+
+    expect(selectedIndex(moved, rows.slice(2))).toBe(0)
+  })
+
+  it('finds the next and the previous error', () => {
+    const rows = rowsOf(6)
+    for (const at of [1, 4]) {
+      const row = rows[at]
+      if (row !== undefined) row.phase = 'failed'
+    }
+    const context = contextOf(rows)
+
+    const first = press(initialUi, context, 'first', 'next-error')
+    expect(selectedIndex(first, rows)).toBe(1)
+    expect(selectedIndex(press(first, context, 'next-error'), rows)).toBe(4)
+    expect(selectedIndex(press(first, context, 'next-error', 'next-error'), rows)).toBe(4)
+    expect(selectedIndex(press(first, context, 'next-error', 'previous-error'), rows)).toBe(1)
+  })
+
+  it('survives being empty', () => {
+    const context = contextOf([])
+    const ui = press(initialUi, context, 'up', 'page-down', 'open', 'next-error', 'first', 'last')
+
+    expect(ui.screen).toBe('list')
+    expect(listTop(ui, [], 10)).toBe(0)
+    expect(selectedIndex(ui, [])).toBe(-1)
+  })
+})
+
+describe('the detail', () => {
+  it('opens a running call at its end and a finished one where its news begins', () => {
+    const finished = rowsOf(3)
+    const running = rowsOf(3, 'running')
+
+    expect(press(initialUi, contextOf(finished), 'open').scroll).toBe('start')
+    expect(press(initialUi, contextOf(running), 'open').scroll).toBe('end')
+  })
+
+  it('sticks to the end until scrolled, and again after the last key', () => {
+    const context = { ...contextOf(rowsOf(3, 'running'), 50), detailTop: 40 }
+    const open = press(initialUi, context, 'open')
+
+    expect(press(open, context, 'up').scroll).toBe(39)
+    expect(press(open, context, 'toggle-follow').scroll).toBe(40)
+    expect(press(open, context, 'up', 'last').scroll).toBe('end')
+    expect(press(open, context, 'first').scroll).toBe(0)
+  })
+
+  it('places the first line so that the screen is full', () => {
+    const view = { lines: 50, height: 10, anchor: 45 }
+
+    expect(detailTop('start', view)).toBe(40)
+    expect(detailTop('start', { ...view, anchor: 20 })).toBe(20)
+    expect(detailTop('end', view)).toBe(40)
+    expect(detailTop(99, view)).toBe(40)
+    expect(detailTop('end', { ...view, lines: 3 })).toBe(0)
+  })
+
+  it('walks through the tabs both ways round', () => {
+    const context = contextOf(rowsOf(1))
+    const open = press(initialUi, context, 'open')
+
+    expect(press(open, context, 'next-tab').tab).toBe('Headers')
+    expect(press(open, context, 'previous-tab').tab).toBe('Raw')
+    expect(press(open, context, 'previous-tab', 'next-tab').tab).toBe('Conversation')
+  })
+
+  it('goes to the call before and after without closing', () => {
+    const rows = rowsOf(4)
+    const context = contextOf(rows)
+    const open = press(initialUi, context, 'first', 'open', 'next-row')
+
+    expect(open).toMatchObject({ screen: 'detail', selectedId: 'x1' })
+    expect(press(open, context, 'previous-row', 'previous-row').selectedId).toBe('x0')
+    expect(press(open, context, 'back').screen).toBe('list')
+  })
+
+  it('keeps following after a look at the newest call', () => {
+    const context = contextOf(rowsOf(4))
+
+    expect(press(initialUi, context, 'open', 'back').isFollowing).toBe(true)
+    expect(press(initialUi, context, 'up', 'open', 'back').isFollowing).toBe(false)
+  })
+})
+
+describe('help, tunnels and filter', () => {
+  it('shows help over any screen and hides it again', () => {
+    const context = contextOf(rowsOf(2))
+    const help = press(initialUi, context, 'open', 'help')
+
+    expect(help.isHelpShown).toBe(true)
+    expect(press(help, context, 'back')).toMatchObject({ isHelpShown: false, screen: 'detail' })
+    expect(press(help, context, 'down')).toBe(help)
+  })
+
+  it('toggles tunnels', () => {
+    expect(press(initialUi, contextOf([]), 'toggle-tunnels').showTunnels).toBe(false)
+  })
+
+  it('edits the filter key by key, keeps it on enter and restores it on escape', () => {
+    const context = contextOf([])
+    const type = (ui: UiState, ...keys: readonly string[]): UiState => keys.reduce(editFilter, ui)
+    const editing = type(press(initialUi, context, 'search'), 'a', 'space', '日', 'x', 'backspace')
+
+    expect(editing).toMatchObject({ filter: 'a 日', filterBefore: '' })
+    const kept = type(editing, 'enter')
+    expect(kept).toMatchObject({ filter: 'a 日', filterBefore: undefined })
+    const again = type(press(kept, context, 'search'), 'ctrl-u', 'z', 'pagedown')
+    expect(again.filter).toBe('z')
+    expect(type(again, 'esc')).toMatchObject({ filter: 'a 日', filterBefore: undefined })
+    expect(press(kept, context, 'back').filter).toBe('')
+  })
+})
+
+const actions = keyMap.map(({ action }) => action)
+test.prop([
+  fc.array(fc.constantFrom(...actions), { maxLength: 40 }),
+  fc.nat({ max: 25 }),
+  fc.integer({ min: 1, max: 12 }),
+])('stays within the rows and the lines, whatever is pressed', (pressed, count, height) => {
+  const rows = rowsOf(count)
+  let ui = initialUi
+  for (const action of pressed) {
+    const top = detailTop(ui.scroll, { lines: 30, height, anchor: 5 })
+    ui = reduceUi(ui, action, {
+      rows,
+      listHeight: height,
+      detailHeight: height,
+      detailLines: 30,
+      detailTop: top,
+    })
+    const index = selectedIndex(ui, rows)
+    const first = listTop(ui, rows, height)
+
+    expect(index).toBeGreaterThanOrEqual(count === 0 ? -1 : 0)
+    expect(index).toBeLessThan(Math.max(1, count))
+    expect(first).toBeGreaterThanOrEqual(0)
+    if (count > 0 && ui.screen === 'list') {
+      expect(index).toBeGreaterThanOrEqual(first)
+      expect(index).toBeLessThan(first + height)
+    }
+  }
+})

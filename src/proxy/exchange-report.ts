@@ -44,6 +44,7 @@ export class ExchangeReport {
   #responseBytes = 0
   #requestEnded = false
   #over = false
+  #problem: string | undefined
 
   constructor(reporter: Reporter, identity: ExchangeIdentity, options: ReportOptions) {
     this.#reporter = reporter
@@ -58,8 +59,16 @@ export class ExchangeReport {
     return this.#over
   }
 
-  get bytes(): { readonly requestBytes: number; readonly responseBytes: number } {
-    return { requestBytes: this.#requestBytes, responseBytes: this.#responseBytes }
+  get result(): {
+    readonly requestBytes: number
+    readonly responseBytes: number
+    readonly problem: string | undefined
+  } {
+    return {
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+      problem: this.#problem,
+    }
   }
 
   get isRequestEnded(): boolean {
@@ -161,6 +170,7 @@ export class ExchangeReport {
   ): boolean {
     if (this.#over) return false
     this.#over = true
+    this.#problem = failure.message ?? failure.code
     this.emit({ kind: 'exchange-failed', ...failure, durationMs: this.#elapsedMs() })
     return true
   }

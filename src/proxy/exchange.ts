@@ -23,16 +23,18 @@ import type { PumpOutcome } from './pump.ts'
 import { relayUpgrade } from './upgrade.ts'
 import { explainUpstreamFailure } from './upstream-failure.ts'
 
-export interface ExchangeBytes {
+export interface ExchangeResult {
   readonly requestBytes: number
   readonly responseBytes: number
+  /** Why it failed, in one line; undefined for one that completed. */
+  readonly problem: string | undefined
 }
 
 /** Carries the exchange through. Resolves when it has ended; never rejects. */
 export async function runExchange(
   input: ExchangeInput,
   services: ExchangeServices,
-): Promise<ExchangeBytes> {
+): Promise<ExchangeResult> {
   const exchange = new Exchange(input, services)
   try {
     await exchange.run()
@@ -42,7 +44,7 @@ export async function runExchange(
   } finally {
     exchange.release()
   }
-  return exchange.bytes
+  return exchange.result
 }
 
 class Exchange {
@@ -61,8 +63,8 @@ class Exchange {
     })
   }
 
-  get bytes(): ExchangeBytes {
-    return this.#report.bytes
+  get result(): ExchangeResult {
+    return this.#report.result
   }
 
   /** Lets go of the connection, which may carry further exchanges. */

@@ -18,7 +18,7 @@ import type { EngineLimits } from './engine.ts'
 import type { ExchangeInput } from './exchange-input.ts'
 import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
-import type { ExchangeBytes } from './exchange.ts'
+import type { ExchangeResult } from './exchange.ts'
 import { toPairs, valuesOf } from './http-messages.ts'
 import type { Forwarder } from './http-messages.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
@@ -93,15 +93,15 @@ export class RequestHandler {
       isObserved: pending.isObserved,
     }
     const end = pending.isObserved ? undefined : this.#reportUnread(pending.input)
-    void runExchange(pending.input, services).then((bytes) => {
-      end?.(bytes)
+    void runExchange(pending.input, services).then((result) => {
+      end?.(result)
       this.#active -= 1
       if (this.#active === 0) for (const resolve of this.#idle) resolve()
     })
   }
 
   /** Plain HTTP to a host that is not on the allowlist shows as what it is: bytes that pass unread. */
-  #reportUnread(input: ExchangeInput): (bytes: ExchangeBytes) => void {
+  #reportUnread(input: ExchangeInput): (bytes: ExchangeResult) => void {
     const { reporter } = this.#services
     const { host, port } = input.destination.authority
     const startedMs = reporter.clock.monotonicMs()
@@ -113,13 +113,14 @@ export class RequestHandler {
       port,
     }
     reporter.publish({ kind: 'tunnel-opened', ...common, reason: 'not-allowlisted' })
-    return ({ requestBytes, responseBytes }) => {
+    return ({ requestBytes, responseBytes, problem }) => {
       reporter.publish({
         kind: 'tunnel-closed',
         ...common,
         bytesUp: requestBytes,
         bytesDown: responseBytes,
         durationMs: Math.round(reporter.clock.monotonicMs() - startedMs),
+        ...(problem === undefined ? {} : { error: problem }),
       })
     }
   }

@@ -19,8 +19,9 @@ export function formatSummary(summary: RunSummary, capturePath?: string): string
     ...listed(summary.models.map(modelLine), 'models'),
     ...listed(
       summary.tunnels.map(
-        ({ host, connections, bytesUp, bytesDown }) =>
-          `tunnelled unread: ${formatWireText(host)}, ${formatPlural(connections, 'connection')}, ` +
+        ({ host, connections, failed, bytesUp, bytesDown }) =>
+          `tunnelled unread: ${formatWireText(host)}, ${formatPlural(connections, 'connection')}` +
+          `${failed === 0 ? '' : ` (${failed} failed)`}, ` +
           `${formatBytes(bytesUp)} up, ${formatBytes(bytesDown)} down`,
       ),
       'tunnelled hosts',

@@ -11,6 +11,8 @@ export interface TunnelTotals {
   /** `host`, or `host:port` where that is not 443. */
   readonly host: string
   connections: number
+  /** Of `connections`, those that never got a byte from the upstream, for an error. */
+  failed: number
   bytesUp: number
   bytesDown: number
 }
@@ -154,6 +156,7 @@ function addTunnelBytes(state: State, msg: MsgOf<'tunnel-closed'>): void {
   const totals = tunnelRow(state, msg)
   totals.bytesUp += msg.bytesUp
   totals.bytesDown += msg.bytesDown
+  if (msg.error !== undefined && msg.bytesDown === 0) totals.failed += 1
 }
 
 function tunnelRow(
@@ -164,6 +167,7 @@ function tunnelRow(
   return totalsRow(tunnels, [host], (isOverflow) => ({
     host: isOverflow ? 'others' : host,
     connections: 0,
+    failed: 0,
     bytesUp: 0,
     bytesDown: 0,
   }))

@@ -34,15 +34,11 @@ export class CredentialInjector implements Analyzer {
   /** Throws `ERR_CREDENTIAL_INVALID` for a value that a header field cannot hold (RFC 9110 §5.5). */
   constructor(credentials: readonly StaticCredential[]) {
     this.#entries = credentials.map(({ id, host, header, format, value }) => {
-      if (value === '' || !/^[\t\x20-\x7e]+$/u.test(value)) {
+      const rendered = format.replaceAll('{}', () => value)
+      if (value === '' || !/^[\t\x20-\x7e]+$/u.test(rendered)) {
         throw new AppError('ERR_CREDENTIAL_INVALID', { variable: id })
       }
-      return {
-        id,
-        pattern: parseHostPattern(host),
-        header,
-        rendered: format.replaceAll('{}', () => value),
-      }
+      return { id, pattern: parseHostPattern(host), header, rendered }
     })
   }
 

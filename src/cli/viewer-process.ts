@@ -2,7 +2,7 @@
  * The viewer in a process of its own, on this terminal: a fault in drawing, or a blocked terminal,
  * cannot reach the traffic.
  */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 
 import type { CliContext } from './context.ts'
 
@@ -13,7 +13,7 @@ export function isTerminal(context: CliContext): boolean {
   return context.stdin.isTTY && context.stdout.isTTY && context.env['TERM'] !== 'dumb'
 }
 
-/** Resolves when the viewer has ended; never rejects. */
+/** Resolves when the viewer has ended; never rejects. The terminal is usable again by then. */
 export function runViewerProcess(context: CliContext, controlPath: string): Promise<ViewerEnd> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [context.mainPath, 'view', '--attach', controlPath], {
@@ -21,6 +21,16 @@ export function runViewerProcess(context: CliContext, controlPath: string): Prom
       env: context.env,
     })
     child.once('error', () => resolve('failed'))
-    child.once('exit', (code) => resolve(code === 0 ? 'quit' : 'failed'))
+    child.once('exit', (code) => {
+      if (code !== 0) restoreTerminal(context)
+      resolve(code === 0 ? 'quit' : 'failed')
+    })
   })
+}
+
+/** A viewer that was killed leaves raw mode, where Ctrl-C is a character, and the other screen. */
+function restoreTerminal(context: CliContext): void {
+  // DECSET 1049 and 25 (xterm): back to the main screen, cursor on.
+  context.stdout.write('\u001B[?1049l\u001B[?25h')
+  if (context.platform !== 'win32') spawnSync('stty', ['sane'], { stdio: 'inherit' })
 }

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 
 import { AppError } from '../base/errors.ts'
+import { visibleLine } from '../base/visible-text.ts'
 import type { Authority } from '../policy/authority.ts'
 import { parseAuthority } from '../policy/authority.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
@@ -52,7 +53,11 @@ const credentialShape = z.strictObject({
   host: z.string(),
   header: z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/u, 'not a header name'),
   env: z.string().regex(/^[A-Za-z_]\w*$/u, 'not the name of an environment variable'),
-  format: z.string().includes('{}', { message: 'must contain {}' }).default('{}'),
+  format: z
+    .string()
+    .includes('{}', { message: 'must contain {}' })
+    .regex(/^[\t\x20-\x7e]*$/u, 'not what a header field can hold')
+    .default('{}'),
 })
 const listShape = z.union([z.string(), z.array(z.string())])
 const fileShape = z.strictObject({
@@ -93,7 +98,8 @@ export function resolveSettings(input: SettingsInput): Settings {
 
 function parseFile({ path, text }: { path: string; text: string }): z.infer<typeof fileShape> {
   const fail = (problem: string): never => {
-    throw new AppError('ERR_CONFIG_UNREADABLE', { path, problem })
+    // The parser quotes the file, line breaks and all.
+    throw new AppError('ERR_CONFIG_UNREADABLE', { path, problem: visibleLine(problem) })
   }
   let value: unknown
   try {

@@ -8,6 +8,7 @@ export class MessageStream implements AsyncIterable<AnalysisMsg>, AsyncIterator<
   #waiting: AnalysisMsg[] = []
   #reader: ((result: IteratorResult<AnalysisMsg>) => void) | undefined
   #dropped = 0
+  #lastLost: AnalysisMsg | undefined
   #ended = false
   #detach: () => void = () => {}
 
@@ -26,6 +27,7 @@ export class MessageStream implements AsyncIterable<AnalysisMsg>, AsyncIterator<
     if (this.#ended) return
     this.#ended = true
     this.#detach()
+    this.#tellDropped()
     this.#onDone()
     if (this.#waiting.length === 0) this.#settle({ done: true, value: undefined })
   }
@@ -44,32 +46,43 @@ export class MessageStream implements AsyncIterable<AnalysisMsg>, AsyncIterator<
   }
 
   return(): Promise<IteratorResult<AnalysisMsg>> {
-    this.#waiting = []
     this.end()
+    this.#waiting = []
     return Promise.resolve({ done: true, value: undefined })
   }
 
   #push(msg: AnalysisMsg): void {
-    if (this.#reader !== undefined) {
-      this.#settle({ done: false, value: msg })
-      return
-    }
     if (this.#waiting.length >= this.#limit) {
       this.#dropped += 1
+      this.#lastLost = msg
       return
     }
-    if (this.#dropped > 0) {
-      // It takes the place, and the number, of the last message that was lost.
-      const lost = { seq: msg.seq - 1, at: msg.at, count: this.#dropped, bytes: 0 }
-      this.#dropped = 0
-      this.#waiting.push({
-        v: messageVersion,
-        kind: 'messages-dropped',
-        where: 'iterator',
-        ...lost,
-      })
-    }
-    this.#waiting.push(msg)
+    this.#tellDropped()
+    this.#hand(msg)
+  }
+
+  /** What is told takes the place, and the number, of the last message that was lost. */
+  #tellDropped(): void {
+    const lost = this.#lastLost
+    if (lost === undefined) return
+    const { seq, at } = lost
+    const count = this.#dropped
+    this.#dropped = 0
+    this.#lastLost = undefined
+    this.#hand({
+      v: messageVersion,
+      kind: 'messages-dropped',
+      where: 'iterator',
+      seq,
+      at,
+      count,
+      bytes: 0,
+    })
+  }
+
+  #hand(msg: AnalysisMsg): void {
+    if (this.#reader === undefined) this.#waiting.push(msg)
+    else this.#settle({ done: false, value: msg })
   }
 
   #settle(result: IteratorResult<AnalysisMsg>): void {

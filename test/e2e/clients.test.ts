@@ -192,7 +192,10 @@ for (const client of clientPrograms()) {
       )
       const closed = only('tunnel-closed', messages)
       const down = closed.reduce((sum, { bytesDown }) => sum + bytesDown, 0)
-      const seen = answers.reduce((sum, { name, body }) => sum + (name === 'head' ? 0 : body.bytes), 0)
+      const seen = answers.reduce(
+        (sum, { name, body }) => sum + (name === 'head' ? 0 : body.bytes),
+        0,
+      )
       // Bodies that the client unpacked were smaller on the wire.
       expect(down).toBeGreaterThan(seen / 4)
       expect(result.err).toContain('tunnelled unread: api.openai.com')

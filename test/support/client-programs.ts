@@ -175,11 +175,7 @@ export function clientPrograms(): ClientProgram[] {
           : succeeds(python, '-c', `import ${client}`)
             ? undefined
             : `Python has no ${client}`,
-      command: (out: string) => [
-        python ?? '',
-        join(fixtures, 'python-calls.py'),
-        ...[client, out],
-      ],
+      command: (out: string) => [python ?? '', join(fixtures, 'python-calls.py'), ...[client, out]],
       read: readJsonView,
     })),
   ]

@@ -22,7 +22,10 @@ export function messagesOf(lines: readonly string[]): AnalysisMsg[] {
   })
 }
 
-export function only<K extends MsgKind>(kind: K, messages: readonly AnalysisMsg[]): Array<MsgOf<K>> {
+export function only<K extends MsgKind>(
+  kind: K,
+  messages: readonly AnalysisMsg[],
+): Array<MsgOf<K>> {
   return messages.filter((msg): msg is MsgOf<K> => msg.kind === kind)
 }
 

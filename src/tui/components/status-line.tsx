@@ -1,7 +1,7 @@
 /** The last line: where the list stands, what is filtered, how the source is, and the main keys. */
 import type { ReactElement } from 'react'
 
-import { formatCount, safeLine } from '../format.ts'
+import { formatCount, safeLine, truncateEnd } from '../format.ts'
 import type { Line, Span } from '../line.ts'
 import { span, spreadLine } from '../line.ts'
 import type { ViewerFrame } from '../store.ts'
@@ -26,7 +26,10 @@ function statusLine(frame: ViewerFrame, width: number, height: number): Line {
     const input = [span('/', 'strong'), span(safeLine(ui.filter, 256)), span('▏', 'strong')]
     return spreadLine(input, [span('enter keep  esc cancel', 'dim')], width)
   }
-  const left = ui.screen === 'list' ? listState(frame) : detailState(frame, width, height)
+  // A long status must not push the keys off the line.
+  const source = truncateEnd(frame.sourceStatus, Math.floor(width / 3))
+  const left =
+    ui.screen === 'list' ? listState(frame, source) : detailState(frame, source, { width, height })
   return spreadLine(joined(left), [span(hints(frame), 'dim')], width)
 }
 
@@ -36,14 +39,14 @@ function hints({ ui }: ViewerFrame): string {
   return 'enter open  / filter  ? help  q quit'
 }
 
-function listState(frame: ViewerFrame): Span[] {
-  const { ui, rows, state, hiddenTunnels, sourceStatus } = frame
+function listState(frame: ViewerFrame, source: string): Span[] {
+  const { ui, rows, state, hiddenTunnels } = frame
   const parts = [
     ui.isFollowing
       ? span('following', 'good')
       : span(`${formatCount(frame.selectedIndex + 1)}/${formatCount(rows.length)}`),
   ]
-  if (sourceStatus !== '') parts.push(span(sourceStatus, 'warn'))
+  if (source !== '') parts.push(span(source, 'warn'))
   if (ui.filter !== '') parts.push(span(`/${safeLine(ui.filter, 64)}`, 'strong'))
   if (hiddenTunnels > 0) parts.push(span(`${formatCount(hiddenTunnels)} tunnels hidden`, 'dim'))
   if (state.droppedRows > 0) {
@@ -52,9 +55,13 @@ function listState(frame: ViewerFrame): Span[] {
   return parts
 }
 
-function detailState(frame: ViewerFrame, width: number, height: number): Span[] {
-  const { detailHeight } = screenParts({ columns: width, rows: height })
-  const { document, detailTop, ui, sourceStatus } = frame
+function detailState(
+  frame: ViewerFrame,
+  source: string,
+  size: { readonly width: number; readonly height: number },
+): Span[] {
+  const { detailHeight } = screenParts({ columns: size.width, rows: size.height })
+  const { document, detailTop, ui } = frame
   const last = Math.min(document.lines.length, detailTop + detailHeight)
   const parts = [
     span(
@@ -62,7 +69,7 @@ function detailState(frame: ViewerFrame, width: number, height: number): Span[] 
     ),
   ]
   if (ui.scroll === 'end') parts.push(span('following', 'good'))
-  if (sourceStatus !== '') parts.push(span(sourceStatus, 'warn'))
+  if (source !== '') parts.push(span(source, 'warn'))
   return parts
 }
 

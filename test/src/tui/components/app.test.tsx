@@ -1,0 +1,301 @@
+import { render } from 'ink'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+
+// Read by the colour library when it is first loaded: frames are to hold colours here.
+vi.hoisted(() => {
+  process.env['FORCE_COLOR'] = '1'
+})
+
+import { App } from '../../../../src/tui/components/app.tsx'
+import { displayWidth } from '../../../../src/tui/format.ts'
+import { ViewerStore } from '../../../../src/tui/store.ts'
+import { colorTheme, plainTheme } from '../../../../src/tui/theme.ts'
+import type { FakeTerminal } from '../fake-terminal.ts'
+import { openFakeTerminal } from '../fake-terminal.ts'
+import { findUnsafe, hostileTexts, withoutColors } from '../hostile-text.ts'
+import {
+  callStart,
+  plainExchange,
+  responseStart,
+  sampleStart,
+  stamp,
+  textEvent,
+  tunnel,
+  wholeCall,
+} from '../sample-messages.ts'
+
+interface OpenApp {
+  readonly store: ViewerStore
+  readonly terminal: FakeTerminal
+  /** The lines of the frame on screen, without colours. */
+  lines(): string[]
+  /** Presses keys and waits until the screen shows the text. */
+  press(keys: string, expected: string): Promise<void>
+}
+
+let opened: Array<{ unmount(): void }> = []
+beforeEach(() => {
+  opened = []
+})
+afterEach(() => {
+  for (const instance of opened) instance.unmount()
+})
+
+function openApp(columns: number, rows: number, theme = colorTheme): OpenApp {
+  const terminal = openFakeTerminal(columns, rows)
+  const store = new ViewerStore({
+    clock: { now: () => sampleStart, monotonicMs: () => 0 },
+    schedule: (task) => {
+      setImmediate(task)
+    },
+  })
+  const { stdin, stdout } = terminal
+  opened.push(
+    render(<App store={store} title="sample" theme={theme} />, {
+      stdin,
+      stdout,
+      debug: true,
+      exitOnCtrlC: false,
+      patchConsole: false,
+    }),
+  )
+  const lines = (): string[] => withoutColors(terminal.frame()).split('\n')
+  return {
+    store,
+    terminal,
+    lines,
+    async press(keys, expected) {
+      terminal.press(keys)
+      await vi.waitFor(() => {
+        expect(lines().join('\n')).toContain(expected)
+      })
+    },
+  }
+}
+
+async function shows(app: OpenApp, expected: string): Promise<void> {
+  await vi.waitFor(() => {
+    expect(app.lines().join('\n')).toContain(expected)
+  })
+}
+
+describe('the screen', () => {
+  it('waits for the first call', async () => {
+    const app = openApp(80, 24)
+
+    await shows(app, 'waiting for the first call')
+    expect(app.lines()).toHaveLength(24)
+    expect(app.lines()[0]).toMatch(/^Porthole sample +0 calls$/u)
+    expect(app.lines().at(-1)).toMatch(/^following +enter open {2}\/ filter {2}\? help {2}q quit$/u)
+  })
+
+  it('lists calls, exchanges, tunnels and refusals, one line each', async () => {
+    const app = openApp(120, 24)
+    const messages = [
+      ...wholeCall({ id: 'x1' }),
+      ...plainExchange('x2', '/left-pad'),
+      ...tunnel('x3'),
+      stamp({ kind: 'connection-refused', host: 'h', port: 80, status: 403, reason: 'rule' }),
+      ...callStart({ id: 'x4', prompt: 'Write a poem' }),
+    ]
+    for (const msg of messages) app.store.apply(msg, 'p')
+
+    await shows(app, 'Write a poem')
+    const rows = app.lines().slice(2, 7)
+    expect(rows[0]).toContain('What is the we')
+    expect(rows[1]).toContain('GET registry.example.com/left-pad')
+    expect(rows[2]).toContain('statsig.example.com:443')
+    expect(rows[3]).toContain('h:80 rule')
+    expect(rows[4]).toMatch(/^›●/u)
+    expect(app.lines()[0]).toMatch(/2 calls │ ● 1 │ 11\.2k in 321 out │ \$0\.0123$/u)
+  })
+
+  it('streams an answer into its row and into the open call', async () => {
+    const app = openApp(100, 24)
+    const call = { id: 'x1', prompt: 'Write a poem' }
+    for (const msg of [...callStart(call), responseStart(call)]) app.store.apply(msg, 'p')
+    app.store.apply(textEvent(call, 0, 'Roses are red'), 'p')
+    await shows(app, 'Roses are red')
+
+    await app.press('\r', 'streaming …')
+    app.store.apply(textEvent(call, 1, ', violets are blue'), 'p')
+
+    await shows(app, 'Roses are red, violets are blue')
+  })
+
+  it('walks from the list through the tabs and back', async () => {
+    const app = openApp(80, 24)
+    for (const msg of wholeCall({ id: 'x1' })) app.store.apply(msg, 'p')
+    await shows(app, 'claude-sonnet-4-5')
+
+    await app.press('\r', 'anthropic messages')
+    await app.press('\t', 'X-Api-Key: [REDACTED]')
+    await app.press('l', '345 ms')
+    await app.press('l', 'merged answer')
+    await app.press('h', '345 ms')
+    await app.press('\u001b', 'prompt → answer')
+  })
+
+  it('filters while it is typed', async () => {
+    const app = openApp(80, 24)
+    for (const msg of [...wholeCall({ id: 'x1' }), ...plainExchange('x2', '/left-pad')]) {
+      app.store.apply(msg, 'p')
+    }
+    await shows(app, 'left-pad')
+
+    await app.press('/left', '/left▏')
+    expect(app.lines().join('\n')).not.toContain('claude')
+    await app.press('zzz', 'nothing matches "leftzzz"')
+    await app.press('\u001b', 'claude')
+  })
+
+  it('hides tunnels and says so', async () => {
+    const app = openApp(80, 24)
+    for (const msg of tunnel('x1')) app.store.apply(msg, 'p')
+    await shows(app, 'statsig')
+
+    await app.press('t', '1 tunnels hidden')
+    expect(app.lines().join('\n')).toContain('only tunnels so far')
+    await app.press('t', 'statsig')
+  })
+
+  it('prints the key map as help', async () => {
+    const app = openApp(80, 24)
+
+    await app.press('?', 'show or hide tunnels')
+    expect(app.lines().join('\n')).toContain('previous tab')
+    expect(app.lines().join('\n')).not.toContain('…')
+    await app.press('?', 'waiting for the first call')
+  })
+
+  it('says what was lost', async () => {
+    const app = openApp(120, 24)
+    app.store.apply(stamp({ kind: 'messages-dropped', where: 'queue', count: 7, bytes: 1 }), 'p1')
+    app.store.apply(stamp({ kind: 'analyzer-failed', analyzer: 'a', error: 'boom' }), 'p2')
+    app.store.end()
+
+    await shows(app, '7 dropped │ 1 analyzer errors')
+    expect(app.lines()[0]).toContain('sample (2 proxies)')
+    expect(app.lines().at(-1)).toContain('proxy ended')
+  })
+
+  it('makes only the rows on screen of ten thousand', async () => {
+    const app = openApp(80, 24)
+    for (let index = 0; index < 10_050; index += 1) {
+      for (const msg of plainExchange(`x${index}`, `/n${index}`)) app.store.apply(msg, 'p')
+    }
+
+    await shows(app, '/n10049')
+    expect(app.lines()).toHaveLength(24)
+    expect(app.lines().at(-1)).toContain('50 older not kept')
+    await app.press('g', '/n50')
+    expect(app.lines().at(-1)).toContain('1/10,000')
+  })
+})
+
+describe('sizes', () => {
+  it('lays everything out anew when the terminal is resized', async () => {
+    const app = openApp(80, 24)
+    for (const msg of wholeCall({ id: 'x1' })) app.store.apply(msg, 'p')
+    await shows(app, 'claude')
+    expect(app.lines().join('\n')).not.toContain('provider')
+
+    app.terminal.resize(200, 50)
+
+    await shows(app, 'provider')
+    expect(app.lines()).toHaveLength(50)
+  })
+
+  it.each([
+    [20, 5],
+    [10, 3],
+    [1, 1],
+    [5, 2],
+    [80, 24],
+    [200, 50],
+  ])('never draws more than %d by %d cells', async (columns, rows) => {
+    const app = openApp(columns, rows)
+    for (const msg of [...wholeCall({ id: 'x1', prompt: '日本語'.repeat(50) }), ...tunnel('x2')]) {
+      app.store.apply(msg, 'p')
+    }
+    for (const keys of ['', 'k', '\r', '\t', '\t', '\t', '?', '?', '\u001b', '/abc']) {
+      const before = app.terminal.writes.length
+      app.terminal.press(keys)
+      if (keys !== '') {
+        await vi.waitFor(() => {
+          expect(app.terminal.writes.length).toBeGreaterThan(before)
+        })
+      }
+      expect(app.lines().length).toBeLessThanOrEqual(rows)
+      for (const line of app.lines()) expect(displayWidth(line)).toBeLessThanOrEqual(columns)
+    }
+  })
+})
+
+describe('safety', () => {
+  it.each(hostileTexts)('draws hostile text of any field inertly (%#)', async (text) => {
+    const app = openApp(100, 30)
+    const messages = [
+      ...callStart({ id: 'x1', model: text, provider: text, prompt: text, system: text }),
+      stamp({
+        kind: 'request-started',
+        exchangeId: 'x1',
+        agent: text,
+        method: text,
+        url: `https://h/${text}`,
+        httpVersion: text,
+        headers: [[text, text]],
+        host: text,
+      }),
+      textEvent({ id: 'x1' }, 0, text),
+      stamp({
+        kind: 'sse-event',
+        exchangeId: 'x1',
+        index: 1,
+        event: text,
+        data: text,
+        sinceRequestMs: 1,
+      }),
+      stamp({ kind: 'response-body', exchangeId: 'x1', text, offset: 0 }),
+      stamp({
+        kind: 'exchange-failed',
+        exchangeId: 'x2',
+        by: 'upstream',
+        phase: 'waiting',
+        code: text,
+        message: text,
+        durationMs: 1,
+      }),
+      stamp({ kind: 'tls-failed', host: text, side: 'client', code: text, hint: text }),
+    ]
+    for (const msg of messages) app.store.apply(msg, text)
+    app.store.setSourceStatus(text)
+    await shows(app, 'prompt → answer')
+    await app.press('g', '1/3')
+    await app.press('\r', ' Conversation ')
+    for (const tab of ['request', ' ms ', 'request body', 'answer']) await app.press('\t', tab)
+
+    for (const frame of app.terminal.writes) expect(findUnsafe(frame)).toBeUndefined()
+    expect(app.terminal.writes.some((frame) => frame.includes('\u001b[36m'))).toBe(true)
+  })
+
+  it('uses no colours when it is told not to', async () => {
+    const app = openApp(80, 24, plainTheme)
+    for (const msg of [...wholeCall({ id: 'x1' }), ...tunnel('x2'), ...callStart({ id: 'x3' })]) {
+      app.store.apply(msg, 'p')
+    }
+    await shows(app, 'claude')
+    await app.press('\r', 'esc back')
+    await app.press('?', 'Keys')
+
+    const codes = new Set(
+      app.terminal.writes.flatMap((frame) =>
+        [...frame.matchAll(/\u001b\[([0-9;]*)m/gu)].map(([, code]) => code),
+      ),
+    )
+    // Bold and inverse, on and off.
+    expect([...codes].filter((code) => !['1', '22', '7', '27', '0'].includes(code ?? ''))).toEqual(
+      [],
+    )
+  })
+})

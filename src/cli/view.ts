@@ -1,6 +1,5 @@
 /** `porthole view`: the viewer, on every running proxy or on a capture. */
-import { basename } from 'node:path'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
 import type { Command } from 'commander'
 
@@ -30,6 +29,8 @@ export function registerViewCommand(program: Command, context: CliContext): void
 async function view(context: CliContext, capture: string | undefined, flags: Flags): Promise<void> {
   if (!context.stdin.isTTY || !context.stdout.isTTY) throw new AppError('ERR_NOT_A_TERMINAL')
   const { source, title } = await openSource(context, capture, flags)
+  // React reads this when it is loaded; its development build costs several times the CPU a frame.
+  context.env['NODE_ENV'] ??= 'production'
   // Loaded here, so that no other command pays for React.
   const { runViewer } = await import('../tui/viewer.tsx')
   const noColor = (context.env['NO_COLOR'] ?? '') !== ''

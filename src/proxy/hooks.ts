@@ -52,11 +52,13 @@ export function applyHookChanges(
   return { ...pending, input: { ...pending.input, path, headers: headers.pairs() } }
 }
 
-function called(start: (done: Callback) => void): Promise<void> {
+function called(start: (done: Callback) => unknown): Promise<void> {
   return new Promise((resolve, reject) => {
-    start((error) => {
+    const returned = start((error) => {
       if (error === undefined || error === null) resolve()
       else reject(error)
     })
+    // Many hooks are async functions: one that rejects never calls back, and nobody else listens.
+    if (returned instanceof Promise) returned.catch(reject)
   })
 }

@@ -28,10 +28,10 @@ function recorded(): ServedExchange[] {
     const path = join(projectFolder, 'test', 'fixtures', folder)
     return readdirSync(path)
       .filter((name) => name.endsWith('.json'))
-      .map((name) => ({
-        ...parseRecording(readFileSync(join(path, name), 'utf8')),
-        id: name.replace('.json', ''),
-      }))
+      .map((name) => {
+        const { response } = parseRecording(readFileSync(join(path, name), 'utf8'))
+        return { id: name.replace('.json', ''), response }
+      })
   })
 }
 

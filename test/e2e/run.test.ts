@@ -73,7 +73,7 @@ describe('a signal to porthole', () => {
     const script =
       'process.on("SIGINT", () => { console.log("asked"); process.stdin.resume() });' +
       'process.stdin.once("data", () => process.exit(5)); console.log("up")'
-    await using cli = startCli(['run', ...node(script)], { stdin: 'open' })
+    await using cli = startCli(['run', ...node(script)], { keepsStdin: true })
     await cli.waitForText('out', 'up')
 
     cli.kill('SIGINT')
@@ -110,7 +110,7 @@ test('the program gets its words as they are, with no shell between', async () =
 test('the ready file says where the proxy is and what to trust, and the files go with the run', async () => {
   const path = join(folder, 'ready.json')
   const script = 'console.log(JSON.stringify(process.env)); process.stdin.resume()'
-  await using cli = startCli(['run', '--ready-file', path, ...node(script)], { stdin: 'open' })
+  await using cli = startCli(['run', '--ready-file', path, ...node(script)], { keepsStdin: true })
 
   const ready = await waitForReady(cli, path)
   const env = JSON.parse(await cli.waitForText('out', '\n')) as Record<string, string>
@@ -146,7 +146,7 @@ test('the proxy serves only those who know the token of the run', async () => {
   const path = join(folder, 'ready.json')
   const args = ['run', '--json', '--capture', 'none', '--ready-file', path]
   const script = 'process.stderr.write(process.env.HTTPS_PROXY + "\\n"); process.stdin.resume()'
-  await using cli = startCli([...args, ...node(script)], { stdin: 'open' })
+  await using cli = startCli([...args, ...node(script)], { keepsStdin: true })
   const { port } = await waitForReady(cli, path)
   const { password } = new URL((await cli.waitForText('err', '\n')).trim())
   const basic = (token: string): string =>

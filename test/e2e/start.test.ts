@@ -52,13 +52,14 @@ interface Standing extends AsyncDisposable {
 async function start(args: readonly string[] = [], port = upstream.httpsPort): Promise<Standing> {
   const capture = join(folder, 'traffic.jsonl')
   const readyPath = join(folder, 'ready.json')
-  const cli = startCli([
-    'start',
-    ...['--listen', '127.0.0.1:0', '--ready-file', readyPath, '--capture', capture],
-    ...['--upstream-ca', join(folder, 'root.pem')],
-    ...['--allow', host, '--connect-to', `${host}:443=127.0.0.1:${port}`],
-    ...args,
-  ])
+  const cli = startCli(
+    [
+      ['start', '--listen', '127.0.0.1:0', '--ready-file', readyPath, '--capture', capture],
+      ['--upstream-ca', join(folder, 'root.pem')],
+      ['--allow', host, '--connect-to', `${host}:443=127.0.0.1:${port}`],
+      args,
+    ].flat(),
+  )
   const ready = await waitForReady(cli, readyPath)
   const client = createProxiedClient(ready.url, await readFile(ready.caCert, 'utf8'))
   return {
@@ -145,10 +146,11 @@ describe('without a terminal', () => {
     await rm(join(folder, 'ready.json'))
     await using second = await start(['--home', home])
 
-    const answer = await createProxiedClient(
+    using client = createProxiedClient(
       second.ready.url,
       (await runCli(['ca', 'export'], { home })).out,
-    ).request(call)
+    )
+    const answer = await client.request(call)
 
     expect(answer.status).toBe(200)
     expect((await runCli(['ca', 'show'], { home })).out).toBe(shown)
@@ -221,9 +223,9 @@ describe('trouble from outside', () => {
     const gone = await startHttpsUpstream(root, 'down.example', (_, response) => response.end())
     await gone.close()
     await using standing = await start([
-      ...['--allow', otherHosts.join()],
-      ...['--connect-to', `stranger.example:443=127.0.0.1:${badUpstream.port}`],
-      ...['--connect-to', `down.example:443=127.0.0.1:${gone.port}`],
+      `--allow=${otherHosts.join()}`,
+      `--connect-to=stranger.example:443=127.0.0.1:${badUpstream.port}`,
+      `--connect-to=down.example:443=127.0.0.1:${gone.port}`,
     ])
     const { cli, client, ready } = standing
     using suspicious = createProxiedClient(ready.url, stranger.certificatePem)
@@ -261,8 +263,14 @@ describe('trouble from outside', () => {
     expect(good.status).toBe(200)
     expect(exitCode).toBe(0)
 
-    const lines = linesOf(out); console.log(out, err)
-    expect(lines.filter((line) => line.includes('502'))).toHaveLength(2)
+    const lines = linesOf(out)
+    const refused = lines.filter((line) => line.includes('refused a connection with 400'))
+    expect(refused).toHaveLength(2)
+    const failed = lines.filter((line) => line.includes('failed by the upstream (connect'))
+    expect(failed).toEqual([
+      expect.stringContaining('GET https://down.example/v1/models'),
+      expect.stringContaining('GET https://stranger.example/v1/models'),
+    ])
     const tls = lines.filter((line) => line.includes('TLS failed'))
     expect(tls).toHaveLength(2)
     expect(tls[0]).toMatch(/with the upstream for stranger\.example · .+ --upstream-ca /u)

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, watch } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join, resolve } from 'node:path'
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 
 export const projectFolder = resolve(import.meta.dirname, '..', '..')
 const distFolder = resolve(process.env['PORTHOLE_TEST_DIST'] ?? join(projectFolder, 'dist'))
@@ -21,8 +21,10 @@ export interface CliOptions {
   readonly home?: string
   /** Set over the clean environment; undefined removes. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** Written to its standard input, which is then closed; `open` leaves it to the test. */
-  readonly stdin?: 'open' | string | Uint8Array
+  /** Written to its standard input, which is then closed. */
+  readonly stdin?: string | Uint8Array
+  /** Leaves its standard input open, for the test to write to. */
+  readonly keepsStdin?: boolean
   readonly cwd?: string
 }
 
@@ -40,6 +42,8 @@ export interface Cli extends AsyncDisposable {
   readonly pid: number
   readonly home: string
   readonly stdin: Writable
+  /** To be destroyed by a test that stops reading. */
+  readonly stdout: Readable
   /** Resolves when it has ended and all it wrote was read. */
   readonly ended: Promise<CliResult>
   /** What it wrote so far. */
@@ -79,7 +83,7 @@ export function startProgram(command: readonly string[], options: CliOptions = {
   child.stdin.on('error', () => {
     // It ended without reading everything: its exit code is what the test looks at.
   })
-  if (options.stdin !== 'open') child.stdin.end(options.stdin ?? '')
+  if (options.keepsStdin !== true) child.stdin.end(options.stdin ?? '')
   const out = collect(child, 'stdout')
   const err = collect(child, 'stderr')
   const stopAtExit = (): void => killGroup(child, 'SIGKILL')
@@ -96,6 +100,7 @@ export function startProgram(command: readonly string[], options: CliOptions = {
     pid: child.pid ?? 0,
     home,
     stdin: child.stdin,
+    stdout: child.stdout,
     ended: closed.promise,
     text: (stream) => String(streams[stream].bytes()),
     waitForText: async (stream, pattern) => {
@@ -106,7 +111,8 @@ export function startProgram(command: readonly string[], options: CliOptions = {
         if ((await Promise.race([streams[stream].more(), ended])) !== 'ended') continue
         const last = String(streams[stream].bytes())
         if (last !== text) continue
-        throw new Error(`it ended without ${String(pattern)}:\n${out.bytes()}\n${err.bytes()}`)
+        const both = Buffer.concat([out.bytes(), err.bytes()]).toString()
+        throw new Error(`it ended without ${String(pattern)}:\n${both}`)
       }
     },
     kill: (signal) => void child.kill(signal),

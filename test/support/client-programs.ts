@@ -106,7 +106,7 @@ export async function runClient(
         [
           'run',
           '--json',
-          ...['--capture', capture],
+          `--capture=${capture}`,
           ...hosts.flatMap((host) => ['--connect-to', `${host}:443=127.0.0.1:${port}`]),
           ...(mode === 'intercepted'
             ? ['--allow', hosts.join(), '--upstream-ca', rootPath]
@@ -154,7 +154,7 @@ export function clientPrograms(): ClientProgram[] {
       missing: undefined,
       command: (out) => [
         process.execPath,
-        ...['--import', join(fixtures, 'observe.mjs')],
+        `--import=${join(fixtures, 'observe.mjs')}`,
         join(fixtures, 'sdk-calls.mjs'),
         out,
       ],
@@ -175,7 +175,7 @@ export function clientPrograms(): ClientProgram[] {
           : succeeds(python, '-c', `import ${client}`)
             ? undefined
             : `Python has no ${client}`,
-      command: (out: string) => [python ?? '', join(fixtures, 'python-calls.py'), ...[client, out]],
+      command: (out: string) => [python ?? '', join(fixtures, 'python-calls.py'), client, out],
       read: readJsonView,
     })),
   ]

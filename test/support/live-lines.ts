@@ -29,17 +29,29 @@ export function only<K extends MsgKind>(
   return messages.filter((msg): msg is MsgOf<K> => msg.kind === kind)
 }
 
-/** Numbers rise by one from 0, and every exchange that started has ended exactly once, as its last. */
+/**
+ * Numbers rise by one from 0; every connection and every exchange has ended exactly once, and
+ * nothing but what analyzers made of it follows the end of an exchange.
+ */
 export function expectWellFormed(messages: readonly AnalysisMsg[]): void {
   expect(messages.map(({ seq }) => seq)).toEqual(messages.map((_, index) => index))
+  const opened = only('connection-opened', messages).map(({ connectionId }) => connectionId)
+  const closed = only('connection-closed', messages).map(({ connectionId }) => connectionId)
+  expect(sorted(closed)).toEqual(sorted(opened))
   const started = only('request-started', messages).map(({ exchangeId }) => exchangeId)
   const ended = messages.filter(isEnd).map(({ exchangeId }) => exchangeId)
-  expect(ended.toSorted()).toEqual(started.toSorted())
+  expect(sorted(ended)).toEqual(sorted(started))
   expect(new Set(ended).size).toBe(ended.length)
   for (const { exchangeId } of messages.filter(isEnd)) {
-    const own = messages.filter((msg) => msg.exchangeId === exchangeId && msg.by === undefined)
+    const own = messages.filter(
+      (msg) => msg.exchangeId === exchangeId && (msg.by === undefined || isEnd(msg)),
+    )
     expect(own.at(-1)).toSatisfy(isEnd)
   }
+}
+
+function sorted(ids: ReadonlyArray<string | undefined>): string[] {
+  return ids.map((id) => id ?? 'none').toSorted((a, b) => a.localeCompare(b))
 }
 
 function isEnd(msg: AnalysisMsg): boolean {

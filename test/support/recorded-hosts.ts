@@ -117,6 +117,14 @@ async function serve(
     response.writeHead(404, { Date: fixedDate, 'Content-Length': 0 }).end()
     return
   }
+  await answer(options, exchange, response)
+}
+
+async function answer(
+  options: RecordedHostsOptions,
+  exchange: ServedExchange,
+  response: ServerResponse,
+): Promise<void> {
   const bytes = decodeBytes(exchange.response.body ?? {})
   const headers = endToEnd(exchange.response.headers).filter(
     ([name]) => !['content-length', 'date'].includes(name.toLowerCase()),

@@ -3,11 +3,13 @@
  * screen is polled until it shows what a test waits for, or a deadline passes.
  */
 import { execFile, spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-let servers = 0
 
 /** False where tmux is not installed; tests then skip, and say so. */
 export const hasTmux = spawnSync('tmux', ['-V']).status === 0
@@ -43,10 +45,10 @@ export interface TmuxScreen extends AsyncDisposable {
 }
 
 export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
-  servers += 1
-  const socket = `porthole-test-${process.pid}-${servers}`
+  const directory = await mkdtemp(join(tmpdir(), 'porthole-tmux-'))
+  const socket = join(directory, 'socket')
   const tmux = async (...args: string[]): Promise<string> => {
-    const { stdout } = await run('tmux', ['-L', socket, ...args])
+    const { stdout } = await run('tmux', ['-S', socket, ...args])
     return stdout
   }
   const size = ['-x', String(options.columns), '-y', String(options.rows)]
@@ -55,7 +57,7 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
     `${name}=${value}`,
   ])
   // A pane that stays after its program ended still shows its last screen and exit code.
-  const server = ['-L', socket, '-f', '/dev/null', 'start-server', ';', 'set', '-g']
+  const server = ['-S', socket, '-f', '/dev/null', 'start-server', ';', 'set', '-g']
   const settings = [...server, 'remain-on-exit', 'on', ';', 'set', '-g', 'default-terminal']
   const session = ['new-session', '-d', ...size, ...environment, '--', ...options.command]
   await run('tmux', [...settings, 'screen-256color', ';', ...session])
@@ -113,7 +115,8 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
         )
           .trimEnd()
           .split(' ')
-        if (isDead === '1') return Number(status)
+        // The pane closes a little before tmux learns how the program ended.
+        if (isDead === '1' && status !== undefined && status !== '') return Number(status)
         if (performance.now() > end) {
           throw new Error(`still running; it shows:\n${await screen()}`)
         }
@@ -125,7 +128,8 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
     },
     async [Symbol.asyncDispose]() {
       // The server may be gone already, after `hangUp`.
-      await run('tmux', ['-L', socket, 'kill-server']).catch(() => undefined)
+      await run('tmux', ['-S', socket, 'kill-server']).catch(() => undefined)
+      await rm(directory, { recursive: true, force: true })
     },
   }
 }

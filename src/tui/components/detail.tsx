@@ -4,7 +4,7 @@ import type { ReactElement } from 'react'
 import { describeRow, statusText, statusTone, tallyOfRow } from '../columns.ts'
 import { formatDuration, formatSpend, formatTime, formatTokens, safeLine } from '../format.ts'
 import type { Line, Span } from '../line.ts'
-import { clipLine, span } from '../line.ts'
+import { clipLine, lineWidth, span } from '../line.ts'
 import type { Row } from '../row.ts'
 import type { ViewerFrame } from '../store.ts'
 import type { Theme } from '../theme.ts'
@@ -30,33 +30,35 @@ export function Detail({ frame, width, height, theme }: DetailProps): ReactEleme
   return <Lines lines={[summary, tabLine(ui.tab, width), ...content]} theme={theme} />
 }
 
+/** What matters most first: what has no room at the end is left out, not cut in the middle. */
 function summaryLine(row: Row, now: number, width: number): Line {
-  const parts: Span[] = [span(formatTime(row.startedAt), 'dim'), ...nameSpans(row)]
-  parts.push(span(statusText(row), statusTone(row)))
-  if (row.phase === 'running') {
-    parts.push(span(`● ${formatDuration(Math.max(0, now - row.startedAt))}`, 'warn'))
-  } else if (row.durationMs !== undefined) parts.push(span(formatDuration(row.durationMs)))
-  if (row.ttftMs !== undefined) parts.push(span(`ttft ${formatDuration(row.ttftMs)}`))
   const tally = tallyOfRow(row)
-  if (tally.counted) {
-    parts.push(
-      span(`${formatTokens(tally.inputTokens)} in ${formatTokens(tally.outputTokens)} out`),
-    )
-  }
-  if (tally.known + tally.unknown > 0) parts.push(span(formatSpend(tally), 'strong'))
-  const shown = parts.filter(({ text }) => text !== '')
-  return clipLine(
-    shown.flatMap((part, at) => (at === 0 ? [part] : [span(' · ', 'dim'), part])),
-    width,
-  )
+  const tokens = `${formatTokens(tally.inputTokens)} in ${formatTokens(tally.outputTokens)} out`
+  const parts = [
+    row.kind === 'call'
+      ? span(safeLine(row.model ?? '?', 128), 'strong')
+      : span(describeRow(row), 'strong'),
+    span(statusText(row), statusTone(row)),
+    durationSpan(row, now),
+    span(tally.counted ? tokens : ''),
+    span(tally.known + tally.unknown > 0 ? formatSpend(tally) : '', 'strong'),
+    span(row.ttftMs === undefined ? '' : `ttft ${formatDuration(row.ttftMs)}`),
+    span(safeLine(`${row.provider ?? ''} ${row.operation ?? ''}`.trim(), 128)),
+    span(formatTime(row.startedAt), 'dim'),
+  ].filter(({ text }) => text !== '')
+  while (parts.length > 1 && lineWidth(joined(parts)) > width) parts.pop()
+  return clipLine(joined(parts), width)
 }
 
-function nameSpans(row: Row): Span[] {
-  if (row.kind !== 'call') return [span(describeRow(row), 'strong')]
-  return [
-    span(safeLine(row.model ?? '?', 128), 'strong'),
-    span(`${safeLine(row.provider ?? '', 64)} ${safeLine(row.operation ?? '', 64)}`.trim()),
-  ]
+function joined(parts: readonly Span[]): Line {
+  return parts.flatMap((part, at) => (at === 0 ? [part] : [span(' · ', 'dim'), part]))
+}
+
+function durationSpan(row: Row, now: number): Span {
+  if (row.phase === 'running') {
+    return span(`● ${formatDuration(Math.max(0, now - row.startedAt))}`, 'warn')
+  }
+  return span(row.durationMs === undefined ? '' : formatDuration(row.durationMs))
 }
 
 function tabLine(current: Tab, width: number): Line {

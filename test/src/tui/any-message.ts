@@ -1,5 +1,5 @@
 /** Any valid message, for properties: few ids, so that messages meet on the same rows. */
-import fc from 'fast-check'
+import { fc } from '@fast-check/vitest'
 
 import type { AnalysisMsg, AnalysisMsgDraft } from '../../../src/messages/schema.ts'
 import { hostileTexts } from './hostile-text.ts'
@@ -137,21 +137,18 @@ const drafts: fc.Arbitrary<AnalysisMsgDraft> = fc.oneof(
 
 const fresh = fc
   .tuple(drafts, fc.option(fc.constantFrom(...ids), { nil: undefined }), size, text)
-  .map(([draft, exchangeId, seq, agent]): AnalysisMsg => ({
-    v: 1,
-    seq,
-    at: 1_750_000_000_000 + seq,
-    ...(exchangeId === undefined ? {} : { exchangeId }),
-    agent,
-    ...draft,
-  }))
+  .map(([draft, exchangeId, seq, agent]): AnalysisMsg => {
+    const id = exchangeId === undefined ? {} : { exchangeId }
+    return Object.assign({ v: 1 as const, seq, at: 1_750_000_000_000 + seq, agent }, id, draft)
+  })
 
-const ordinary = ids.flatMap((id) => [
-  ...callStart({ id }),
-  textEvent({ id }, 0, 'some words'),
-  ...callEnd({ id }),
-  ...plainExchange(id, '/path'),
-  ...tunnel(id),
-])
+const ordinary = ids.flatMap((id) =>
+  [callStart({ id }), callEnd({ id }), plainExchange(id, '/path'), tunnel(id)].flat(),
+)
+const piece = fc.constantFrom(...ids).map((id) => textEvent({ id }, 0, 'some words'))
 
-export const anyMessage: fc.Arbitrary<AnalysisMsg> = fc.oneof(fresh, fc.constantFrom(...ordinary))
+export const anyMessage: fc.Arbitrary<AnalysisMsg> = fc.oneof(
+  fresh,
+  piece,
+  fc.constantFrom(...ordinary),
+)

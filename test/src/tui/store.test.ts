@@ -150,7 +150,7 @@ describe('keys', () => {
   it('keeps an open row open when it stops passing the filter', () => {
     const { store } = openStore()
     for (const msg of [...wholeCall({ id: 'x1' }), ...tunnel('x2')]) store.apply(msg, 'p')
-    store.press(['/', ...'sunny', 'enter', 'enter'], size)
+    store.press(['/', 's', 'u', 'n', 'n', 'y', 'enter', 'enter'], size)
     expect(store.frame(size).selected?.id).toBe('x1')
 
     const row = store.frame(size).state.byId.get('x1')

@@ -27,9 +27,12 @@ function open(terminal: FakeTerminal) {
 }
 
 async function shows(terminal: FakeTerminal, text: string): Promise<void> {
-  await vi.waitFor(() => {
-    expect(terminal.writes.join('')).toContain(text)
-  })
+  await vi.waitFor(
+    () => {
+      expect(terminal.writes.join('')).toContain(text)
+    },
+    { timeout: 10_000 },
+  )
 }
 
 describe('the viewer', () => {

@@ -24,6 +24,8 @@ import {
   wholeCall,
 } from '../sample-messages.ts'
 
+const deadline = { timeout: 10_000, interval: 10 }
+
 interface OpenApp {
   readonly store: ViewerStore
   readonly terminal: FakeTerminal
@@ -68,7 +70,7 @@ function openApp(columns: number, rows: number, theme = colorTheme): OpenApp {
       terminal.press(keys)
       await vi.waitFor(() => {
         expect(lines().join('\n')).toContain(expected)
-      })
+      }, deadline)
     },
   }
 }
@@ -76,7 +78,7 @@ function openApp(columns: number, rows: number, theme = colorTheme): OpenApp {
 async function shows(app: OpenApp, expected: string): Promise<void> {
   await vi.waitFor(() => {
     expect(app.lines().join('\n')).toContain(expected)
-  })
+  }, deadline)
 }
 
 describe('the screen', () => {
@@ -128,7 +130,7 @@ describe('the screen', () => {
     for (const msg of wholeCall({ id: 'x1' })) app.store.apply(msg, 'p')
     await shows(app, 'claude-sonnet-4-5')
 
-    await app.press('\r', 'anthropic messages')
+    await app.press('\r', 'tools (1)')
     await app.press('\t', 'X-Api-Key: [REDACTED]')
     await app.press('l', '345 ms')
     await app.press('l', 'merged answer')
@@ -224,7 +226,7 @@ describe('sizes', () => {
       if (keys !== '') {
         await vi.waitFor(() => {
           expect(app.terminal.writes.length).toBeGreaterThan(before)
-        })
+        }, deadline)
       }
       expect(app.lines().length).toBeLessThanOrEqual(rows)
       for (const line of app.lines()) expect(displayWidth(line)).toBeLessThanOrEqual(columns)
@@ -273,7 +275,7 @@ describe('safety', () => {
     await shows(app, 'prompt → answer')
     await app.press('g', '1/3')
     await app.press('\r', ' Conversation ')
-    for (const tab of ['request', ' ms ', 'request body', 'answer']) await app.press('\t', tab)
+    for (const tab of ['request', ' ms ', 'request body', 'system']) await app.press('\tg', tab)
 
     for (const frame of app.terminal.writes) expect(findUnsafe(frame)).toBeUndefined()
     expect(app.terminal.writes.some((frame) => frame.includes('\u001b[36m'))).toBe(true)

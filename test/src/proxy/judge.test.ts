@@ -1,0 +1,147 @@
+import { PassThrough } from 'node:stream'
+
+import { describe, expect, test, vi } from 'vitest'
+
+import type { AnalysisMsgDraft } from '../../../src/messages/schema.ts'
+import type { Analyzer, OutgoingRequest, Refusal } from '../../../src/pipeline/analyzer.ts'
+import { createHeaderList } from '../../../src/proxy/http-messages.ts'
+import { judgeRequest } from '../../../src/proxy/judge.ts'
+
+const refusal: Refusal = { status: 403, reason: 'blocked', message: 'no' }
+
+function request(): { outgoing: OutgoingRequest; emitted: AnalysisMsgDraft[] } {
+  const emitted: AnalysisMsgDraft[] = []
+  const outgoing: OutgoingRequest = {
+    connectionId: 'c1',
+    exchangeId: 'x1',
+    scheme: 'https',
+    host: 'api.openai.com',
+    port: 443,
+    method: 'POST',
+    path: '/v1',
+    headers: createHeaderList([]),
+    emit: (draft) => emitted.push(draft),
+  }
+  return { outgoing, emitted }
+}
+
+function judging(name: string, onRequest: NonNullable<Analyzer['onRequest']>): Analyzer {
+  return { name, onRequest }
+}
+
+describe('analyzers', () => {
+  test('are asked in chain order, one after the other, and see what those before changed', async () => {
+    const seen: string[] = []
+    const adding = (name: string): Analyzer =>
+      judging(name, async (outgoing) => {
+        await Promise.resolve()
+        seen.push(outgoing.path)
+        outgoing.path += name
+      })
+    const { outgoing } = request()
+
+    const verdict = await judgeRequest([adding('a'), { name: 'none' }, adding('b')], outgoing, 1000)
+
+    expect(verdict).toEqual({ transforms: [] })
+    expect(seen).toEqual(['/v1', '/v1a'])
+    expect(outgoing.path).toBe('/v1ab')
+  })
+
+  test.each([
+    ['at once', () => refusal],
+    ['later', () => Promise.resolve(refusal)],
+  ])('may refuse %s; those after are not asked', async (_when, onRequest) => {
+    const after = vi.fn<() => void>()
+    const { outgoing, emitted } = request()
+
+    const verdict = await judgeRequest(
+      [judging('a', onRequest), judging('b', after)],
+      outgoing,
+      1000,
+    )
+
+    expect(verdict).toBe(refusal)
+    expect(after).not.toHaveBeenCalled()
+    expect(emitted).toEqual([])
+  })
+
+  test('may transform the body, in chain order', async () => {
+    const [first, second] = [new PassThrough(), new PassThrough()]
+    const { outgoing } = request()
+
+    const verdict = await judgeRequest(
+      [
+        { name: 'a', transformRequestBody: () => first },
+        { name: 'b', transformRequestBody: () => undefined },
+        { name: 'c', transformRequestBody: () => second },
+      ],
+      outgoing,
+      1000,
+    )
+
+    expect(verdict).toEqual({ transforms: [first, second] })
+  })
+})
+
+describe('a faulty analyzer', () => {
+  const failing: ReadonlyArray<readonly [string, Analyzer]> = [
+    [
+      'throws',
+      judging('bad', () => {
+        throw new Error('no')
+      }),
+    ],
+    ['rejects', judging('bad', () => Promise.reject(new Error('no')))],
+    [
+      'throws when asked for a transform',
+      {
+        name: 'bad',
+        transformRequestBody() {
+          throw new Error('no')
+        },
+      },
+    ],
+  ]
+  test.each(failing)('that %s refuses the request and is named', async (_how, analyzer) => {
+    const after = vi.fn<() => void>()
+    const { outgoing, emitted } = request()
+
+    const verdict = await judgeRequest([analyzer, judging('after', after)], outgoing, 1000)
+
+    expect(verdict).toMatchObject({ status: 502, reason: 'analyzer-failed' })
+    expect(JSON.stringify(verdict)).toContain('bad')
+    expect(emitted).toEqual([{ kind: 'analyzer-failed', analyzer: 'bad', error: 'no' }])
+    expect(after).not.toHaveBeenCalled()
+  })
+
+  test('that does not answer in time refuses the request', async () => {
+    const { outgoing, emitted } = request()
+
+    const verdict = await judgeRequest(
+      [judging('stuck', () => new Promise<void>(() => {}))],
+      outgoing,
+      20,
+    )
+
+    expect(verdict).toMatchObject({ status: 502, reason: 'analyzer-failed' })
+    expect(emitted).toMatchObject([{ analyzer: 'stuck', error: 'no answer within 20 ms' }])
+  })
+
+  test('that rejects after its deadline has no further effect', async () => {
+    let reject: (error: Error) => void = () => {}
+    const { outgoing } = request()
+    const late = judging(
+      'late',
+      () =>
+        new Promise<void>((_resolve, given) => {
+          reject = given
+        }),
+    )
+
+    await judgeRequest([late], outgoing, 5)
+
+    // An unhandled rejection here would fail the run.
+    reject(new Error('too late'))
+    await new Promise((resolve) => setImmediate(resolve))
+  })
+})

@@ -154,7 +154,14 @@ interface FileOptions {
 export function createFileSource(path: string, options: FileOptions = {}): MessageSource {
   let isClosed = false
   let isStarted = false
+  // What stays on the status line: a problem outlives the news that the capture ends.
+  let lastStatus = 'end of capture'
   const { analyzers = [] } = options
+
+  function tell(handlers: SourceHandlers, problem: string): void {
+    lastStatus = problem
+    handlers.onStatus(problem)
+  }
 
   async function run(handlers: SourceHandlers): Promise<void> {
     const recorded = readCapture(path)
@@ -163,9 +170,8 @@ export function createFileSource(path: string, options: FileOptions = {}): Messa
       if (isClosed) return
       if (line.type === 'message') handlers.onMessage(line.msg, path)
       if (line.type === 'problem') {
-        handlers.onStatus(
-          line.lineNumber > 0 ? `line ${line.lineNumber}: ${line.problem}` : line.problem,
-        )
+        const where = line.lineNumber > 0 ? `line ${line.lineNumber}: ` : ''
+        tell(handlers, `${where}${line.problem}`)
       }
       untilBreath -= 1
       if (untilBreath > 0) continue
@@ -178,10 +184,12 @@ export function createFileSource(path: string, options: FileOptions = {}): Messa
     try {
       await run(handlers)
     } catch (error) {
-      if (!isClosed) handlers.onStatus(describeError(error))
+      if (!isClosed) tell(handlers, describeError(error))
     }
     await Promise.allSettled(analyzers.map(async (analyzer) => await analyzer.close?.()))
-    if (!isClosed) handlers.onEnd()
+    if (isClosed) return
+    handlers.onEnd()
+    handlers.onStatus(lastStatus)
   }
 
   return {

@@ -56,6 +56,10 @@ function neverReached(name: string): never {
   throw new AppError('ERR_INTERNAL', { problem: `inherited ${name} was reached` })
 }
 
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}
+
 export class PortholeEngine extends MitmProxy {
   readonly #services: EngineServices
   readonly #registry: ConnectionRegistry
@@ -93,7 +97,7 @@ export class PortholeEngine extends MitmProxy {
       handshakeTimeoutMs: services.limits.handshakeTimeoutMs,
       registry: this.#registry,
       isOwnListener: (authority) => this.#isOwnListener(authority),
-      runHooks: (request, socket, head) => runConnectHooks(this, request, socket, head),
+      runHooks: (request, socket, head) => this.#runConnectHooks(request, socket, head),
       resumeHttp: (socket) => this.#outer.emit('connection', socket),
       serveInner: (socket) => this.#inner.emit('connection', socket),
     }
@@ -164,11 +168,7 @@ export class PortholeEngine extends MitmProxy {
       return
     }
     handleConnect(this.#connects, request, socket as Socket, head).catch((error: unknown) => {
-      this._onError(
-        'ON_CONNECT_ERROR',
-        null,
-        error instanceof Error ? error : new Error(String(error)),
-      )
+      this._onError('ON_CONNECT_ERROR', null, asError(error))
       if (!socket.writable) return
       const message = 'the connection could not be intercepted'
       socket.end(
@@ -201,11 +201,7 @@ export class PortholeEngine extends MitmProxy {
     runRequestHooks(this, ctx).then(
       () => this.#requests.run(applyHookChanges(pending, before, ctx)),
       (error: unknown) => {
-        this._onError(
-          'ON_REQUEST_ERROR',
-          ctx,
-          error instanceof Error ? error : new Error(String(error)),
-        )
+        this._onError('ON_REQUEST_ERROR', ctx, asError(error))
         this.#requests.refuse(pending, `a module refused the request: ${describeError(error)}`)
       },
     )
@@ -244,6 +240,15 @@ export class PortholeEngine extends MitmProxy {
 
   override onCertificateMissing(): void {
     neverReached('onCertificateMissing')
+  }
+
+  async #runConnectHooks(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    try {
+      await runConnectHooks(this, request, socket, head)
+    } catch (error) {
+      this._onError('ON_CONNECT_ERROR', null, asError(error))
+      throw error
+    }
   }
 
   #wire(server: http.Server, isSsl: boolean): void {

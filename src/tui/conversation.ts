@@ -160,7 +160,7 @@ function answeredLines(answered: MsgOf<'model-answered'>, width: number): Line[]
     answered.output.flatMap((part) => (part.type === 'tool-call' ? [callKey(part)] : [])),
   )
   const others = answered.toolCalls.filter((call) => !listed.has(callKey(call)))
-  const cutShort = answered.complete ? '' : ' (incomplete)'
+  const cutShort = answered.complete || answered.output.length === 0 ? '' : ' (incomplete)'
   return [
     heading('answer', width, `${answered.finishReason ?? ''}${cutShort}`.trim(), 'assistant'),
     ...answered.output.flatMap((part) => partLines(part, width)),

@@ -86,7 +86,7 @@ function eventLines(event: StreamEvent, index: number, width: number): Line[] {
   const isNamed = event.label !== '' && !event.data.includes(`"${event.label}"`)
   const text = isNamed ? `${event.label}: ${event.data}` : event.data
   const shown = text.length > maxTextCharacters ? `${text.slice(0, maxTextCharacters)} …` : text
-  const isNarrow = width < eventPrefixWidth * 2
+  const isNarrow = width < eventPrefixWidth * 2 || prefix.length > eventPrefixWidth
   const lines = wrapText(shown, Math.max(1, width - (isNarrow ? 2 : eventPrefixWidth)))
   const padding = ' '.repeat(isNarrow ? 2 : eventPrefixWidth)
   const data = lines.map((line, at): Line =>

@@ -23,10 +23,10 @@ export interface ServedExchange {
   readonly response: {
     readonly status: number
     readonly headers: HeaderPairs
-    readonly body?: {
-      readonly text?: string | undefined
-      readonly base64?: string | undefined
-    } | null
+    readonly body?:
+      | { readonly text?: string | undefined; readonly base64?: string | undefined }
+      | null
+      | undefined
   }
 }
 

@@ -146,6 +146,7 @@ describe('a capture as a source', () => {
       `${path}: request-ended 1`,
       'status: line 4: cut off (not JSON)',
       'end',
+      'status: line 4: cut off (not JSON)',
     ])
   })
 
@@ -162,6 +163,7 @@ describe('a capture as a source', () => {
       `${path}: request-ended 2`,
       `${path}: sse-event 3`,
       'end',
+      'status: end of capture',
     ])
     expect(closed).toEqual(['closed'])
   })
@@ -171,6 +173,7 @@ describe('a capture as a source', () => {
     const { lines, said } = listen(createFileSource(path))
     await said('end')
 
-    expect(lines).toEqual([`status: cannot read the capture ${path}: no such file`, 'end'])
+    const problem = `status: cannot read the capture ${path}: no such file`
+    expect(lines).toEqual([problem, 'end', problem])
   })
 })

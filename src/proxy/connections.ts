@@ -2,6 +2,7 @@
  * Who is connected: identity is tied to the socket object (a WeakMap), never to ports or headers.
  * Reports opening and closing with byte counts, and keeps the number of connections bounded.
  */
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
@@ -112,8 +113,20 @@ export class ConnectionRegistry {
     return this.#trusting.has(trustKey(inner))
   }
 
-  destroyAll(): void {
-    for (const socket of this.#open) socket.destroy()
+  /** Closes every connection; resolves when each has reported its end, or after `deadlineMs`. */
+  async destroyAll(deadlineMs: number): Promise<void> {
+    const ended = [...this.#open].map((socket) => {
+      const closed = once(socket, 'close')
+      socket.destroy()
+      return closed
+    })
+    if (ended.length === 0) return
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadlineMs)
+    })
+    await Promise.race([Promise.allSettled(ended), late])
+    clearTimeout(timer)
   }
 }
 

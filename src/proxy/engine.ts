@@ -51,6 +51,9 @@ export interface EngineServices {
   readonly limits: EngineLimits
 }
 
+/** A destroyed socket reports its end within a turn of the loop; longer means that it never will. */
+const closeTimeoutMs = 1000
+
 /** An inherited path that must never run; see the header of this file. */
 function neverReached(name: string): never {
   throw new AppError('ERR_INTERNAL', { problem: `inherited ${name} was reached` })
@@ -81,7 +84,7 @@ export class PortholeEngine extends MitmProxy {
       requestTimeout: 0,
       connectionsCheckingInterval: Math.max(
         100,
-        Math.min(5000, services.limits.headersTimeoutMs / 3),
+        Math.min(5000, Math.round(services.limits.headersTimeoutMs / 3)),
       ),
       keepAliveTimeout: 60_000,
       insecureHTTPParser: false,
@@ -137,8 +140,8 @@ export class PortholeEngine extends MitmProxy {
     await this.#requests.drained(drainMs)
     this.#outer.closeAllConnections()
     this.#inner.closeAllConnections()
-    this.#registry.destroyAll()
     this.#services.forwarder.close()
+    await this.#registry.destroyAll(closeTimeoutMs)
   }
 
   get openConnections(): number {
@@ -316,13 +319,10 @@ export class PortholeEngine extends MitmProxy {
     )
   }
 
-  #isOwnListener(authority: Authority): boolean {
-    if (authority.port !== this.httpPort) return false
-    return (
-      authority.host === this.httpHost ||
-      authority.host === 'localhost' ||
-      authority.host.startsWith('127.') ||
-      authority.host === '::1'
-    )
+  #isOwnListener({ host, port }: Authority): boolean {
+    if (port !== this.httpPort) return false
+    if (host === this.httpHost || host === 'localhost' || host.endsWith('.localhost')) return true
+    // Loopback, IPv4 addresses written as IPv6, and "any", which connects to loopback.
+    return /^(?:(?:::ffff:)?127\.|(?:::ffff:)?0\.0\.0\.0$|::1?$)/u.test(host)
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 
 import type { Proxy as MitmProxy } from 'http-mitm-proxy'
 
@@ -43,10 +44,11 @@ export function applyHookChanges(
   if (before === undefined || after === undefined) return pending
   const headers = createHeaderList(pending.input.headers)
   for (const name of new Set([...Object.keys(before.headers), ...Object.keys(after.headers)])) {
-    const value = after.headers[name]
-    if (value === before.headers[name] || name.toLowerCase() === 'host') continue
+    const value: unknown = after.headers[name]
+    // Deep, since node keeps Set-Cookie as an array, whatever the types say.
+    if (isDeepStrictEqual(value, before.headers[name]) || name.toLowerCase() === 'host') continue
     if (value === undefined) headers.remove(name)
-    else headers.set(name, value)
+    else headers.set(name, String(value))
   }
   const path = after.path === before.path ? pending.input.path : after.path
   return { ...pending, input: { ...pending.input, path, headers: headers.pairs() } }

@@ -59,6 +59,7 @@ export function interceptTls(options: InterceptOptions): void {
     },
   })
   let settled = false
+  let isSecure = false
   const settle = (): boolean => {
     const isFirst = !settled
     settled = true
@@ -83,11 +84,17 @@ export function interceptTls(options: InterceptOptions): void {
     }
     secured.destroy()
   })
+  // The socket may stay half open, as HTTP servers' sockets do; a handshake has no use for that.
+  secured.once('end', () => {
+    if (settle() && hasStarted()) options.onTrouble(explainClientTls('closed-during-handshake'))
+    if (!secured.destroyed && !isSecure) secured.destroy()
+  })
   secured.once('close', () => {
     if (settle() && hasStarted()) options.onTrouble(explainClientTls('closed-during-handshake'))
   })
   // Emitted when the handshake is done, on server-side sockets too; `secureConnect` is the client's.
   secured.once('secure', () => {
+    isSecure = true
     if (settle()) options.onSecure(secured)
   })
 }

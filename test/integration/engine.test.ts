@@ -2,7 +2,6 @@
  * The contract with http-mitm-proxy: modules written for it work, and nothing of it that listens,
  * writes files, prints or relays by itself is ever reached.
  */
-import { once } from 'node:events'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
@@ -321,8 +320,9 @@ describe('traffic of every kind', () => {
     reset.socket.resetAndDestroy()
     const garbage = await connectRaw(proxy)
     garbage.write('\x16\x03garbage\r\n\r\n')
-    await once(garbage, 'close')
-    secured.resetAndDestroy()
+    await readUntil(garbage, () => false)
+    garbage.destroy()
+    secured.destroy()
     tunnelled.socket.destroy()
     await proxy.waitFor('exchange-completed')
     await proxy.waitFor('tunnel-closed')

@@ -1,0 +1,192 @@
+/**
+ * What is published, as a stranger meets it: packed, installed into an empty folder, and used there
+ * without anything of this checkout.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+
+import { publint } from 'publint'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { projectFolder } from '../support/cli.ts'
+
+const execute = promisify(execFile)
+
+interface PackedFile {
+  readonly path: string
+  readonly mode: number
+}
+
+interface Packed {
+  readonly filename: string
+  /** Of the tarball, in bytes. */
+  readonly size: number
+  readonly files: readonly PackedFile[]
+}
+
+let folder = ''
+let packed: Packed = { filename: '', size: 0, files: [] }
+/** Why it could not be installed: the network's fault, not ours. */
+let offline: string | undefined
+
+/** The user's own npm settings hold, but `node` is the one that runs the tests. */
+async function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+): Promise<{ stdout: string; stderr: string }> {
+  const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter)
+  const env = { ...process.env, PATH: path, PORTHOLE_HOME: join(folder, 'home') }
+  return await execute(command, args, { cwd, env, maxBuffer: 64 * 1024 * 1024 })
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'porthole-package-'))
+  // Packing runs no build: the one under test lies there already.
+  const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
+  const { stdout } = await run('npm', pack, projectFolder)
+  const [first] = JSON.parse(stdout) as Packed[]
+  if (first === undefined) throw new Error('npm packed nothing')
+  packed = first
+  await writeFile(join(folder, 'package.json'), '{"name":"stranger","type":"module"}')
+  const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline']
+  try {
+    await run('npm', ['install', ...quiet, join(folder, packed.filename)], folder)
+  } catch (error) {
+    const text = String(error)
+    const reason = /\b(?:ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|ENETUNREACH|E403|E50\d)\b/u.exec(
+      text,
+    )
+    if (reason === null) throw error
+    offline = `npm cannot reach its registry (${reason[0]})`
+  }
+}, 180_000)
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('the tarball', () => {
+  test('holds the build and the documents, and nothing from development', () => {
+    const documents = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md']
+    const paths = packed.files.map(({ path }) => path)
+
+    expect(paths.filter((path) => !path.startsWith('dist/'))).toEqual(
+      expect.arrayContaining([...documents, 'package.json']),
+    )
+    expect(paths.filter((path) => !path.startsWith('dist/'))).toHaveLength(documents.length + 1)
+    expect(paths.filter((path) => /test/iu.test(path) && !isRecording(path))).toEqual([])
+    expect(paths.filter((path) => /\.(?:map|tsx|pem|key|p12|env|npmrc)$/u.test(path))).toEqual([])
+    expect(paths.filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))).toEqual([])
+    expect(paths.filter(isRecording).length).toBeGreaterThan(5)
+    expect(packed.size).toBeLessThan(2_000_000)
+  })
+
+  test('holds no key, and names no place of its making', async () => {
+    for (const { path } of packed.files) {
+      const text = await readFile(join(projectFolder, path), 'latin1')
+
+      expect(text, path).not.toMatch(/-----BEGIN (?:\w+ )*PRIVATE KEY-----\s/u)
+      expect(text.includes(projectFolder), path).toBe(false)
+    }
+  })
+
+  test('can be started: its entry is executable', () => {
+    const main = packed.files.find(({ path }) => path === 'dist/src/main.js')
+
+    expect((main?.mode ?? 0) & 0o111).toBe(0o111)
+  })
+
+  test('has a package.json that publint finds nothing wrong with', async () => {
+    const bytes = await readFile(join(folder, packed.filename))
+    const tarball = new Uint8Array(bytes).buffer
+
+    const { messages } = await publint({ pack: { tarball }, strict: true })
+
+    expect(messages).toEqual([])
+  })
+})
+
+function isRecording(path: string): boolean {
+  return /^dist\/test\/fixtures\/provider\/[\w-]+\.(?:json|md)$/iu.test(path)
+}
+
+describe('installed in an empty folder', () => {
+  test('npx porthole --version says the version', async ({ skip }) => {
+    skip(offline !== undefined, offline)
+    const { version } = JSON.parse(
+      await readFile(join(projectFolder, 'package.json'), 'utf8'),
+    ) as Readonly<Record<string, string>>
+
+    const { stdout } = await run('npx', ['--no-install', 'porthole', '--version'], folder)
+
+    expect(stdout).toBe(`${version}\n`)
+  })
+
+  test('npx porthole demo works, with fetch in place of the SDKs', async ({ skip }) => {
+    skip(offline !== undefined, offline)
+
+    const { stdout, stderr } = await run('npx', ['--no-install', 'porthole', 'demo'], folder)
+
+    expect(stdout).toContain('Asking two providers, with fetch.')
+    expect(stdout.match(/^\d\d:\d\d:\d\d (?:openai|anthropic) /gmu)).toHaveLength(5)
+    expect(stderr).toContain('porthole: 5 model calls, 1 failed')
+  })
+
+  test('a program can import the builder, the analyzers and the schema', async ({ skip }) => {
+    skip(offline !== undefined, offline)
+    const program = `
+      import { PortholeBuilder, analysisMsgSchema } from 'porthole'
+      import { defaultAnalyzers } from 'porthole/analyzers'
+      import schema from 'porthole/message.schema.json' with { type: 'json' }
+      const builder = new PortholeBuilder().listen('127.0.0.1:0')
+      for (const analyzer of defaultAnalyzers()) builder.addAnalyzer(analyzer)
+      const running = await builder.build().start()
+      await running.close()
+      console.log(JSON.stringify({ url: running.url, schema, kinds: analysisMsgSchema.options.length }))
+    `
+    await writeFile(join(folder, 'program.mjs'), program)
+
+    const { stdout } = await run(process.execPath, ['program.mjs'], folder)
+
+    const told = JSON.parse(stdout) as { url: string; schema: object; kinds: number }
+    expect(told.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/u)
+    expect(JSON.stringify(told.schema)).toContain('"model-answered"')
+    expect(told.kinds).toBeGreaterThan(20)
+  })
+
+  test('its types hold for a strict program', async ({ skip }) => {
+    skip(offline !== undefined, offline)
+    const program = `
+      import type { AnalysisMsg, Analyzer } from 'porthole'
+      import { PortholeBuilder } from 'porthole'
+      import { HttpParser } from 'porthole/analyzers'
+      const answers: Array<number | undefined> = []
+      const counter: Analyzer = {
+        name: 'counter',
+        onMessage(msg: AnalysisMsg) {
+          if (msg.kind === 'model-answered') answers.push(msg.usage?.totalTokens)
+        },
+      }
+      const builder = new PortholeBuilder().addAnalyzer(new HttpParser()).addAnalyzer(counter)
+      export const port: Promise<number> = builder.build().start().then((running) => running.port)
+      // @ts-expect-error a host is text
+      builder.allowHosts(7)
+    `
+    await writeFile(join(folder, 'program.ts'), program)
+    const tsc = join(projectFolder, 'node_modules', 'typescript', 'bin', 'tsc')
+    const types = join(projectFolder, 'node_modules', '@types')
+    const strict = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--skipLibCheck']
+    const modern = ['--module', 'nodenext', '--target', 'es2024', '--types', 'node']
+
+    const checked = run(
+      process.execPath,
+      [tsc, ...strict, ...modern, '--typeRoots', types, 'program.ts'],
+      folder,
+    )
+
+    await expect(checked).resolves.toMatchObject({ stdout: '' })
+  })
+})

@@ -1,9 +1,9 @@
-import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
 /**
  * From body chunks to a body: undoes content codings and charsets, parses JSON. It says what the
  * bytes say and no more: a body with a gap, past a bound or cut off is `truncated`, and what cannot
  * be decoded comes with its `problem`. Event streams are counted, not kept: `SseMerger` reads them.
  */
+import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
 import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
 import { readBody } from './wire/body-content.ts'
 import type { BodyEnd, BodyReader } from './wire/body-reader.ts'

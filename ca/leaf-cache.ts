@@ -1,9 +1,9 @@
-import { setImmediate } from 'node:timers/promises'
 /**
  * TLS contexts by host, least recently used first out. One certificate is made per host however
  * many connections ask at once, and at most one per turn of the event loop, so that a burst of new
  * hosts cannot hold up traffic. It opens no socket.
  */
+import { setImmediate } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 

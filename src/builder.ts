@@ -26,6 +26,8 @@ import { createAuthenticator } from './proxy/client-auth.ts'
 import type { EngineLimits } from './proxy/engine.ts'
 import { PortholeEngine } from './proxy/engine.ts'
 import { createHttp1Forwarder } from './proxy/http1-forwarder.ts'
+import type { ParentProxy } from './proxy/parent-proxy.ts'
+import { parseParentProxy } from './proxy/parent-proxy.ts'
 import type { ConnectTo } from './proxy/upstream-connector.ts'
 import { UpstreamConnector } from './proxy/upstream-connector.ts'
 import { childEnvironment } from './run/environment.ts'
@@ -78,6 +80,8 @@ interface Plan {
   readonly replacedRootPaths: string[]
   limits: EngineLimits
   connectTimeoutMs: number
+  allowPrivate: boolean
+  parent: ParentProxy | undefined
 }
 
 export class PortholeBuilder {
@@ -100,6 +104,8 @@ export class PortholeBuilder {
       judgeDeadlineMs: bounds.judgeDeadlineMs,
     },
     connectTimeoutMs: bounds.connectTimeoutMs,
+    allowPrivate: false,
+    parent: undefined,
   }
 
   /** `host:port`; port 0, the default, picks a free one. */
@@ -140,6 +146,23 @@ export class PortholeBuilder {
   /** Dials `to` instead of `from`; the name of `from` is still what is verified. */
   connectTo(from: Authority, to: Authority): this {
     this.#plan.connectTo.push({ from, to })
+    return this
+  }
+
+  /** Lets names and literals lead to loopback, link-local and private addresses; they are refused else. */
+  allowPrivateAddresses(): this {
+    this.#plan.allowPrivate = true
+    return this
+  }
+
+  /** Reaches upstreams through another proxy, but for `bypass`. Throws `ERR_USAGE`. */
+  upstreamProxy(url: string, bypass: readonly string[] = []): this {
+    const parsed = parseParentProxy(url)
+    if (parsed === undefined) {
+      const next = 'write it as http://user:password@host:port, or https://…'
+      throw new AppError('ERR_USAGE', { problem: 'the upstream proxy is not a proxy URL', next })
+    }
+    this.#plan.parent = { ...parsed, bypass: bypass.map(parseHostPattern) }
     return this
   }
 
@@ -304,12 +327,16 @@ function createEngine(
     connectTo: plan.connectTo,
     extraRoots: plan.upstreamRoots,
     connectTimeoutMs: plan.connectTimeoutMs,
+    maxHeaderBytes: plan.limits.maxHeaderBytes,
+    allowPrivate: plan.allowPrivate,
+    parent: plan.parent,
   })
   return new PortholeEngine({
     reporter: {
       clock,
       publish: (draft) => pipeline.publish(draft),
       publishBody: (body) => pipeline.publishBody(body),
+      publishUnread: (unread) => pipeline.publishUnread(unread),
     },
     ids: createIdSource(),
     authenticate: createAuthenticator(plan.tokens),
@@ -323,7 +350,10 @@ function createEngine(
   })
 }
 
+/** As a client on this machine would write it: "every address" is none that can be dialled. */
 function authorityText(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  if (address === '::') return '[::1]'
   return address.includes(':') ? `[${address}]` : address
 }
 

@@ -1,10 +1,10 @@
-import type { JsonRecord } from '../wire/json.ts'
-import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 /**
  * Which requests are model calls, and who answers them, as data. Paths match by suffix: gateways
  * and compatibles put their own prefix before them. The host names the provider; it never decides
  * whether a request is a model call.
  */
+import type { JsonRecord } from '../wire/json.ts'
+import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
 import type { ModelWire } from './model-wire.ts'
 import { openaiChatWire } from './openai-chat-wire.ts'

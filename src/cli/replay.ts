@@ -1,11 +1,11 @@
-import { once } from 'node:events'
-import { basename } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-
 /**
  * `porthole replay`: plays a capture to stdout, as one line for each call or as the messages that
  * were recorded. What cannot be read is told on stderr with its line number; the rest is played.
  */
+import { once } from 'node:events'
+import { basename } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
 import type { Command } from 'commander'
 import { Option } from 'commander'
 

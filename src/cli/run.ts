@@ -53,6 +53,7 @@ async function run(context: CliContext, command: readonly string[], flags: Flags
       replaced: replacedRootFiles(context.env, context.platform),
     },
   })
+  noteInheritedProxy(context, session, settings)
   if (client !== undefined) session.tell(recognitionNotice(client))
   // The child decides what a signal means; what follows its end is short and must be told whole.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
@@ -64,6 +65,16 @@ async function run(context: CliContext, command: readonly string[], flags: Flags
     await session.close(afterChildMs)
   }
   session.printSummary()
+}
+
+/** The program's own way out was a proxy: without ours chained to it, nothing may be reachable. */
+function noteInheritedProxy(context: CliContext, session: Session, settings: Settings): void {
+  const names = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy']
+  const found = names.find((name) => (context.env[name] ?? '') !== '')
+  if (found === undefined || settings.upstreamProxy !== undefined) return
+  session.tell(
+    `${found} is set and not used; to go through that proxy: --upstream-proxy "$${found}"`,
+  )
 }
 
 /** The child's environment, without the credentials that are injected for it. */

@@ -117,6 +117,10 @@ async function startProxy(
     .allowHosts(...settings.allow.map(({ text }) => text))
     .upstreamCa(...(await readRoots(settings.upstreamCa)), ...(plan.extraUpstreamRoots ?? []))
     .inheritRoots(plan.userRoots.added, plan.userRoots.replaced)
+  if (settings.allowPrivate) builder.allowPrivateAddresses()
+  if (settings.upstreamProxy !== undefined) {
+    builder.upstreamProxy(settings.upstreamProxy, settings.upstreamProxyBypass)
+  }
   if (plan.keepsCa) builder.caDirectory(join(plan.home, 'ca'))
   if (plan.token !== undefined) builder.requireToken('porthole', plan.token)
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)

@@ -33,6 +33,9 @@ export interface Settings {
   readonly viewer: boolean
   readonly json: boolean
   readonly connectTo: ReadonlyArray<{ readonly from: Authority; readonly to: Authority }>
+  readonly allowPrivate: boolean
+  readonly upstreamProxy: string | undefined
+  readonly upstreamProxyBypass: readonly string[]
   readonly upstreamCa: readonly string[]
   readonly readyFile: string | undefined
   readonly credentials: readonly CredentialSetting[]
@@ -68,6 +71,9 @@ const fileShape = z.strictObject({
   viewer: z.boolean().optional(),
   connectTo: listShape.optional(),
   upstreamCa: listShape.optional(),
+  allowPrivate: z.boolean().optional(),
+  upstreamProxy: z.string().optional(),
+  upstreamProxyBypass: listShape.optional(),
   credentials: z.array(credentialShape).optional(),
 })
 
@@ -84,6 +90,9 @@ export function resolveSettings(input: SettingsInput): Settings {
     viewer: raw['viewer'] !== false,
     json: raw['json'] === true,
     connectTo: listOf(raw, 'connectTo').map(parseConnectTo),
+    allowPrivate: raw['allowPrivate'] === true,
+    upstreamProxy: textOf(raw, 'upstreamProxy'),
+    upstreamProxyBypass: listOf(raw, 'upstreamProxyBypass'),
     upstreamCa: listOf(raw, 'upstreamCa'),
     readyFile: textOf(raw, 'readyFile'),
     credentials: (file.credentials ?? []).map(({ host, header, env, format }) => ({

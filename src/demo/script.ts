@@ -1,9 +1,9 @@
-import type { DemoCalls } from './demo-calls.ts'
 /**
  * The program that `porthole demo` runs: an ordinary user of two model providers, which knows
  * nothing of Porthole. Proxy and trust come from its environment alone. It uses the official SDKs
  * where they are installed (a checkout) and fetch where they are not, or with `--fetch`.
  */
+import type { DemoCalls } from './demo-calls.ts'
 import { createFetchCalls } from './fetch-calls.ts'
 import { createSdkCalls } from './sdk-calls.ts'
 

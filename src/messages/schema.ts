@@ -177,11 +177,23 @@ const contents = [
     complete: z.boolean(),
     problem: z.string().optional(),
   }),
+  /**
+   * One message of RFC 6455 §5: fragments joined, unmasked and inflated (RFC 7692). The payload of
+   * a binary message (opcode 2) and of a close (8) is always `base64`; of text (1), ping (9) and
+   * pong (10) it is `text` if it is well-formed UTF-8.
+   */
   kind('websocket-message', {
     by,
     direction: z.enum(['request', 'response']),
     opcode: count,
     ...bytesOf,
+    /** Of the payload as sent, before any inflating. */
+    bytes: count.optional(),
+    /** The payload is left out: it was larger than the bound, or broke off. */
+    truncated: z.boolean().optional(),
+    /** Of a close that says why. */
+    closeCode: count.optional(),
+    closeReason: z.string().optional(),
   }),
 ] as const
 

@@ -30,6 +30,14 @@ export interface BodyChunk {
   readonly chunk: Uint8Array
 }
 
+/** Bytes that become messages only when their turn comes, such as frames of a WebSocket. */
+export interface UnreadBytes {
+  /** What they count as in the queue. */
+  readonly bytes: number
+  /** Called once, in the order of the queue; drawn from lazily, so that a burst takes many turns. */
+  read(): Iterator<AnalysisMsgDraft, unknown, undefined>
+}
+
 interface PipelineOptions {
   readonly analyzers: readonly Analyzer[]
   readonly clock: Clock
@@ -40,6 +48,12 @@ interface PipelineOptions {
 type Queued =
   | { readonly type: 'draft'; readonly draft: AnalysisMsgDraft; readonly at: number }
   | { readonly type: 'body'; readonly body: BodyChunk; readonly at: number }
+  | { readonly type: 'unread'; readonly unread: UnreadBytes; readonly at: number }
+
+interface Reading {
+  readonly drafts: ReturnType<UnreadBytes['read']>
+  readonly at: number
+}
 
 export class Pipeline {
   readonly #analyzers: readonly Analyzer[]
@@ -50,6 +64,8 @@ export class Pipeline {
   #dropped = { count: 0, bytes: 0 }
   #droppedInAll = 0
   #scheduled = false
+  /** Unread bytes whose turn has come, with messages still in them. */
+  #reading: Reading | undefined
 
   constructor(options: PipelineOptions) {
     this.#analyzers = options.analyzers
@@ -80,14 +96,12 @@ export class Pipeline {
 
   /** Queues bytes of a body, encoded only when their turn comes; drops them when the queue is full. */
   publishBody(body: BodyChunk): void {
-    const bytes = body.chunk.byteLength + messageOverheadBytes
-    if (this.#queue.push({ type: 'body', body, at: this.#clock.now() }, bytes)) {
-      this.#schedule()
-      return
-    }
-    this.#dropped.count += 1
-    this.#dropped.bytes += body.chunk.byteLength
-    this.#droppedInAll += 1
+    this.#pushDroppable({ type: 'body', body, at: this.#clock.now() }, body.chunk.byteLength)
+  }
+
+  /** Queues bytes to be read; false where the queue is full and they were dropped and counted. */
+  publishUnread(unread: UnreadBytes): boolean {
+    return this.#pushDroppable({ type: 'unread', unread, at: this.#clock.now() }, unread.bytes)
   }
 
   /** Called for every message after the analyzers; a listener that throws is ignored. */
@@ -98,7 +112,7 @@ export class Pipeline {
 
   /** Works off everything that waits, now. */
   flush(): void {
-    while (this.#queue.size > 0 || this.#dropped.count > 0) this.#turn(Infinity, Infinity)
+    while (this.#hasWork()) this.#turn(Infinity, Infinity)
   }
 
   /** Flushes, then closes the analyzers in order; a fault in one does not keep another open. */
@@ -118,24 +132,59 @@ export class Pipeline {
     this.flush()
   }
 
+  #pushDroppable(item: Queued, bytes: number): boolean {
+    if (this.#queue.push(item, bytes + messageOverheadBytes)) {
+      this.#schedule()
+      return true
+    }
+    this.#dropped.count += 1
+    this.#dropped.bytes += bytes
+    this.#droppedInAll += 1
+    return false
+  }
+
+  #hasWork(): boolean {
+    return this.#queue.size > 0 || this.#reading !== undefined || this.#dropped.count > 0
+  }
+
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
       this.#turn(turnBytes, turnMessages)
-      if (this.#queue.size > 0 || this.#dropped.count > 0) this.#schedule()
+      if (this.#hasWork()) this.#schedule()
     })
   }
 
   #turn(maxBytes: number, maxMessages: number): void {
     const before = this.#queue.bytes
-    for (let done = 0; done < maxMessages && before - this.#queue.bytes < maxBytes; done += 1) {
+    let readBytes = 0
+    for (let done = 0; done < maxMessages; done += 1) {
+      if (before - this.#queue.bytes + readBytes >= maxBytes) break
+      if (this.#reading !== undefined) {
+        readBytes += this.#readOne(this.#reading)
+        continue
+      }
       const next = this.#queue.shift()
       if (next === undefined) break
-      this.#chain.run(next.type === 'draft' ? next.draft : bodyDraft(next.body), next.at)
+      if (next.type === 'unread') this.#reading = { drafts: next.unread.read(), at: next.at }
+      else this.#chain.run(next.type === 'draft' ? next.draft : bodyDraft(next.body), next.at)
     }
     if (this.#dropped.count > 0 && this.#queue.size === 0) this.#tellDropped()
+  }
+
+  /** The size of the message that was read: compressed ones are far larger than what was queued. */
+  #readOne(reading: Reading): number {
+    const next = reading.drafts.next()
+    if (next.done === true) {
+      this.#reading = undefined
+      return 0
+    }
+    this.#chain.run(next.value, next.value.at ?? reading.at)
+    const { text, base64 }: { text?: unknown; base64?: unknown } = next.value as object
+    const payload = text ?? base64
+    return typeof payload === 'string' ? payload.length : 0
   }
 
   #tellDropped(): void {

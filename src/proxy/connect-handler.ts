@@ -160,13 +160,10 @@ async function tunnel(
   const ids = { ...idsOf(connection), exchangeId: services.ids.next('x') }
   const { host, port } = authority
   const startedMs = clock.monotonicMs()
-  services.reporter.publish({
-    kind: 'tunnel-opened',
-    ...ids,
-    host,
-    port,
-    reason: 'not-allowlisted',
-  })
+  const opened = (): void => {
+    const reason = 'not-allowlisted'
+    services.reporter.publish({ kind: 'tunnel-opened', ...ids, host, port, reason })
+  }
   const bytes = { up: 0, down: 0 }
   const closed = (error: string | undefined): void => {
     services.reporter.publish({
@@ -185,12 +182,18 @@ async function tunnel(
     upstream = await services.connector.dial(authority)
   } catch (error) {
     const failure = explainUpstreamFailure(error, formatAuthority(authority), 'connect')
+    if (failure.status === 403) {
+      refuse(services, connection, authority, 'address-denied', failure)
+      return
+    }
+    opened()
     closed(failure.message)
     socket.end(
       rawAnswer(failure, failure.status === 504 ? 'Gateway Timeout' : 'Bad Gateway', false),
     )
     return
   }
+  opened()
   if (socket.destroyed) upstream.destroy()
   else {
     socket.write('HTTP/1.1 200 Connection established\r\n\r\n')

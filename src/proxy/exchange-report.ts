@@ -5,7 +5,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { AnalysisMsgDraft, HeaderPairs, MsgOf } from '../messages/schema.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
-import type { BodyChunk } from '../pipeline/pipeline.ts'
+import type { BodyChunk, UnreadBytes } from '../pipeline/pipeline.ts'
 import { redactHeaders, redactUrl } from '../policy/redaction.ts'
 
 /** The part of the pipeline that the traffic plane sees. */
@@ -13,6 +13,8 @@ export interface Reporter {
   readonly clock: Clock
   publish(draft: AnalysisMsgDraft): void
   publishBody(body: BodyChunk): void
+  /** False where the bytes were dropped. */
+  publishUnread(unread: UnreadBytes): boolean
 }
 
 export type FailurePhase = MsgOf<'exchange-failed'>['phase']
@@ -79,6 +81,18 @@ export class ExchangeReport {
   readonly emit = (draft: AnalysisMsgDraft): void => {
     if (this.#options.observed) this.#reporter.publish({ ...this.#ids, ...draft })
   }
+
+  /** Whether bytes of this exchange may be told at all. */
+  get showsBodies(): boolean {
+    return this.#options.observed && !this.#options.withholdBodies
+  }
+
+  /** Queues bytes that become messages of this exchange; false where they were dropped. */
+  readonly publishUnread = (unread: UnreadBytes): boolean =>
+    this.#reporter.publishUnread({
+      bytes: unread.bytes,
+      read: () => this.#identified(unread.read()),
+    })
 
   started(url: string): void {
     const { method, httpVersion, headers, destination } = this.#identity
@@ -176,8 +190,14 @@ export class ExchangeReport {
   }
 
   #body(kind: BodyChunk['kind'], offset: number, chunk: Buffer): void {
-    if (!this.#options.observed || this.#options.withholdBodies || this.#over) return
+    if (!this.showsBodies || this.#over) return
     this.#reporter.publishBody({ kind, ...this.#ids, offset, chunk })
+  }
+
+  *#identified(drafts: ReturnType<UnreadBytes['read']>): Generator<AnalysisMsgDraft, void> {
+    for (let next = drafts.next(); next.done !== true; next = drafts.next()) {
+      yield { ...this.#ids, ...next.value }
+    }
   }
 
   /** Milliseconds since the request's head, to the hundredth. */

@@ -22,6 +22,7 @@ import { pump } from './pump.ts'
 import type { PumpOutcome } from './pump.ts'
 import { relayUpgrade } from './upgrade.ts'
 import { explainUpstreamFailure } from './upstream-failure.ts'
+import { WebSocketObserver } from './websocket-observer.ts'
 
 export interface ExchangeResult {
   readonly requestBytes: number
@@ -73,11 +74,13 @@ class Exchange {
   }
 
   async run(): Promise<void> {
-    const { body, response, onClientClosed } = this.#input
+    const { body, response, upgrade, onClientClosed } = this.#input
     body.on('error', () => {})
     response.on('error', () => {})
     response.once('close', this.#onClientClosed)
     onClientClosed.add(this.#onClientClosed)
+    // Nobody reads a socket that waits for its upgrade: its end alone does not close it.
+    upgrade?.socket.once('end', this.#onClientClosed)
     this.#report.started(requestUrl(this.#input))
 
     const judged = await prepareRequest(this.#input, this.#services, this.#report.emit)
@@ -245,8 +248,16 @@ class Exchange {
       return
     }
     this.#report.responseStarted({ ...answer, httpVersion: '1.1' })
-    await relayUpgrade(upgrade, answer, (direction, bytes) => this.#report.count(direction, bytes))
-    this.#report.completed(101)
+    const observer = this.#report.showsBodies
+      ? new WebSocketObserver(answer.headers, this.#report)
+      : undefined
+    const end = await relayUpgrade(upgrade, answer, (direction, chunk) => {
+      this.#report.count(direction, chunk.byteLength)
+      observer?.saw(direction, chunk)
+    })
+    observer?.ended()
+    if (end.ok) this.#report.completed(101)
+    else this.fail(end.by, 'response', end.code, `the ${end.by} broke off the WebSocket`)
   }
 
   #failUpstream(error: unknown, phase: 'connect' | 'waiting'): void {

@@ -44,11 +44,11 @@ export function applyHookChanges(
   if (before === undefined || after === undefined) return pending
   const headers = createHeaderList(pending.input.headers)
   for (const name of new Set([...Object.keys(before.headers), ...Object.keys(after.headers)])) {
-    const value: unknown = after.headers[name]
+    const value = after.headers[name]
     // Deep, since node keeps Set-Cookie as an array, whatever the types say.
     if (isDeepStrictEqual(value, before.headers[name]) || name.toLowerCase() === 'host') continue
     if (value === undefined) headers.remove(name)
-    else headers.set(name, String(value))
+    else headers.set(name, value)
   }
   const path = after.path === before.path ? pending.input.path : after.path
   return { ...pending, input: { ...pending.input, path, headers: headers.pairs() } }

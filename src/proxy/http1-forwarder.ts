@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 
+import { formatAuthority } from '../policy/authority.ts'
 import type {
   Forwarder,
   UpstreamExchange,
@@ -31,12 +32,13 @@ export function createHttp1Forwarder(options: ForwarderOptions): Forwarder {
 }
 
 function openExchange(options: ForwarderOptions, request: UpstreamRequest): UpstreamExchange {
+  const { path, headers } = forParent(options.connector, request)
   const outgoing = new RawClientRequest({
     ...options.connector.requestOptions(request.destination),
     method: request.method,
-    path: request.path,
+    path,
     // Node writes an array of pairs as it stands; an object would be merged and re-cased.
-    headers: request.headers.flat(),
+    headers: headers.flat(),
     setHost: false,
     maxHeaderSize: options.maxHeaderBytes,
     insecureHTTPParser: false,
@@ -62,6 +64,22 @@ function openExchange(options: ForwarderOptions, request: UpstreamRequest): Upst
     abort: () => {
       outgoing.destroy()
     },
+  }
+}
+
+/** Plain HTTP through a parent proxy goes in absolute form, with the credentials for it (RFC 9112 §3.2.2). */
+function forParent(
+  connector: UpstreamConnector,
+  { destination, path, headers }: UpstreamRequest,
+): Pick<UpstreamRequest, 'path' | 'headers'> {
+  const parent =
+    destination.scheme === 'http' ? connector.parentFor(destination.authority) : undefined
+  if (parent === undefined) return { path, headers }
+  const { authorization } = parent
+  return {
+    path: `http://${formatAuthority(destination.authority, 80)}${path}`,
+    headers:
+      authorization === undefined ? headers : [...headers, ['Proxy-Authorization', authorization]],
   }
 }
 

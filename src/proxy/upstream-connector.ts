@@ -6,11 +6,16 @@
 import http from 'node:http'
 import https from 'node:https'
 import net from 'node:net'
+import type { LookupFunction } from 'node:net'
 import tls from 'node:tls'
 
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
+import { checkLiteral, createAddressPolicy, createGuardedLookup } from './guarded-lookup.ts'
+import type { AddressPolicy } from './guarded-lookup.ts'
 import type { Destination } from './http-messages.ts'
+import type { ParentProxy } from './parent-proxy.ts'
+import { connectThroughParent, openParent, usesParent } from './parent-proxy.ts'
 
 /** Where to connect instead of an authority; for tests, staging and port forwards, like curl's. */
 export interface ConnectTo {
@@ -24,6 +29,11 @@ export interface ConnectorOptions {
   readonly extraRoots: readonly string[]
   /** TCP, and for https the TLS handshake too, in milliseconds. */
   readonly connectTimeoutMs: number
+  /** Upper bound of a parent proxy's answer head, in bytes. */
+  readonly maxHeaderBytes: number
+  /** Loopback, link-local and private addresses may be dialled; metadata services never are. */
+  readonly allowPrivate: boolean
+  readonly parent: ParentProxy | undefined
 }
 
 /** `code` of the error when `connectTimeoutMs` passes. */
@@ -31,11 +41,17 @@ export const connectTimeoutCode = 'ERR_PORTHOLE_CONNECT_TIMEOUT'
 
 interface PooledOptions {
   readonly originKey?: string
+  /** Set by `--connect-to`: the user named this address. */
+  readonly isTrustedAddress?: boolean
+  /** Set for an authority that is reached through the parent proxy. */
+  readonly viaParent?: Authority
 }
 
 export class UpstreamConnector {
   readonly #options: ConnectorOptions
   readonly #secureContext: tls.SecureContext
+  readonly #isAllowed: AddressPolicy
+  readonly #lookup: LookupFunction
   readonly #httpsAgent: https.Agent
   readonly #httpAgent: http.Agent
   readonly #tunnels = new Set<net.Socket>()
@@ -47,44 +63,32 @@ export class UpstreamConnector {
       ca: [...tls.getCACertificates('default'), ...options.extraRoots],
       minVersion: 'TLSv1.2',
     })
-    this.#httpsAgent = pooled(
-      new https.Agent(poolOptions),
-      options.connectTimeoutMs,
-      'secureConnect',
-    )
-    this.#httpAgent = pooled(new http.Agent(poolOptions), options.connectTimeoutMs, 'connect')
+    this.#isAllowed = createAddressPolicy(options.allowPrivate)
+    this.#lookup = createGuardedLookup(this.#isAllowed)
+    this.#httpsAgent = this.#pooled(new https.Agent(poolOptions), 'secureConnect')
+    this.#httpAgent = this.#pooled(new http.Agent(poolOptions), 'connect')
   }
 
-  /** Dials for a tunnel. Rejects with the socket's error, or one with `connectTimeoutCode`. */
-  dial(authority: Authority): Promise<net.Socket> {
-    const address = this.#addressFor(authority)
-    return new Promise((resolve, reject) => {
-      const socket = net.connect({
-        host: address.host,
-        port: address.port,
-        allowHalfOpen: true,
-        noDelay: true,
-      })
-      limitConnecting(socket, this.#options.connectTimeoutMs, 'connect')
-      this.#tunnels.add(socket)
-      socket.once('close', () => this.#tunnels.delete(socket))
-      socket.once('error', reject)
-      socket.once('connect', () => {
-        socket.off('error', reject)
-        resolve(socket)
-      })
-    })
+  /**
+   * Dials for a tunnel. Rejects with the socket's error, or one with `connectTimeoutCode`,
+   * `addressDeniedCode` or `parentRefusedCode`.
+   */
+  async dial(authority: Authority): Promise<net.Socket> {
+    const route = this.#routeTo(authority)
+    const socket =
+      route.viaParent === undefined ? await this.#dialDirect(route) : await this.#chain(authority)
+    this.#tunnels.add(socket)
+    socket.once('close', () => this.#tunnels.delete(socket))
+    return socket
   }
 
   /** Request options that bind an exchange to its destination. */
   requestOptions(destination: Destination): https.RequestOptions & PooledOptions {
     const { scheme, authority } = destination
-    const address = this.#addressFor(authority)
     // The pool is keyed by the authority, so that no connection verified for one host serves another.
     const common = {
+      ...this.#routeTo(authority),
       protocol: `${scheme}:`,
-      host: address.host,
-      port: address.port,
       originKey: `${scheme}://${formatAuthority(authority)}`,
     }
     if (scheme === 'http') return { ...common, agent: this.#httpAgent }
@@ -100,40 +104,129 @@ export class UpstreamConnector {
     } as https.RequestOptions & PooledOptions
   }
 
+  /** The parent proxy that a plain-HTTP request goes to, in absolute form; undefined for none. */
+  parentFor(authority: Authority): ParentProxy | undefined {
+    return this.#routeTo(authority).viaParent === undefined ? undefined : this.#options.parent
+  }
+
   close(): void {
     this.#httpsAgent.destroy()
     this.#httpAgent.destroy()
     for (const socket of this.#tunnels) socket.destroy()
   }
 
-  #addressFor(authority: Authority): Authority {
-    const match = this.#options.connectTo.find(
+  #routeTo(authority: Authority): Route {
+    const named = this.#options.connectTo.find(
       ({ from }) => from.host === authority.host && from.port === authority.port,
     )
-    return match?.to ?? authority
+    if (named !== undefined) {
+      return { host: named.to.host, port: named.to.port, isTrustedAddress: true }
+    }
+    const { host, port } = authority
+    if (usesParent(this.#options.parent, authority)) return { host, port, viaParent: authority }
+    return { host, port, lookup: this.#lookup }
+  }
+
+  #dialDirect(route: Route): Promise<net.Socket> {
+    const denied = this.#deniedLiteral(route)
+    if (denied !== undefined) return Promise.reject(denied)
+    return new Promise((resolve, reject) => {
+      const socket = net.connect({ ...route, allowHalfOpen: true, noDelay: true })
+      limitConnecting(socket, this.#options.connectTimeoutMs, 'connect')
+      socket.once('error', reject)
+      socket.once('connect', () => {
+        socket.off('error', reject)
+        resolve(socket)
+      })
+    })
+  }
+
+  #deniedLiteral({
+    host,
+    isTrustedAddress,
+  }: Pick<Route, 'host' | 'isTrustedAddress'>): Error | undefined {
+    return isTrustedAddress === true ? undefined : checkLiteral(host, this.#isAllowed)
+  }
+
+  #chain(authority: Authority): Promise<net.Socket> {
+    const { parent, connectTimeoutMs, maxHeaderBytes } = this.#options
+    // A literal is judged even here: the parent may well reach the same metadata service.
+    const denied = checkLiteral(authority.host, this.#isAllowed)
+    if (parent === undefined || denied !== undefined) {
+      return Promise.reject(denied ?? new Error('no upstream proxy'))
+    }
+    return connectThroughParent(parent, authority, {
+      secureContext: this.#secureContext,
+      timeoutMs: connectTimeoutMs,
+      maxHeaderBytes,
+    })
+  }
+
+  /** Gives an agent the pool key, the address guard, the parent proxy and a deadline. */
+  #pooled<A extends http.Agent>(agent: A, connected: 'connect' | 'secureConnect'): A {
+    const inherited = agent.getName.bind(agent)
+    agent.getName = (options) =>
+      (options as PooledOptions | undefined)?.originKey ?? inherited(options)
+    const create = agent.createConnection.bind(agent)
+    const createDirect = (
+      options: http.ClientRequestArgs,
+      callback?: Parameters<typeof create>[1],
+    ): ReturnType<typeof create> => {
+      const socket = create(options, callback)
+      if (socket instanceof net.Socket)
+        limitConnecting(socket, this.#options.connectTimeoutMs, connected)
+      return socket
+    }
+    agent.createConnection = (options, callback) => {
+      const { viaParent, isTrustedAddress } = options as PooledOptions
+      const denied = this.#deniedLiteral({
+        host: String(options.host),
+        ...(isTrustedAddress === true ? { isTrustedAddress } : {}),
+      })
+      if (denied !== undefined) {
+        callback?.(denied, undefined as never)
+        return undefined
+      }
+      if (viaParent === undefined) return createDirect(options, callback)
+      const { parent } = this.#options
+      if (connected === 'connect' && parent !== undefined) {
+        const socket = openParent(parent, { secureContext: this.#secureContext })
+        limitConnecting(
+          socket,
+          this.#options.connectTimeoutMs,
+          parent.scheme === 'https' ? 'secureConnect' : 'connect',
+        )
+        return socket
+      }
+      this.#chain(viaParent).then(
+        (socket) =>
+          callback?.(
+            null,
+            createDirect({ ...options, socket } as http.ClientRequestArgs) as net.Socket,
+          ),
+        (error: Error) => callback?.(error, undefined as never),
+      )
+      return undefined
+    }
+    return agent
   }
 }
 
-/** Idle upstream connections are kept for less time than most servers do (Node's own default: 5 s). */
-const poolOptions = { keepAlive: true, maxFreeSockets: 64, timeout: 0, scheduling: 'lifo' } as const
-
-/** Gives an agent the pool key above and a deadline for connecting. */
-function pooled<A extends http.Agent>(
-  agent: A,
-  timeoutMs: number,
-  connected: 'connect' | 'secureConnect',
-): A {
-  const inherited = agent.getName.bind(agent)
-  agent.getName = (options) =>
-    (options as PooledOptions | undefined)?.originKey ?? inherited(options)
-  const create = agent.createConnection.bind(agent)
-  agent.createConnection = (options, callback) => {
-    const socket = create(options, callback)
-    if (socket instanceof net.Socket) limitConnecting(socket, timeoutMs, connected)
-    return socket
-  }
-  return agent
+interface Route {
+  readonly host: string
+  readonly port: number
+  readonly lookup?: LookupFunction
+  readonly isTrustedAddress?: boolean
+  readonly viaParent?: Authority
 }
+
+/** An idle upstream connection is closed after a minute, if the upstream has not done so before. */
+const poolOptions = {
+  keepAlive: true,
+  maxFreeSockets: 64,
+  timeout: 60_000,
+  scheduling: 'lifo',
+} as const
 
 function limitConnecting(socket: net.Socket, timeoutMs: number, connected: string): void {
   const timer = setTimeout(() => {

@@ -1,9 +1,11 @@
 /** Turns a failed upstream connection into what the client is told and what the operator reads. */
-import { errorCodeOf } from '../base/errors.ts'
+import { describeError, errorCodeOf } from '../base/errors.ts'
+import { addressDeniedCode } from './guarded-lookup.ts'
+import { parentRefusedCode } from './parent-proxy.ts'
 import { connectTimeoutCode } from './upstream-connector.ts'
 
 export interface UpstreamFailure {
-  readonly status: 502 | 504
+  readonly status: 403 | 502 | 504
   readonly code: string
   /** One line, without addresses, internals or secrets. */
   readonly message: string
@@ -60,6 +62,14 @@ export function explainUpstreamFailure(
     const message = `the TLS handshake with ${authority} failed`
     const hint = 'check that the host and port speak TLS 1.2 or later'
     return { status: 502, code: 'upstream-tls-failed', message, tls: { code, hint } }
+  }
+  if (code === addressDeniedCode) {
+    const message = `${authority} leads to a private, local or metadata address; --allow-private permits the first two`
+    return { status: 403, code: 'address-denied', message }
+  }
+  if (code === parentRefusedCode) {
+    const message = `${authority} cannot be reached: ${describeError(error)}`
+    return { status: 502, code: 'upstream-proxy-refused', message }
   }
   const known = connectProblems.get(code)
   if (known !== undefined) {

@@ -146,18 +146,18 @@ describe('a value', () => {
     )
   })
 
-  property.prop([fc.stringMatching(/^[!-~]{8,60}$/u), fc.constantFrom('{}', 'Bearer {}', 'k={};{}')])(
-    'never stands in a message',
-    (value, format) => {
-      // The id and the location are words of their own.
-      fc.pre(!'credential-injected credential-injector openai-key authorization'.includes(value))
+  property.prop([
+    fc.stringMatching(/^[!-~]{8,60}$/u),
+    fc.constantFrom('{}', 'Bearer {}', 'k={};{}'),
+  ])('never stands in a message', (value, format) => {
+    // The id and the location are words of their own.
+    fc.pre(!'credential-injected credential-injector openai-key authorization'.includes(value))
 
-      const { headers, told } = send([{ ...credential, value, format }])
+    const { headers, told } = send([{ ...credential, value, format }])
 
-      expect(JSON.stringify(headers)).toContain(JSON.stringify(value).slice(1, -1))
-      expect(JSON.stringify(told)).not.toContain(JSON.stringify(value).slice(1, -1))
-    },
-  )
+    expect(JSON.stringify(headers)).toContain(JSON.stringify(value).slice(1, -1))
+    expect(JSON.stringify(told)).not.toContain(JSON.stringify(value).slice(1, -1))
+  })
 })
 
 test('a host that is no pattern is refused', () => {

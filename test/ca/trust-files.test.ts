@@ -21,7 +21,9 @@ afterEach(async () => {
 })
 afterAll(() => scratch.remove())
 
-async function open(over: Partial<TrustPlan> & { readonly hosts?: readonly string[] } = {}): Promise<TrustFiles> {
+async function open(
+  over: Partial<TrustPlan> & { readonly hosts?: readonly string[] } = {},
+): Promise<TrustFiles> {
   const { hosts = ['api.openai.com'], ...rest } = over
   const trust = await openTrust({
     allow: hosts.map(parseHostPattern),
@@ -64,7 +66,9 @@ describe('a CA in memory', () => {
     expect(certificatesIn(caCertPath)).toEqual(splitCertificates(authority.certificatePem))
     expect(mode(folder)).toBe(0o700)
     expect(readdirSync(folder).toSorted()).toEqual(
-      [caCertPath, bundlePath, addedRootsPath].map((path) => path.slice(folder.length + 1)).toSorted(),
+      [caCertPath, bundlePath, addedRootsPath]
+        .map((path) => path.slice(folder.length + 1))
+        .toSorted(),
     )
     for (const name of readdirSync(folder)) {
       expect(readFileSync(join(folder, name), 'utf8')).not.toContain('PRIVATE')

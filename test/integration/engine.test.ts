@@ -74,7 +74,7 @@ function sentTo(upstream: TestUpstream): Array<[string, string]> {
 describe('onConnect', () => {
   test('may let a connection through, intercepted or tunnelled', async () => {
     const urls: Array<string | undefined> = []
-    const { proxy, plain } = await bench([
+    const { proxy } = await bench([
       {
         onConnect(request: { url?: string }, _socket: Socket, _head: Buffer, done: () => void) {
           urls.push(request.url)
@@ -85,11 +85,11 @@ describe('onConnect', () => {
 
     const secured = await connectTls(proxy, `${host}:443`)
     const answer = await ask(secured, requestText('GET /', host))
-    const { head } = await connectThrough(proxy, `127.0.0.1:${plain.port}`)
+    const { head } = await connectThrough(proxy, `${plainHost}:80`)
 
     expect(answer.status).toBe(200)
     expect(head).toMatch(/^HTTP\/1\.1 200 /u)
-    expect(urls).toEqual([`${host}:443`, `127.0.0.1:${plain.port}`])
+    expect(urls).toEqual([`${host}:443`, `${plainHost}:80`])
   })
 
   test.each([
@@ -140,13 +140,12 @@ describe('onRequest', () => {
 
     await ask(
       secured,
-      requestText('POST /before', host, [
-        'X-Dup: 1',
-        'X-Change: before',
-        'X-REMOVE: 1',
-        'x-dup: 2',
-        'Set-Cookie: odd=1',
-      ], 'body'),
+      requestText(
+        'POST /before',
+        host,
+        ['X-Dup: 1', 'X-Change: before', 'X-REMOVE: 1', 'x-dup: 2', 'Set-Cookie: odd=1'],
+        'body',
+      ),
     )
 
     expect(upstream.requests[0]?.message.url).toBe('/after?x=1')
@@ -168,7 +167,13 @@ describe('onRequest', () => {
     const { proxy, upstream } = await bench([
       {
         onRequest(
-          ctx: { proxyToServerRequestOptions: { host: string; port: number; headers: Record<string, string> } },
+          ctx: {
+            proxyToServerRequestOptions: {
+              host: string
+              port: number
+              headers: Record<string, string>
+            }
+          },
           done: () => void,
         ) {
           const options = ctx.proxyToServerRequestOptions
@@ -275,7 +280,14 @@ describe('what is inherited and unsafe', () => {
 })
 
 const fsWriters = [
-  ...(['writeFile', 'writeFileSync', 'appendFile', 'appendFileSync', 'mkdir', 'mkdirSync'] as const),
+  ...([
+    'writeFile',
+    'writeFileSync',
+    'appendFile',
+    'appendFileSync',
+    'mkdir',
+    'mkdirSync',
+  ] as const),
   ...(['createWriteStream', 'rename', 'unlink', 'copyFile', 'symlink'] as const),
 ]
 
@@ -284,38 +296,50 @@ describe('traffic of every kind', () => {
     const raw = await startRawUpstream((socket) => socket.pipe(socket))
     const upgraded = await startRawTlsUpstream(root, host, (socket) => {
       socket.once('data', () => {
-        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+        socket.write(
+          'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+        )
         socket.pipe(socket)
       })
     })
     opened.push(raw, upgraded)
     const before = listeningPorts()
     const { proxy } = await bench([], {
-      connectTo: { [`${host}:443`]: upgraded.port },
+      connectTo: {
+        [`${host}:443`]: upgraded.port,
+        [`${plainHost}:443`]: raw.port,
+        [`${plainHost}:80`]: raw.port,
+      },
     })
     const atStart = listeningPorts()
     const calls: string[] = []
     for (const name of ['log', 'info', 'debug', 'warn', 'error', 'trace'] as const) {
-      vi.spyOn(console, name).mockImplementation((...parts) => void calls.push(`console ${parts.join(' ')}`))
+      vi.spyOn(console, name).mockImplementation(
+        (...parts) => void calls.push(`console ${parts.join(' ')}`),
+      )
     }
     for (const name of fsWriters) {
       const real = fs[name] as (...given: unknown[]) => unknown
-      vi.spyOn(fs, name).mockImplementation(((...given: unknown[]) => {
+      vi.spyOn(fs, name).mockImplementation((...given: unknown[]) => {
         calls.push(`fs.${name} ${String(given[0])}`)
         return real(...given)
-      }) as never)
+      })
     }
 
     const secured = await connectTls(proxy, `${host}:443`)
     secured.write(
-      requestText('GET /ws', host, ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x']),
+      requestText('GET /ws', host, [
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Key: x',
+      ]),
     )
     await readUntil(secured, (all) => all.includes('101 '))
-    const tunnelled = await connectThrough(proxy, `127.0.0.1:${raw.port}`)
+    const tunnelled = await connectThrough(proxy, `${plainHost}:443`)
     tunnelled.socket.write('echo')
     await readUntil(tunnelled.socket, (all) => all.includes('echo'))
     const plain = await connectRaw(proxy)
-    await ask(plain, requestText(`GET http://127.0.0.1:${raw.port}/`, 'x'))
+    await ask(plain, requestText(`GET http://${plainHost}/`, plainHost))
     const reset = await connectThrough(proxy, `${host}:443`)
     reset.socket.resetAndDestroy()
     const garbage = await connectRaw(proxy)
@@ -370,7 +394,9 @@ function listeningPorts(): number[] | undefined {
     }),
   )
   return ['tcp', 'tcp6']
-    .flatMap((table) => fs.readFileSync(`/proc/self/net/${table}`, 'utf8').trim().split('\n').slice(1))
+    .flatMap((table) =>
+      fs.readFileSync(`/proc/self/net/${table}`, 'utf8').trim().split('\n').slice(1),
+    )
     .map((line) => line.trim().split(/\s+/u))
     .filter((fields) => fields[3] === '0A' && mine.has(fields[9] ?? ''))
     .map((fields) => Number.parseInt(fields[1]?.split(':')[1] ?? '', 16))

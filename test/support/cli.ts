@@ -66,6 +66,7 @@ const temporary = join(tmpdir(), 'porthole-e2e-')
 
 /** `porthole ARGS…`, from the build under test. */
 export function startCli(args: readonly string[], options: CliOptions = {}): Cli {
+  if (!existsSync(mainPath)) throw new Error(`${mainPath} is not there: run npm run build first`)
   return startProgram([process.execPath, mainPath, ...args], options)
 }
 
@@ -130,7 +131,8 @@ export async function runCli(
   args: readonly string[],
   options: CliOptions = {},
 ): Promise<CliResult> {
-  return await runProgram([process.execPath, mainPath, ...args], options)
+  await using cli = startCli(args, options)
+  return await cli.ended
 }
 
 /** Runs any program to its end. */

@@ -162,7 +162,9 @@ export function clientPrograms(): ClientProgram[] {
     },
     {
       name: 'curl',
-      missing: succeeds('curl', '--version') ? undefined : 'curl is not installed',
+      missing: succeeds('curl', '--suppress-connect-headers', '--json', '{}', '--version')
+        ? undefined
+        : 'there is no curl of 7.82 or later',
       // The script looks for what it needs in its folder, and leaves its results there.
       command: () => ['sh', join(fixtures, 'curl-calls.sh'), '.'],
       read: readCurlView,

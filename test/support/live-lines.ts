@@ -42,12 +42,13 @@ export function expectWellFormed(messages: readonly AnalysisMsg[]): void {
   const ended = messages.filter(isEnd).map(({ exchangeId }) => exchangeId)
   expect(sorted(ended)).toEqual(sorted(started))
   expect(new Set(ended).size).toBe(ended.length)
-  for (const { exchangeId } of messages.filter(isEnd)) {
-    const own = messages.filter(
-      (msg) => msg.exchangeId === exchangeId && (msg.by === undefined || isEnd(msg)),
-    )
-    expect(own.at(-1)).toSatisfy(isEnd)
-  }
+  const over = new Set<string | undefined>()
+  const late = messages.filter((msg) => {
+    const isLate = msg.by === undefined && over.has(msg.exchangeId)
+    if (isEnd(msg)) over.add(msg.exchangeId)
+    return isLate
+  })
+  expect(late).toEqual([])
 }
 
 function sorted(ids: ReadonlyArray<string | undefined>): string[] {

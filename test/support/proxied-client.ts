@@ -28,11 +28,10 @@ export interface ProxiedClient extends Disposable {
   request(request: ProxiedRequest): Promise<ProxiedAnswer>
 }
 
-/** `ca`: what the client trusts; nothing else. Connections are kept, at most `maxSockets` per host. */
-export function createProxiedClient(proxyUrl: string, ca: string, maxSockets = 4): ProxiedClient {
+/** `ca`: what the client trusts; nothing else. Connections are kept for further requests. */
+export function createProxiedClient(proxyUrl: string, ca: string): ProxiedClient {
   const settings = {
     keepAlive: true,
-    maxSockets,
     proxyEnv: { HTTPS_PROXY: proxyUrl, HTTP_PROXY: proxyUrl },
   }
   const agents = { https: new https.Agent({ ...settings, ca }), http: new http.Agent(settings) }

@@ -25,6 +25,8 @@ export interface ProxySetup {
   readonly connectTo?: Readonly<Record<string, number>>
   readonly root?: Authority
   readonly configure?: (builder: PortholeBuilder) => void
+  /** The guard of private addresses as users have it; off here, since every test is on loopback. */
+  readonly guardAddresses?: boolean
 }
 
 export async function startProxy(setup: ProxySetup): Promise<ProxyUnderTest> {
@@ -36,6 +38,7 @@ export async function startProxy(setup: ProxySetup): Promise<ProxyUnderTest> {
     builder.connectTo(parsed.authority, { host: '127.0.0.1', port, kind: 'ipv4' })
   }
   if (setup.root !== undefined) builder.upstreamCa(setup.root.certificatePem)
+  if (setup.guardAddresses !== true) builder.allowPrivateAddresses()
   setup.configure?.(builder)
   const running = await builder.build().start()
   const messages: AnalysisMsg[] = []

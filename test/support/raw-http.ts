@@ -27,7 +27,9 @@ export async function readAnswer(socket: Socket): Promise<RawAnswer> {
     const text = bytes.toString('latin1')
     const end = text.indexOf('\r\n\r\n')
     if (end === -1) return false
-    const length = /\r\ncontent-length: *(?<length>\d+)/iu.exec(text.slice(0, end))?.groups?.['length']
+    const length = /\r\ncontent-length: *(?<length>\d+)/iu.exec(text.slice(0, end))?.groups?.[
+      'length'
+    ]
     return length !== undefined && text.length >= end + 4 + Number(length)
   })
   const text = all.toString('latin1')

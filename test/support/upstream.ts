@@ -19,7 +19,12 @@ export interface TestUpstream {
 
 /** The root of a pretended public web: proxies under test trust it as an upstream root. */
 export function createUpstreamRoot(...hosts: string[]): Authority {
-  return createAuthority({ permittedHosts: hosts, now: new Date(), days: 2, commonName: 'Test root' })
+  return createAuthority({
+    permittedHosts: hosts,
+    now: new Date(),
+    days: 2,
+    commonName: 'Test root',
+  })
 }
 
 export function tlsOptions(root: Authority, host: string): { cert: string; key: string } {
@@ -46,10 +51,13 @@ export async function startRawTlsUpstream(
   host: string,
   onSocket: (socket: tls.TLSSocket) => void,
 ): Promise<{ port: number; close(): Promise<void> }> {
-  const server = tls.createServer({ ...tlsOptions(root, host), ALPNProtocols: ['http/1.1'] }, (socket) => {
-    socket.on('error', () => {})
-    onSocket(socket)
-  })
+  const server = tls.createServer(
+    { ...tlsOptions(root, host), ALPNProtocols: ['http/1.1'] },
+    (socket) => {
+      socket.on('error', () => {})
+      onSocket(socket)
+    },
+  )
   return listening(server)
 }
 

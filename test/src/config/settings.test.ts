@@ -135,6 +135,31 @@ const layers: Record<
     read: ({ connectTo }) => connectTo.map(({ from, to }) => [from.port, to.port]),
     wanted: { flag: [[443, 1]], env: [[443, 2]], file: [[443, 3]] },
   },
+  allowPrivate: {
+    flag: false,
+    env: '1',
+    file: true,
+    read: ({ allowPrivate }) => allowPrivate,
+    wanted: { flag: false, env: true, file: true },
+  },
+  upstreamProxy: {
+    flag: 'http://flag.example:1',
+    env: 'http://env.example:1',
+    file: 'http://file.example:1',
+    read: ({ upstreamProxy }) => upstreamProxy,
+    wanted: {
+      flag: 'http://flag.example:1',
+      env: 'http://env.example:1',
+      file: 'http://file.example:1',
+    },
+  },
+  upstreamProxyBypass: {
+    flag: ['flag.example', 'x'],
+    env: 'env.example',
+    file: ['file.example'],
+    read: ({ upstreamProxyBypass }) => upstreamProxyBypass,
+    wanted: { flag: ['flag.example', 'x'], env: ['env.example'], file: ['file.example'] },
+  },
   upstreamCa: {
     flag: ['a.pem', 'b.pem'],
     env: 'c.pem',
@@ -184,23 +209,23 @@ describe.each(optionsOf('start').filter(({ name }) => !readEarlier.has(name)))(
     })
 
     if (inFile) {
-    test('is taken from the file before the default', () => {
-      const settings = resolve({ file: fromFile })
+      test('is taken from the file before the default', () => {
+        const settings = resolve({ file: fromFile })
 
-      expect(layer.read(settings)).toEqual(layer.wanted.file)
-      expect(layer.read(resolve())).not.toEqual(layer.wanted.file)
-    })
+        expect(layer.read(settings)).toEqual(layer.wanted.file)
+        expect(layer.read(resolve())).not.toEqual(layer.wanted.file)
+      })
     }
 
     if (others.length > 0) {
-    test('has further variables that give way to the first', () => {
-      const further = Object.fromEntries(others.map((other) => [other, layer.env]))
+      test('has further variables that give way to the first', () => {
+        const further = Object.fromEntries(others.map((other) => [other, layer.env]))
 
-      expect(layer.read(resolve({ env: further }))).toEqual(layer.wanted.env)
-      expect(
-        layer.read(resolve({ env: { ...further, [variable]: String(layer.flag) } })),
-      ).toEqual(layer.wanted.flag)
-    })
+        expect(layer.read(resolve({ env: further }))).toEqual(layer.wanted.env)
+        expect(
+          layer.read(resolve({ env: { ...further, [variable]: String(layer.flag) } })),
+        ).toEqual(layer.wanted.flag)
+      })
     }
   },
 )
@@ -217,7 +242,9 @@ describe('lists', () => {
   })
 
   test('of presets add to given hosts and stand alone without them, each host once', () => {
-    const added = resolve({ flags: { allow: ['a.example', 'api.openai.com'], allowPreset: ['openai'] } })
+    const added = resolve({
+      flags: { allow: ['a.example', 'api.openai.com'], allowPreset: ['openai'] },
+    })
     const alone = resolve({ flags: { allowPreset: ['anthropic'] } })
 
     expect(texts(added.allow)).toEqual(['a.example', 'api.openai.com', 'files.openai.com'])
@@ -297,7 +324,12 @@ describe('what is refused', () => {
     ['a switch', { env: { PORTHOLE_JSON: 'maybe' } }, 'ERR_USAGE', /PORTHOLE_JSON is "maybe"/u],
     ['connect-to', { flags: { connectTo: ['a.example'] } }, 'ERR_USAGE', /--connect-to/u],
     ['connect-to no port', { flags: { connectTo: ['a=b'] } }, 'ERR_USAGE', /--connect-to/u],
-    ['a broken file', { file: '{\n  "allow": nope\n}' }, 'ERR_CONFIG_UNREADABLE', /porthole\.json/u],
+    [
+      'a broken file',
+      { file: '{\n  "allow": nope\n}' },
+      'ERR_CONFIG_UNREADABLE',
+      /porthole\.json/u,
+    ],
     ['an empty file', { file: '' }, 'ERR_CONFIG_UNREADABLE', /porthole\.json/u],
     ['a file that is a list', { file: [] }, 'ERR_CONFIG_UNREADABLE', /porthole\.json/u],
     ['a file with a wrong type', { file: { viewer: 'yes' } }, 'ERR_CONFIG_UNREADABLE', /viewer/u],

@@ -23,7 +23,14 @@ describe('a line', () => {
   })
 
   property.prop([fc.string({ unit: 'binary' })])('stays one line with any text in it', (text) => {
-    const msg: AnalysisMsg = { v: 1, seq: 0, at: 0, kind: 'analyzer-failed', analyzer: 'a', error: text }
+    const msg: AnalysisMsg = {
+      v: 1,
+      seq: 0,
+      at: 0,
+      kind: 'analyzer-failed',
+      analyzer: 'a',
+      error: text,
+    }
 
     const line = encodeLine(msg)
 
@@ -83,19 +90,18 @@ describe('a line', () => {
     },
   )
 
-  property.prop([
-    fc.constantFrom(...samples),
-    fc.nat(20),
-    fc.jsonValue(),
-  ])('with one field replaced by anything never throws', (msg, position, value) => {
-    const names = Object.keys(msg)
-    const name = names[position % names.length] ?? 'kind'
+  property.prop([fc.constantFrom(...samples), fc.nat(20), fc.jsonValue()])(
+    'with one field replaced by anything never throws',
+    (msg, position, value) => {
+      const names = Object.keys(msg)
+      const name = names[position % names.length] ?? 'kind'
 
-    const decoded = decodeLine(JSON.stringify({ ...msg, [name]: value }))
+      const decoded = decodeLine(JSON.stringify({ ...msg, [name]: value }))
 
-    expect(typeof decoded.ok).toBe('boolean')
-    if (decoded.ok && decoded.type === 'message') expect(decoded.msg).toHaveProperty('kind')
-  })
+      expect(typeof decoded.ok).toBe('boolean')
+      if (decoded.ok && decoded.type === 'message') expect(decoded.msg).toHaveProperty('kind')
+    },
+  )
 
   test('whose kind is a name of Object.prototype is not taken for a known one', () => {
     expect(decodeLine('{"kind":"constructor","v":1}')).toMatchObject({ type: 'unknown' })
@@ -127,7 +133,9 @@ describe('bytes', () => {
   test('of a view are those of the view alone', () => {
     const whole = Buffer.from('abcdef')
 
-    expect(encodeBytes(new Uint8Array(whole.buffer, whole.byteOffset + 2, 2))).toEqual({ text: 'cd' })
+    expect(encodeBytes(new Uint8Array(whole.buffer, whole.byteOffset + 2, 2))).toEqual({
+      text: 'cd',
+    })
   })
 
   test('of neither field are none', () => {

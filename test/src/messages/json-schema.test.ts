@@ -73,8 +73,7 @@ const keywords: Readonly<Record<string, (wanted: unknown, value: unknown, node: 
         .filter((name) => !isNode(node['properties']) || !(name in node['properties']))
         .every((name) => (isNode(wanted) ? accepts(wanted, value[name]) : wanted !== false)),
     propertyNames: (wanted, value) =>
-      !isNode(value) ||
-      Object.keys(value).every((name) => isNode(wanted) && accepts(wanted, name)),
+      !isNode(value) || Object.keys(value).every((name) => isNode(wanted) && accepts(wanted, name)),
   }
 
 test('the schema is JSON and names every kind', () => {

@@ -143,16 +143,14 @@ const drafts = {
   readonly [K in MsgKind]: Omit<Extract<AnalysisMsgDraft, { kind: K }>, 'kind'>
 }
 
+const common = {
+  v: 1,
+  at: 1_700_000_000_000,
+  connectionId: 'abc-c1',
+  exchangeId: 'abc-x1',
+  agent: 'porthole',
+}
+
 export const samples: readonly AnalysisMsg[] = Object.entries(drafts).map(
-  ([kind, fields], seq) =>
-    ({
-      v: 1,
-      seq,
-      at: 1_700_000_000_000,
-      connectionId: 'abc-c1',
-      exchangeId: 'abc-x1',
-      agent: 'porthole',
-      kind,
-      ...fields,
-    }) as unknown as AnalysisMsg,
+  ([kind, fields], seq) => Object.assign({ seq, kind }, common, fields) as unknown as AnalysisMsg,
 )

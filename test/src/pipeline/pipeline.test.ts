@@ -33,7 +33,7 @@ function bench(analyzers: readonly Analyzer[] = [], queueBytes = 64 * mebibyte):
   return { pipeline, clock, delivered }
 }
 
-function note(rule: string): AnalysisMsgDraft {
+function note(rule: string): Extract<AnalysisMsgDraft, { kind: 'rule-matched' }> {
   return { kind: 'rule-matched', rule, decision: 'allow', mode: 'observe' }
 }
 
@@ -59,10 +59,7 @@ describe('the order of messages', () => {
     pipeline.publish(note('2'))
     pipeline.flush()
 
-    expect(rulesOf(delivered)).toEqual([
-      ...['1', '1a0', '1a0b0', '1a1', '1a1b0', '1b0'],
-      ...['2', '2a0', '2a0b0', '2a1', '2a1b0', '2b0'],
-    ])
+    expect(rulesOf(delivered).join(' ')).toBe('1 1a0 1a0b0 1a1 1a1b0 1b0 2 2a0 2a0b0 2a1 2a1b0 2b0')
   })
 
   test('shows an analyzer what those before it emit, never its own or those after it', () => {
@@ -147,7 +144,12 @@ describe('what is emitted', () => {
     pipeline.publish({ ...note('1'), exchangeId: 'x1', connectionId: 'c1' })
     pipeline.flush()
 
-    expect(delivered[1]).toMatchObject({ exchangeId: 'x9', connectionId: 'c1', at: 7, by: 'somebody' })
+    expect(delivered[1]).toMatchObject({
+      exchangeId: 'x9',
+      connectionId: 'c1',
+      at: 7,
+      by: 'somebody',
+    })
   })
 
   test('has no ids that its cause does not have', () => {
@@ -156,9 +158,16 @@ describe('what is emitted', () => {
     pipeline.publish(note('1'))
     pipeline.flush()
 
-    expect(Object.keys(delivered[1] ?? {}).toSorted()).toEqual(
-      ['at', 'by', 'decision', 'kind', 'mode', 'rule', 'seq', 'v'],
-    )
+    expect(Object.keys(delivered[1] ?? {}).toSorted()).toEqual([
+      'at',
+      'by',
+      'decision',
+      'kind',
+      'mode',
+      'rule',
+      'seq',
+      'v',
+    ])
   })
 })
 
@@ -180,7 +189,14 @@ describe('an analyzer that throws', () => {
     pipeline.publish(note('2'))
     pipeline.flush()
 
-    expect(rulesOf(delivered)).toEqual(['1', 'before-0', 'analyzer-failed', '2', 'before-3', 'analyzer-failed'])
+    expect(rulesOf(delivered)).toEqual([
+      '1',
+      'before-0',
+      'analyzer-failed',
+      '2',
+      'before-3',
+      'analyzer-failed',
+    ])
     expect(delivered[2]).toMatchObject({ analyzer: 'broken', error: 'no', exchangeId: 'x1' })
     expect(seen).toEqual(delivered.map(({ kind }) => kind))
   })
@@ -202,7 +218,7 @@ describe('an analyzer that throws', () => {
     expect(kinds).toEqual(['rule-matched'])
   })
 
-  test.each([['text'], [undefined], [null], [{ toString: () => 'object' }]])(
+  test.each([['text'], [undefined], [null], [{ toString: (): string => 'object' }]])(
     'with %j instead of an error is reported all the same',
     (thrown) => {
       const odd: Analyzer = {
@@ -329,27 +345,32 @@ describe('a full queue', () => {
 })
 
 describe('a body chunk', () => {
-  property.prop([fc.uint8Array({ maxLength: 200 }), fc.option(fc.constant('g'), { nil: undefined })])(
-    'becomes a message with its bytes, ids and offset',
-    (bytes, agent) => {
-      const { pipeline, delivered } = bench()
+  property.prop([
+    fc.uint8Array({ maxLength: 200 }),
+    fc.option(fc.constant('g'), { nil: undefined }),
+  ])('becomes a message with its bytes, ids and offset', (bytes, agent) => {
+    const { pipeline, delivered } = bench()
 
-      pipeline.publishBody({
-        kind: 'request-body',
-        connectionId: 'c',
-        exchangeId: 'x',
-        agent,
-        offset: 5,
-        chunk: bytes,
-      })
-      pipeline.flush()
+    pipeline.publishBody({
+      kind: 'request-body',
+      connectionId: 'c',
+      exchangeId: 'x',
+      agent,
+      offset: 5,
+      chunk: bytes,
+    })
+    pipeline.flush()
 
-      const [msg] = delivered
-      expect(msg).toMatchObject({ kind: 'request-body', connectionId: 'c', exchangeId: 'x', offset: 5 })
-      expect(msg !== undefined && 'agent' in msg).toBe(agent !== undefined)
-      expect(msg?.kind === 'request-body' ? [...decodeBytes(msg)] : undefined).toEqual([...bytes])
-    },
-  )
+    const [msg] = delivered
+    expect(msg).toMatchObject({
+      kind: 'request-body',
+      connectionId: 'c',
+      exchangeId: 'x',
+      offset: 5,
+    })
+    expect(msg !== undefined && 'agent' in msg).toBe(agent !== undefined)
+    expect(msg?.kind === 'request-body' ? [...decodeBytes(msg)] : undefined).toEqual([...bytes])
+  })
 })
 
 describe('close', () => {
@@ -373,7 +394,10 @@ describe('close', () => {
 
   test('goes on past an analyzer whose close fails, and tells', async () => {
     const closed: string[] = []
-    const failing: Analyzer = { name: 'failing', close: () => Promise.reject(new Error('disk full')) }
+    const failing: Analyzer = {
+      name: 'failing',
+      close: () => Promise.reject(new Error('disk full')),
+    }
     const throwing: Analyzer = {
       name: 'throwing',
       close: () => {

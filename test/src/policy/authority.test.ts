@@ -29,10 +29,7 @@ describe('an authority', () => {
     ['[::1]:443', { host: '::1', port: 443, kind: 'ipv6' }],
     ['[0:0:0:0:0:0:0:1]:443', { host: '::1', port: 443, kind: 'ipv6' }],
     ['[2001:DB8::A]:443', { host: '2001:db8::a', port: 443, kind: 'ipv6' }],
-    [
-      '[::ffff:169.254.169.254]:80',
-      { host: '::ffff:169.254.169.254', port: 80, kind: 'ipv6' },
-    ],
+    ['[::ffff:169.254.169.254]:80', { host: '::ffff:169.254.169.254', port: 80, kind: 'ipv6' }],
     ['[::ffff:a9fe:a9fe]:80', { host: '::ffff:169.254.169.254', port: 80, kind: 'ipv6' }],
     [`${longest}:443`, { host: longest, port: 443, kind: 'name' }],
     ['constructor:443', { host: 'constructor', port: 443, kind: 'name' }],
@@ -220,7 +217,11 @@ describe('any text', () => {
   })
 
   property.prop([fc.ipV6()])('that spells one IPv6 address gives one host', (address) => {
-    const spellings = [`[${address}]`, `[${address.toUpperCase()}]`, new URL(`http://[${address}]`).hostname]
+    const spellings = [
+      `[${address}]`,
+      `[${address.toUpperCase()}]`,
+      new URL(`http://[${address}]`).hostname,
+    ]
 
     const hosts = spellings.map((text) => parseHost(text))
 

@@ -20,7 +20,11 @@ test.each(presetNames)('the preset %s holds canonical host patterns, each once',
 test('the preset llm covers every other preset', () => {
   const all = new Set(presetHosts('llm'))
 
-  expect(Object.values(hostPresets).flat().filter((host) => !all.has(host))).toEqual([])
+  expect(
+    Object.values(hostPresets)
+      .flat()
+      .filter((host) => !all.has(host)),
+  ).toEqual([])
   expect(presetHosts('llm')).toEqual(providerHosts)
 })
 

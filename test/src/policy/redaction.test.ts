@@ -105,14 +105,22 @@ describe('header fields', () => {
     ['Authorization', 'sk-1', '[REDACTED]'],
     ['Authorization', 'Bearer', '[REDACTED]'],
     ['Authorization', 'Mystery sk-1', '[REDACTED]'],
-    ['Authorization', 'AWS4-HMAC-SHA256 Credential=A/1, Signature=s', 'AWS4-HMAC-SHA256 [REDACTED]'],
+    [
+      'Authorization',
+      'AWS4-HMAC-SHA256 Credential=A/1, Signature=s',
+      'AWS4-HMAC-SHA256 [REDACTED]',
+    ],
     ['x-api-key', 'sk-ant-1', '[REDACTED]'],
     [
       'Sec-WebSocket-Protocol',
       'realtime, openai-insecure-api-key.sk-1, openai-beta.realtime-v1',
       'realtime, openai-insecure-api-key.[REDACTED], openai-beta.realtime-v1',
     ],
-    ['Location', 'https://u:p@a.example/cb?code=c&x=1', 'https://[REDACTED]@a.example/cb?code=[REDACTED]&x=1'],
+    [
+      'Location',
+      'https://u:p@a.example/cb?code=c&x=1',
+      'https://[REDACTED]@a.example/cb?code=[REDACTED]&x=1',
+    ],
     ['Referer', '/p?api_key=k', '/p?api_key=[REDACTED]'],
   ])('%s: %s shows as %s', (name, value, wanted) => {
     expect(redactHeaders([[name, value]])).toEqual([[name, wanted]])
@@ -165,19 +173,23 @@ describe('a URL', () => {
     fc.constantFrom('', 'https://a.example', 'http://[::1]:8080', 'HTTPS://a.example/v1'),
     fc.constantFrom('', 'a=1&', '&', 'b&c=&'),
     fc.constantFrom('', '&z=2', '#end', '&z=2#x=1'),
-  ])('loses the value of a secret parameter, wherever it stands', (name, secret, base, before, after) => {
-    const out = redactUrl(`${base}/p?${before}${name}=${secret}${after}`)
+  ])(
+    'loses the value of a secret parameter, wherever it stands',
+    (name, secret, base, before, after) => {
+      const out = redactUrl(`${base}/p?${before}${name}=${secret}${after}`)
 
-    expect(out).not.toContain(secret)
-    expect(out).toContain(`${before}${name}=${redacted}`)
-  })
-
-  property.prop([secretParameter, plainCanary, fc.constantFrom('/cb', '/cb?x=1', 'https://a.example/')])(
-    'loses a secret in its fragment too, where OAuth puts tokens',
-    (name, secret, base) => {
-      expect(redactUrl(`${base}#a=1&${name}=${secret}`)).not.toContain(secret)
+      expect(out).not.toContain(secret)
+      expect(out).toContain(`${before}${name}=${redacted}`)
     },
   )
+
+  property.prop([
+    secretParameter,
+    plainCanary,
+    fc.constantFrom('/cb', '/cb?x=1', 'https://a.example/'),
+  ])('loses a secret in its fragment too, where OAuth puts tokens', (name, secret, base) => {
+    expect(redactUrl(`${base}#a=1&${name}=${secret}`)).not.toContain(secret)
+  })
 
   property.prop([
     plainCanary,

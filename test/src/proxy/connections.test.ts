@@ -21,6 +21,7 @@ function bench(): Bench {
       clock: { now: () => 0, monotonicMs: () => 5 },
       publish: (draft) => told.push(draft),
       publishBody: () => {},
+      publishUnread: () => true,
     },
     {
       next: (kind) => {
@@ -82,12 +83,12 @@ describe('a connection', () => {
     expect(registry.innerOf(inner)).toBe(binding)
   })
 
-  test('is destroyed with all others at shutdown', () => {
+  test('is destroyed with all others at shutdown', async () => {
     const { registry } = bench()
     const sockets = [new net.Socket(), new net.Socket()]
     for (const socket of sockets) registry.admit(socket)
 
-    registry.destroyAll()
+    await registry.destroyAll(1000)
 
     expect(sockets.map(({ destroyed }) => destroyed)).toEqual([true, true])
   })

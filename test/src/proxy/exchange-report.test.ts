@@ -22,6 +22,7 @@ function bench(options: { observed?: boolean; withholdBodies?: boolean } = {}): 
       clock: { now: () => clock.ms, monotonicMs: () => clock.ms },
       publish: (draft) => told.push(draft),
       publishBody: (body) => bodies.push(body),
+      publishUnread: () => true,
     },
     {
       connectionId: 'c1',

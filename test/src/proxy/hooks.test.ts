@@ -33,6 +33,7 @@ function pending(headers = sent): PendingRequest {
       body: new PassThrough(),
       requestTrailers: () => [],
       response: {} as ServerResponse,
+      onClientClosed: new Set(),
     },
   }
 }
@@ -96,7 +97,10 @@ describe('request hooks', () => {
     return { onRequestHandlers: hooks } as unknown as Proxy
   }
   const context = (): RequestContext =>
-    ({ clientToProxyRequest: {} as IncomingMessage, onRequestHandlers: [] }) as unknown as RequestContext
+    ({
+      clientToProxyRequest: {} as IncomingMessage,
+      onRequestHandlers: [],
+    }) as unknown as RequestContext
 
   test('run in order, each after the one before has called back', async () => {
     const order: string[] = []
@@ -126,7 +130,7 @@ describe('request hooks', () => {
         throw new Error('no')
       },
     ],
-    ['rejects', (() => Promise.reject(new Error('no'))) as unknown as Hook],
+    ['rejects', () => Promise.reject(new Error('no'))],
   ])('stop at one that %s', async (_how, bad) => {
     const after: string[] = []
 

@@ -39,7 +39,10 @@ describe('bytes', () => {
   ])('arrive whole and in order, and are seen once each', async (chunks, highWaterMark) => {
     const { sink, taken } = collectingSink(highWaterMark)
     const seen: Buffer[] = []
-    const source = Readable.from(chunks.map((chunk) => Buffer.from(chunk)), { objectMode: false })
+    const source = Readable.from(
+      chunks.map((chunk) => Buffer.from(chunk)),
+      { objectMode: false },
+    )
 
     const outcome = await pump(source, sink, (chunk) => seen.push(chunk))
     sink.end()

@@ -142,9 +142,9 @@ describe('a request on an intercepted connection', () => {
     if (!resolved.ok) return
 
     expect(resolved.destination).toEqual({ scheme: 'https', authority })
-    expect(
-      resolved.headers.filter(([name]) => name === 'Host').map(([, value]) => value),
-    ).toEqual([expect.stringMatching(/^api\.openai\.com(?::443)?$/u)])
+    expect(resolved.headers.filter(([name]) => name === 'Host').map(([, value]) => value)).toEqual([
+      expect.stringMatching(/^api\.openai\.com(?::443)?$/u),
+    ])
   })
 })
 

@@ -11,8 +11,17 @@ afterEach(() => {
   for (const connector of opened.splice(0)) connector.close()
 })
 
-function connector(connectTo: ConstructorParameters<typeof UpstreamConnector>[0]['connectTo'] = []): UpstreamConnector {
-  const made = new UpstreamConnector({ connectTo, extraRoots: [], connectTimeoutMs: 1000 })
+function connector(
+  connectTo: ConstructorParameters<typeof UpstreamConnector>[0]['connectTo'] = [],
+): UpstreamConnector {
+  const made = new UpstreamConnector({
+    connectTo,
+    extraRoots: [],
+    connectTimeoutMs: 1000,
+    maxHeaderBytes: 65_536,
+    allowPrivate: false,
+    parent: undefined,
+  })
   opened.push(made)
   return made
 }

@@ -1,0 +1,304 @@
+/**
+ * Proxies that are not Node programs, run only where they are installed: mitmproxy, squid with
+ * ssl-bump, sslsplit, privoxy and haproxy. Each gets a CA of its own where it needs one given, made
+ * with openssl, and is set to verify the origin where it can.
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { delimiter, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import type { OtherChild } from './children.ts'
+import type { Route } from './load/client-connection.ts'
+import type { StartedVariant, Surroundings, Variant } from './variants.ts'
+
+/** Debian's place for squid's certificate helper; other systems have it elsewhere or not at all. */
+const certgenPlaces = [
+  '/usr/lib/squid/security_file_certgen',
+  '/usr/lib64/squid/security_file_certgen',
+  '/usr/libexec/squid/security_file_certgen',
+]
+const listenLimitMs = 20_000
+
+export const otherVariants: readonly Variant[] = [
+  {
+    name: 'mitmproxy',
+    what: 'mitmdump, HTTP/1.1, quiet',
+    missing: () => missingProgram('mitmdump'),
+    start: startMitmproxy,
+  },
+  {
+    name: 'squid',
+    what: 'squid, ssl-bump',
+    missing: () =>
+      missingProgram('squid', 'openssl') ??
+      (certgen() === undefined ? 'squid has no security_file_certgen (squid-openssl)' : undefined),
+    start: startSquid,
+  },
+  {
+    name: 'sslsplit',
+    what: 'sslsplit; no CONNECT',
+    missing: () => missingProgram('sslsplit', 'openssl'),
+    start: startSslsplit,
+  },
+  {
+    name: 'privoxy',
+    what: 'privoxy, https-inspection',
+    missing: () => missingProgram('privoxy', 'openssl'),
+    start: startPrivoxy,
+  },
+  {
+    name: 'haproxy',
+    what: 'haproxy, re-encrypting; no CONNECT',
+    missing: () => missingProgram('haproxy', 'openssl'),
+    start: startHaproxy,
+  },
+]
+
+async function startMitmproxy(around: Surroundings): Promise<StartedVariant> {
+  const port = await freePort()
+  const child = around.children.startOther('mitmdump', [
+    '--quiet',
+    '--listen-host',
+    '127.0.0.1',
+    '--listen-port',
+    String(port),
+    '--set',
+    `confdir=${around.directory}`,
+    '--set',
+    'http2=false',
+    '--set',
+    `ssl_verify_upstream_trusted_ca=${around.rootPath}`,
+  ])
+  return listening(child, { kind: 'connect', port }, () =>
+    readFileSync(join(around.directory, 'mitmproxy-ca-cert.pem'), 'utf8'),
+  )
+}
+
+async function startSquid(around: Surroundings): Promise<StartedVariant> {
+  const port = await freePort()
+  const ca = makeCa(around.directory)
+  const database = join(around.directory, 'certificates')
+  execFileSync(certgen() ?? '', ['-c', '-s', database, '-M', '4MB'], { stdio: 'ignore' })
+  const config = join(around.directory, 'squid.conf')
+  writeFileSync(
+    config,
+    [
+      `http_port 127.0.0.1:${port} ssl-bump tls-cert=${ca.bothPath} generate-host-certificates=on dynamic_cert_mem_cache_size=4MB`,
+      `sslcrtd_program ${certgen() ?? ''} -s ${database} -M 4MB`,
+      'ssl_bump bump all',
+      `tls_outgoing_options cafile=${around.rootPath}`,
+      'http_access allow all',
+      'cache deny all',
+      'access_log none',
+      `cache_log ${join(around.directory, 'cache.log')}`,
+      `pid_filename ${join(around.directory, 'squid.pid')}`,
+      `coredump_dir ${around.directory}`,
+      'shutdown_lifetime 1 second',
+      '',
+    ].join('\n'),
+  )
+  const child = around.children.startOther('squid', ['-N', '-f', config])
+  return listening(child, { kind: 'connect', port }, () => ca.certificatePem)
+}
+
+async function startSslsplit(around: Surroundings): Promise<StartedVariant> {
+  const port = await freePort()
+  const ca = makeCa(around.directory)
+  const child = around.children.startOther('sslsplit', [
+    '-k',
+    ca.keyPath,
+    '-c',
+    ca.certificatePath,
+    'https',
+    '127.0.0.1',
+    String(port),
+    '127.0.0.1',
+    String(around.originPort),
+  ])
+  return listening(child, { kind: 'direct', port }, () => ca.certificatePem)
+}
+
+async function startPrivoxy(around: Surroundings): Promise<StartedVariant> {
+  const port = await freePort()
+  const ca = makeCa(around.directory)
+  const certificates = join(around.directory, 'certificates')
+  mkdirSync(certificates)
+  const actions = join(around.directory, 'inspect.action')
+  writeFileSync(actions, '{+https-inspection}\n/\n')
+  const config = join(around.directory, 'config')
+  writeFileSync(
+    config,
+    [
+      `confdir ${around.directory}`,
+      `logdir ${around.directory}`,
+      'actionsfile inspect.action',
+      `listen-address 127.0.0.1:${port}`,
+      'keep-alive-timeout 300',
+      'connection-sharing 1',
+      'max-client-connections 512',
+      `ca-directory ${around.directory}`,
+      `ca-cert-file ${ca.certificateName}`,
+      `ca-key-file ${ca.keyName}`,
+      `certificate-directory ${certificates}`,
+      `trusted-cas-file ${around.rootPath}`,
+      '',
+    ].join('\n'),
+  )
+  const child = around.children.startOther('privoxy', ['--no-daemon', config])
+  return listening(child, { kind: 'connect', port }, () => ca.certificatePem)
+}
+
+async function startHaproxy(around: Surroundings): Promise<StartedVariant> {
+  const port = await freePort()
+  const ca = makeCa(around.directory)
+  const leafPath = makeLeaf(around.directory)
+  const config = join(around.directory, 'haproxy.cfg')
+  writeFileSync(
+    config,
+    [
+      'defaults',
+      '  mode http',
+      '  timeout connect 10s',
+      '  timeout client 300s',
+      '  timeout server 300s',
+      '  http-reuse always',
+      'listen bench',
+      `  bind 127.0.0.1:${port} ssl crt ${leafPath} alpn http/1.1`,
+      `  server origin 127.0.0.1:${around.originPort} ssl verify required ca-file ${around.rootPath} verifyhost localhost sni str(localhost)`,
+      '',
+    ].join('\n'),
+  )
+  const child = around.children.startOther('haproxy', ['-db', '-f', config])
+  return listening(child, { kind: 'direct', port }, () => ca.certificatePem)
+}
+
+/** Waits until something accepts connections there. */
+async function listening(
+  child: OtherChild,
+  route: Route,
+  readCa: () => string,
+): Promise<StartedVariant> {
+  const deadline = performance.now() + listenLimitMs
+  while (!(await accepts(route.port))) {
+    if (child.hasEnded() || performance.now() > deadline) {
+      await child.stop()
+      throw new Error(`it does not listen: ${child.complaint()}`)
+    }
+    await delay(100)
+  }
+  return { pid: child.pid, route, caPem: readCa(), stop: () => child.stop() }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: '127.0.0.1', port })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+/** A port that was free a moment ago, for programs that cannot say which one they took. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
+    })
+  })
+}
+
+interface CaFiles {
+  readonly certificateName: string
+  readonly keyName: string
+  readonly certificatePath: string
+  readonly keyPath: string
+  /** Key and certificate in one file. */
+  readonly bothPath: string
+  readonly certificatePem: string
+}
+
+const subject = ['-subj', '/CN=Benchmark CA']
+const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+
+function makeCa(directory: string): CaFiles {
+  const certificatePath = join(directory, 'ca.pem')
+  const keyPath = join(directory, 'ca.key')
+  const extensions = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign']
+  openssl(
+    'req',
+    '-x509',
+    ...curve,
+    ...subject,
+    ...extensions,
+    '-days',
+    '2',
+    '-keyout',
+    keyPath,
+    '-out',
+    certificatePath,
+  )
+  const certificatePem = readFileSync(certificatePath, 'utf8')
+  const bothPath = join(directory, 'ca-both.pem')
+  writeFileSync(bothPath, readFileSync(keyPath, 'utf8') + certificatePem, { mode: 0o600 })
+  return {
+    certificateName: 'ca.pem',
+    keyName: 'ca.key',
+    certificatePath,
+    keyPath,
+    bothPath,
+    certificatePem,
+  }
+}
+
+/** A leaf for `localhost` from the CA in `directory`, with its key in the same file. */
+function makeLeaf(directory: string): string {
+  const [key, certificate] = [join(directory, 'leaf.key'), join(directory, 'leaf.pem')]
+  const issuer = ['-CA', join(directory, 'ca.pem'), '-CAkey', join(directory, 'ca.key')]
+  const extensions = [
+    '-addext',
+    'subjectAltName=DNS:localhost',
+    '-addext',
+    'basicConstraints=CA:FALSE',
+  ]
+  openssl(
+    'req',
+    '-x509',
+    ...curve,
+    '-subj',
+    '/CN=localhost',
+    ...extensions,
+    ...issuer,
+    '-days',
+    '2',
+    '-keyout',
+    key,
+    '-out',
+    certificate,
+  )
+  const path = join(directory, 'leaf-both.pem')
+  writeFileSync(path, readFileSync(key, 'utf8') + readFileSync(certificate, 'utf8'), {
+    mode: 0o600,
+  })
+  return path
+}
+
+function openssl(...args: readonly string[]): void {
+  execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+function missingProgram(...names: readonly string[]): string | undefined {
+  // Daemons lie in sbin, which a user's PATH may leave out; `spawn` would not find them either.
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  const missing = names.find((name) => !folders.some((folder) => existsSync(join(folder, name))))
+  return missing === undefined ? undefined : `${missing} is not in PATH`
+}
+
+function certgen(): string | undefined {
+  return certgenPlaces.find((path) => existsSync(path))
+}

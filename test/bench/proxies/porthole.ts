@@ -1,0 +1,40 @@
+/**
+ * Porthole as built in dist/, a process of its own. `tunnel`: nothing on the allowlist; `bare`:
+ * intercepts without analyzers or capture; `full`: default analyzers and a capture.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import type * as libraryModule from '../../../src/index.ts'
+import { builtUrl } from '../built.ts'
+import { serveParent, settingsFromParent } from '../serve-parent.ts'
+
+const settings = settingsFromParent() as {
+  readonly mode: 'tunnel' | 'bare' | 'full'
+  readonly originPort: number
+  readonly rootPath: string
+  readonly directory: string
+}
+
+const library = (await import(builtUrl('src/index.js').href)) as typeof libraryModule
+
+const builder = new library.PortholeBuilder()
+  .listen('127.0.0.1:0')
+  .allowHosts(settings.mode === 'tunnel' ? 'api.openai.com' : `localhost:${settings.originPort}`)
+  // Dialled as a user would name a staging host: loopback needs no leave then.
+  .connectTo(
+    { host: 'localhost', port: settings.originPort, kind: 'name' },
+    { host: '127.0.0.1', port: settings.originPort, kind: 'ipv4' },
+  )
+  .upstreamCa(readFileSync(settings.rootPath, 'utf8'))
+if (settings.mode === 'full') {
+  for (const analyzer of library.defaultAnalyzers()) builder.addAnalyzer(analyzer)
+  builder.addAnalyzer(new library.FileLogger(join(settings.directory, 'capture.jsonl')))
+}
+const running = await builder.build().start()
+
+serveParent(
+  { dropped: () => running.stats().droppedMessages },
+  { port: running.port, caPem: readFileSync(running.caCertPath, 'utf8') },
+  () => running.close({ drainMs: 0 }),
+)

@@ -1,0 +1,104 @@
+/** Every source has its test at the mirrored path, or a reason why not. */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+import { describe, expect, test } from 'vitest'
+
+import { readSources, repository } from './source-files.ts'
+
+const sources = readSources().map(({ path }) => path)
+
+const reasons = {
+  types: 'declares types and constants only',
+  entry: 'an entry or catalogue: it only names what others do',
+  sockets: 'needs a client and an upstream: test/integration',
+  command: 'a command is tested as users run it: test/e2e',
+  demo: 'the demo is tested as a whole: test/e2e and test/src/demo',
+  provider: 'a wire format is tested through the analyzers, over recordings',
+  wire: 'a part of the analyzers, tested through them',
+  run: 'a part of the summary: test/src/run/summary.test.ts',
+  child: 'needs a terminal: test/src/run/child.test.ts',
+  tui: 'a part of the view model or of a component: test/src/tui',
+}
+
+/** Why a source has no test of its own; a name that ends in `/` stands for a folder. */
+const excused: Readonly<Record<string, string>> = {
+  'analyzers/index.ts': reasons.entry,
+  'src/index.ts': reasons.entry,
+  'src/main.ts': reasons.entry,
+  'src/builder.ts': reasons.sockets,
+  'analyzers/providers/': reasons.provider,
+  'analyzers/wire/': reasons.wire,
+  'src/pipeline/analyzer.ts': reasons.types,
+  'src/proxy/connect-handler.ts': reasons.sockets,
+  'src/proxy/engine.ts': reasons.sockets,
+  'src/proxy/exchange.ts': reasons.sockets,
+  'src/proxy/exchange-input.ts': reasons.types,
+  'src/proxy/guarded-lookup.ts': reasons.sockets,
+  'src/proxy/http1-forwarder.ts': reasons.sockets,
+  'src/proxy/outgoing-request.ts': reasons.sockets,
+  'src/proxy/parent-proxy.ts': reasons.sockets,
+  'src/proxy/request-handler.ts': reasons.sockets,
+  'src/proxy/upgrade.ts': reasons.sockets,
+  'src/cli/': reasons.command,
+  'src/demo/': reasons.demo,
+  'src/run/call-totals.ts': reasons.run,
+  'src/run/summary-text.ts': reasons.run,
+  'src/run/totals-row.ts': reasons.run,
+  'src/run/terminal-foreground.ts': reasons.child,
+  'src/tui/': reasons.tui,
+}
+
+function testOf(path: string): string | undefined {
+  const base = join(repository, 'test', path.replace(/\.tsx?$/u, ''))
+  return [`${base}.test.ts`, `${base}.test.tsx`].find((candidate) => existsSync(candidate))
+}
+
+function isExcused(path: string): boolean {
+  return Object.keys(excused).some((name) =>
+    name.endsWith('/') ? path.startsWith(name) : path === name,
+  )
+}
+
+test('every source has a mirrored test or a reason', () => {
+  const missing = sources.filter((path) => testOf(path) === undefined && !isExcused(path))
+
+  expect(missing).toEqual([])
+})
+
+test('every reason is for a source that exists', () => {
+  const stale = Object.keys(excused).filter((name) =>
+    name.endsWith('/')
+      ? !sources.some((path) => path.startsWith(name))
+      : !existsSync(join(repository, name)),
+  )
+
+  expect(stale).toEqual([])
+})
+
+describe('tests', () => {
+  const tests = readSources(['test']).filter(({ path }) => /\.test\.tsx?$/u.test(path))
+
+  test('are found', () => {
+    expect(tests.length).toBeGreaterThan(50)
+  })
+
+  test('are all run: none is singled out, put off or expected to fail', () => {
+    const marked = tests.flatMap(({ path, text }) =>
+      (text.match(/\b(?:test|it|describe|property)\.(?:only|skip|todo|fails)\b/gu) ?? []).map(
+        (mark) => `${path}: ${mark}`,
+      ),
+    )
+
+    expect(marked).toEqual([])
+  })
+
+  test('of sources stand where the sources do', () => {
+    const own = new Set(['integration', 'e2e', 'repo', 'support', 'corpus', 'bench', 'fixtures'])
+    const lost = tests
+      .map(({ path }) => dirname(path).split('/').slice(1))
+      .filter(([top = '', ...rest]) => !own.has(top) && !existsSync(join(repository, top, ...rest)))
+
+    expect(lost).toEqual([])
+  })
+})

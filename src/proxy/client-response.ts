@@ -7,7 +7,7 @@
 import type { ServerResponse } from 'node:http'
 
 import type { HeaderPairs } from '../messages/schema.ts'
-import type { UpstreamResponse } from './http-messages.ts'
+import type { InterimResponse, UpstreamResponse } from './http-messages.ts'
 import { forwardableResponseHeaders } from './http-messages.ts'
 
 export interface ProxyAnswer {
@@ -24,6 +24,28 @@ export function relayHead(response: ServerResponse, head: UpstreamResponse): voi
   // Marks the field as not ours to add; the client's own wish decides whether the connection stays.
   response.removeHeader('connection')
   response.writeHead(head.status, head.statusText, forwardableResponseHeaders(head.headers).flat())
+}
+
+/**
+ * Passes an interim response on, where this response is the one that the connection is at. A 100
+ * goes through node, which closes a connection where it never saw one pass; the others are bytes.
+ */
+export function relayInterim(response: ServerResponse, interim: InterimResponse): void {
+  const { socket } = response
+  if (response.headersSent || response.destroyed || socket === null) return
+  if (interim.status === 100) {
+    response.writeContinue()
+    return
+  }
+  const lines = forwardableResponseHeaders(interim.headers).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  )
+  socket.write(
+    Buffer.from(
+      `HTTP/1.1 ${interim.status} ${interim.statusText}\r\n${lines.join('')}\r\n`,
+      'latin1',
+    ),
+  )
 }
 
 /** Sends a proxy answer if the head is still unsent, else breaks the connection. */

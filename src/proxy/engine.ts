@@ -256,6 +256,10 @@ export class PortholeEngine extends MitmProxy {
 
   #wire(server: http.Server, isSsl: boolean): void {
     server.on('request', (request, response) => this._onHttpServerRequest(isSsl, request, response))
+    // The upstream says whether it wants the body: its 100, or its refusal, is what the client gets.
+    server.on('checkContinue', (request, response) =>
+      this._onHttpServerRequest(isSsl, request, response),
+    )
     server.on('connect', (request, socket, head: Buffer) =>
       this._onHttpServerConnect(request, socket, head),
     )

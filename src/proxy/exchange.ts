@@ -11,11 +11,16 @@ import { describeError, errorCodeOf } from '../base/errors.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import { isCredentialExchange } from '../policy/redaction.ts'
-import { answerClient, relayHead } from './client-response.ts'
+import { answerClient, relayHead, relayInterim } from './client-response.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
 import { ExchangeReport } from './exchange-report.ts'
 import type { FailurePhase } from './exchange-report.ts'
-import type { UpstreamExchange, UpstreamResponse, UpstreamUpgrade } from './http-messages.ts'
+import type {
+  InterimResponse,
+  UpstreamExchange,
+  UpstreamResponse,
+  UpstreamUpgrade,
+} from './http-messages.ts'
 import { hasBodyFraming } from './http-messages.ts'
 import { prepareRequest } from './outgoing-request.ts'
 import { pump } from './pump.ts'
@@ -48,12 +53,16 @@ export async function runExchange(
   return exchange.result
 }
 
+/** Interim responses passed on for one exchange; real servers send one or two. */
+const maxInterims = 32
+
 class Exchange {
   readonly #input: ExchangeInput
   readonly #services: ExchangeServices
   readonly #report: ExchangeReport
   #upstream: UpstreamExchange | undefined
   #hasAnswer = false
+  #interims = 0
 
   constructor(input: ExchangeInput, services: ExchangeServices) {
     this.#input = input
@@ -89,7 +98,9 @@ class Exchange {
       return
     }
     if (this.#report.isOver) return
-    const upstream = this.#services.forwarder.open(judged.request)
+    const upstream = this.#services.forwarder.open(judged.request, (interim) =>
+      this.#relayInterim(interim),
+    )
     this.#upstream = upstream
     upstream.body.on('error', () => {})
     void this.#sendRequest(upstream, judged.transforms)
@@ -132,6 +143,19 @@ class Exchange {
     if (!isFirst) return
     if (told === undefined) response.destroy()
     else answerClient(response, { status: told, code, message })
+  }
+
+  #relayInterim(interim: InterimResponse): void {
+    this.#interims += 1
+    if (this.#interims <= maxInterims) relayInterim(this.#input.response, interim)
+    else
+      this.fail(
+        'upstream',
+        'waiting',
+        'interim-flood',
+        'the upstream sent interim responses without end',
+        502,
+      )
   }
 
   #refuse(refusal: Refusal): void {

@@ -57,9 +57,17 @@ export interface UpstreamExchange {
   abort(): void
 }
 
+/** An interim response (RFC 9110 §15.2): 100 Continue, 103 Early Hints and the like, never 101. */
+export interface InterimResponse {
+  readonly status: number
+  readonly statusText: string
+  readonly headers: HeaderPairs
+}
+
 /** Opens one exchange with an upstream. Throws nothing: failures come through `answer`. */
 export interface Forwarder {
-  open(request: UpstreamRequest): UpstreamExchange
+  /** `onInterim` is called for each interim response, before `answer` settles. */
+  open(request: UpstreamRequest, onInterim: (interim: InterimResponse) => void): UpstreamExchange
   /** Drops idle and busy upstream connections. */
   close(): void
 }

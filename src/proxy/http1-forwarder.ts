@@ -10,6 +10,7 @@ import tls from 'node:tls'
 import { formatAuthority } from '../policy/authority.ts'
 import type {
   Forwarder,
+  InterimResponse,
   UpstreamExchange,
   UpstreamRequest,
   UpstreamResponse,
@@ -26,12 +27,16 @@ export interface ForwarderOptions {
 
 export function createHttp1Forwarder(options: ForwarderOptions): Forwarder {
   return {
-    open: (request) => openExchange(options, request),
+    open: (request, onInterim) => openExchange(options, request, onInterim),
     close: () => options.connector.close(),
   }
 }
 
-function openExchange(options: ForwarderOptions, request: UpstreamRequest): UpstreamExchange {
+function openExchange(
+  options: ForwarderOptions,
+  request: UpstreamRequest,
+  onInterim: (interim: InterimResponse) => void,
+): UpstreamExchange {
   const { path, headers } = forParent(options.connector, request)
   const outgoing = new RawClientRequest({
     ...options.connector.requestOptions(request.destination),
@@ -42,6 +47,9 @@ function openExchange(options: ForwarderOptions, request: UpstreamRequest): Upst
     setHost: false,
     maxHeaderSize: options.maxHeaderBytes,
     insecureHTTPParser: false,
+  })
+  outgoing.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
+    onInterim({ status: statusCode, statusText: statusMessage, headers: toPairs(rawHeaders) })
   })
   let connected = false
   outgoing.on('socket', (socket) => {

@@ -177,6 +177,19 @@ export class UpstreamConnector {
         limitConnecting(socket, this.#options.connectTimeoutMs, connected)
       return socket
     }
+    const secureThroughParent = async (
+      authority: Authority,
+      options: http.ClientRequestArgs,
+      callback: Parameters<typeof create>[1],
+    ): Promise<void> => {
+      try {
+        const socket = await this.#chain(authority)
+        const secured = createDirect({ ...options, socket } as http.ClientRequestArgs)
+        callback?.(null, secured as net.Socket)
+      } catch (error) {
+        callback?.(error instanceof Error ? error : new Error(String(error)), undefined as never)
+      }
+    }
     agent.createConnection = (options, callback) => {
       const { viaParent, isTrustedAddress } = options as PooledOptions
       const denied = this.#deniedLiteral({
@@ -198,14 +211,7 @@ export class UpstreamConnector {
         )
         return socket
       }
-      this.#chain(viaParent).then(
-        (socket) =>
-          callback?.(
-            null,
-            createDirect({ ...options, socket } as http.ClientRequestArgs) as net.Socket,
-          ),
-        (error: Error) => callback?.(error, undefined as never),
-      )
+      void secureThroughParent(viaParent, options, callback)
       return undefined
     }
     return agent

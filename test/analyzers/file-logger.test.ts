@@ -249,7 +249,7 @@ describe('while the disk fails', () => {
     // The chain hears of the first loss at once, and of the rest together.
     expect(told.map((msg) => 'count' in msg && msg.count)).toEqual([1, lost - 1])
     const bytes = told.map((msg) => ('bytes' in msg ? msg.bytes : 0))
-    expect(note).toMatchObject({ bytes: bytes.reduce((sum, part) => sum + part, 0) })
+    expect(note).toMatchObject({ bytes: bytes.reduce<number>((sum, part) => sum + (part ?? 0), 0) })
   })
 
   test('notes the loss at closing when no message follows', async () => {

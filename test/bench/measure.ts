@@ -227,8 +227,8 @@ class WorkloadRun {
     if (watched === undefined || pid === undefined) return { result }
     // What is analysed after the answer has gone out stalls the loop all the same.
     await settledCpuSecondsOf(pid)
-    const loop = await watched.ask<LoopDelay>('loop-delay-read', undefined, openTimeoutMs)
-    return { result, loop }
+    const stallMs = await watched.ask<number>('loop-delay-read', undefined, openTimeoutMs)
+    return { result, stallMs }
   }
 
   #unitsOf(result: StretchResult): number {
@@ -236,19 +236,15 @@ class WorkloadRun {
   }
 }
 
-interface LoopDelay {
-  readonly p99Ms: number
-  readonly maxMs: number
-}
-
 interface Pass {
   readonly result: StretchResult
-  readonly loop?: LoopDelay
+  /** The longest time for which nothing else could run. */
+  readonly stallMs?: number
 }
 
 function passMetrics(passes: readonly Pass[], units: number): Partial<Record<Metric, number>> {
   const results = passes.map(({ result }) => result)
-  const loops = passes.map(({ loop }) => loop).filter((loop) => loop !== undefined)
+  const stalls = passes.map(({ stallMs }) => stallMs).filter((stall) => stall !== undefined)
   const metrics: Partial<Record<Metric, number>> = {
     unitsPerSecond: units / sum(results.map(({ seconds }) => seconds)),
     p50Ms: middle(results.map(({ exchange }) => exchange.p50Ms)),
@@ -256,8 +252,8 @@ function passMetrics(passes: readonly Pass[], units: number): Partial<Record<Met
     headP50Ms: middle(results.map(({ head }) => head.p50Ms)),
     eventP50Ms: middle(results.map(({ event }) => event.p50Ms)),
     eventP99Ms: middle(results.map(({ event }) => event.p99Ms)),
-    stallP99Ms: middle(loops.map(({ p99Ms }) => p99Ms)),
-    stallMaxMs: Math.max(...loops.map(({ maxMs }) => maxMs)),
+    stallP50Ms: quantile(stalls, 0.5),
+    stallP99Ms: quantile(stalls, 0.99),
   }
   // A delay that was not measured comes as NaN, or as null from another process.
   const measured = Object.entries(metrics).filter(([, value]) => Number.isFinite(value))

@@ -39,8 +39,8 @@ const titles: Readonly<Record<Metric, string>> = {
   eventP99Ms: 'event p99 ms',
   peakMb: 'peak MB',
   growthMb: 'growth MB',
+  stallP50Ms: 'stall p50 ms',
   stallP99Ms: 'stall p99 ms',
-  stallMaxMs: 'stall max ms',
 }
 
 export function targetRows({ measured }: Pick<Report, 'measured'>): TargetRow[] {

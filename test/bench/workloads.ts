@@ -15,8 +15,8 @@ export type Metric =
   | 'eventP99Ms'
   | 'peakMb'
   | 'growthMb'
+  | 'stallP50Ms'
   | 'stallP99Ms'
-  | 'stallMaxMs'
 
 export interface Workload {
   readonly name: string
@@ -233,8 +233,8 @@ function stallWorkload(isQuick: boolean): Workload {
       warmExchanges: 1,
     },
     stretch: { durationMs: 60_000, maxExchanges: 1 },
-    stretches: isQuick ? 2 : 8,
-    metrics: ['stallP99Ms', 'stallMaxMs', 'cpuUsPerUnit', 'p50Ms'],
+    stretches: isQuick ? 2 : 12,
+    metrics: ['stallP50Ms', 'stallP99Ms', 'cpuUsPerUnit', 'p50Ms'],
     baselines: ['forwarder', 'http-mitm-proxy'],
   }
 }

@@ -259,6 +259,57 @@ describe('an intercepted exchange', () => {
     expect(failed).toMatchObject({ analyzer: 'broken', error: 'no' })
   })
 
+  test('asks the upstream whether it wants a body that the client announced', async () => {
+    const upstream = await startRawTlsUpstream(root, host, (socket) => {
+      socket.on('data', (chunk: Buffer) => {
+        const text = chunk.toString()
+        if (text.includes('/wanted')) socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+        else if (text.includes('BODY'))
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+        else socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n')
+      })
+    })
+    opened.push(upstream)
+    const proxy = await proxyTo(upstream.port)
+    const socket = await connectTls(proxy, `${host}:443`)
+    const head = (path: string): string =>
+      `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n`
+
+    socket.write(head('/wanted'))
+    const first = await readUntil(socket, (all) => all.includes('\r\n\r\n'))
+    socket.write('BODY')
+    const second = await readUntil(socket, (all) => all.includes('ok'))
+    socket.write(head('/refused'))
+    const third = await readUntil(socket, (all) => all.includes('\r\n\r\n'))
+
+    expect(first.toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n')
+    expect(second.toString()).toMatch(/^HTTP\/1\.1 200 OK/u)
+    expect(third.toString()).toMatch(/^HTTP\/1\.1 413 /u)
+  })
+
+  test('passes interim responses on, but not without end', async () => {
+    const upstream = await startRawTlsUpstream(root, host, (socket) => {
+      socket.on('data', (chunk: Buffer) => {
+        const count = chunk.includes('/flood') ? 1000 : 1
+        socket.write('HTTP/1.1 103 Early Hints\r\nlInk: </a>\r\n\r\n'.repeat(count))
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      })
+    })
+    opened.push(upstream)
+    const proxy = await proxyTo(upstream.port)
+    const socket = await connectTls(proxy, `${host}:443`)
+
+    socket.write(`GET /once HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    const got = await readUntil(socket, (all) => all.includes('ok'))
+    socket.write(`GET /flood HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    const flooded = await readUntil(socket, (all) => all.includes('}}\n'))
+
+    expect(got.toString()).toBe(
+      'HTTP/1.1 103 Early Hints\r\nlInk: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+    )
+    expect(flooded.toString()).toContain('interim-flood')
+  })
+
   test('answers a POST without a body and a HEAD without inventing framing', async () => {
     const upstream = await rawUpstream('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n')
     const proxy = await proxyTo(upstream.port)

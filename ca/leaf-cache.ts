@@ -3,6 +3,7 @@
  * many connections ask at once, and at most one per turn of the event loop, so that a burst of new
  * hosts cannot hold up traffic. It opens no socket.
  */
+import { constants } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import type { SecureContext } from 'node:tls'
@@ -83,6 +84,7 @@ export class LeafCache {
       cert: leaf.certificatePem,
       key: leaf.privateKeyPem,
       minVersion: 'TLSv1.2',
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     })
     this.#entries.set(host, {
       context,

@@ -2,7 +2,7 @@
 export { AppError } from './base/errors.ts'
 export type { ErrorCode } from './base/errors.ts'
 export { PortholeBuilder } from './builder.ts'
-export type { MitmModule, Porthole, PortholeStats, RunningPorthole } from './builder.ts'
+export type { MitmModule, Porthole, PortholeStats, RunningPorthole } from './porthole.ts'
 export { messageJsonSchema } from './messages/json-schema.ts'
 export { analysisMsgSchema } from './messages/schema.ts'
 export type {

@@ -136,6 +136,11 @@ const table = {
     hint: 'check it for line breaks and other control characters',
     exitCode: 2,
   },
+  ERR_MODULE_HOOK: {
+    message: 'a module wants {hook}, which is never called: WebSockets pass no module',
+    hint: 'read them with an analyzer that takes websocket-message, and leave {hook} out',
+    exitCode: 2,
+  },
   ERR_INTERNAL: {
     message: 'internal error: {problem}',
     hint: 'please report it, with the command that led to it',

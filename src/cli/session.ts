@@ -11,7 +11,6 @@ import { FileLogger } from '../../analyzers/file-logger.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { splitCertificates } from '../../ca/bundle.ts'
 import { AppError, describeError } from '../base/errors.ts'
-import type { RunningPorthole } from '../builder.ts'
 import { PortholeBuilder } from '../builder.ts'
 import { resolveCapturePath } from '../capture/capture-path.ts'
 import type { CaptureProblem } from '../capture/rotating-writer.ts'
@@ -20,6 +19,7 @@ import { ControlServer } from '../control/server.ts'
 import { encodeLine } from '../messages/codec.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
+import type { RunningPorthole } from '../porthole.ts'
 import { formatSummary } from '../run/summary-text.ts'
 import { createSummary } from '../run/summary.ts'
 import type { CliContext } from './context.ts'
@@ -59,7 +59,6 @@ export function mintToken(): string {
 export async function openSession(context: CliContext, plan: SessionPlan): Promise<Session> {
   const tell = (line: string): void => void context.stderr.write(`porthole: ${line}\n`)
   const capture = openCapture(context, plan, tell)
-  await capture?.open()
   const running = await startProxy(context, plan, capture)
   const summary = createSummary()
   const control = await startControl(context, plan, running, tell)
@@ -117,6 +116,8 @@ async function startProxy(
     .allowHosts(...settings.allow.map(({ text }) => text))
     .upstreamCa(...(await readRoots(settings.upstreamCa)), ...(plan.extraUpstreamRoots ?? []))
     .inheritRoots(plan.userRoots.added, plan.userRoots.replaced)
+  builder.limit(settings.limits).onCaFailure(settings.onCaFailure)
+  if (settings.tunnelOnReject) builder.tunnelOnReject()
   if (settings.allowPrivate) builder.allowPrivateAddresses()
   if (settings.upstreamProxy !== undefined) {
     builder.upstreamProxy(settings.upstreamProxy, settings.upstreamProxyBypass)
@@ -124,6 +125,7 @@ async function startProxy(
   if (plan.keepsCa) builder.caDirectory(join(plan.home, 'ca'))
   if (plan.token !== undefined) builder.requireToken('porthole', plan.token)
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
+  for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
     injector(context, settings),
     ...defaultAnalyzers(),
@@ -132,7 +134,10 @@ async function startProxy(
   for (const analyzer of chain) {
     if (analyzer !== undefined) builder.addAnalyzer(analyzer)
   }
-  return builder.build().start()
+  const proxy = builder.build()
+  // Only now: settings that are refused leave no empty capture behind.
+  await capture?.open()
+  return proxy.start()
 }
 
 function injector(context: CliContext, settings: Settings): CredentialInjector | undefined {
@@ -228,8 +233,9 @@ async function writeReadyFile(
   const ready = {
     url: running.url,
     port: running.port,
-    caCert: running.caCertPath,
-    bundle: running.bundlePath,
+    // No certificate that stands for nothing: nothing is intercepted then.
+    caCert: running.caFailure === undefined ? running.caCertPath : null,
+    bundle: running.caFailure === undefined ? running.bundlePath : null,
     pid: context.pid,
   }
   try {

@@ -74,7 +74,11 @@ async function showViewer(
 function announce(context: CliContext, session: Session, allow: readonly string[]): void {
   const { running } = session
   session.tell(`listening on ${running.url}, decrypting ${allow.join(', ')}`)
-  session.tell(`CA certificate ${running.caCertPath}`)
+  if (running.caFailure !== undefined) {
+    const { message, hint } = running.caFailure
+    session.tell(`warning: ${message}; every host is tunnelled unread; ${hint}`)
+  } else session.tell(`CA certificate ${running.caCertPath}`)
+  for (const { url, upstream } of running.routes) session.tell(`route ${url} to ${upstream}`)
   if (session.capturePath !== undefined) session.tell(`recording to ${session.capturePath}`)
   if (!['127.0.0.1', '::1'].includes(running.host)) {
     session.tell(

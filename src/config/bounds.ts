@@ -8,6 +8,8 @@ export const headersTimeoutMs = 15_000
 export const handshakeTimeoutMs = 10_000
 /** TCP, and TLS for intercepted hosts, towards an upstream, in ms; then 504. */
 export const connectTimeoutMs = 10_000
+/** An exchange in which neither side sends a byte for so long is given up, in ms; then 504. */
+export const idleTimeoutMs = 600_000
 /** Client connections at a time; one more is answered 503. */
 export const maxConnections = 1024
 /** Inline work of one analyzer on one request, in ms; then the request is refused. */

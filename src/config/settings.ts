@@ -34,9 +34,15 @@ export interface Settings {
   readonly json: boolean
   readonly connectTo: ReadonlyArray<{ readonly from: Authority; readonly to: Authority }>
   readonly allowPrivate: boolean
+  readonly tunnelOnReject: boolean
+  readonly onCaFailure: 'refuse' | 'tunnel'
+  /** Bounds of the traffic plane that the configuration file sets, by their names in `bounds.ts`. */
+  readonly limits: Readonly<Partial<Record<LimitName, number>>>
   readonly upstreamProxy: string | undefined
   readonly upstreamProxyBypass: readonly string[]
   readonly upstreamCa: readonly string[]
+  /** As `NAME=URL`. */
+  readonly route: readonly string[]
   readonly readyFile: string | undefined
   readonly credentials: readonly CredentialSetting[]
 }
@@ -51,6 +57,14 @@ export interface SettingsInput {
 }
 
 type Raw = Readonly<Record<string, unknown>>
+type LimitName =
+  | 'maxConnections'
+  | 'maxHeaderBytes'
+  | 'headersTimeoutMs'
+  | 'handshakeTimeoutMs'
+  | 'connectTimeoutMs'
+  | 'idleTimeoutMs'
+  | 'judgeDeadlineMs'
 
 const credentialShape = z.strictObject({
   host: z.string(),
@@ -63,6 +77,7 @@ const credentialShape = z.strictObject({
     .default('{}'),
 })
 const listShape = z.union([z.string(), z.array(z.string())])
+const limitShape = z.int().positive().optional()
 const fileShape = z.strictObject({
   listen: z.string().optional(),
   allow: listShape.optional(),
@@ -71,7 +86,21 @@ const fileShape = z.strictObject({
   viewer: z.boolean().optional(),
   connectTo: listShape.optional(),
   upstreamCa: listShape.optional(),
+  route: listShape.optional(),
   allowPrivate: z.boolean().optional(),
+  tunnelOnReject: z.boolean().optional(),
+  onCaFailure: z.string().optional(),
+  limits: z
+    .strictObject({
+      maxConnections: limitShape,
+      maxHeaderBytes: limitShape,
+      headersTimeoutMs: limitShape,
+      handshakeTimeoutMs: limitShape,
+      connectTimeoutMs: limitShape,
+      idleTimeoutMs: limitShape,
+      judgeDeadlineMs: limitShape,
+    })
+    .optional(),
   upstreamProxy: z.string().optional(),
   upstreamProxyBypass: listShape.optional(),
   credentials: z.array(credentialShape).optional(),
@@ -91,9 +120,13 @@ export function resolveSettings(input: SettingsInput): Settings {
     json: raw['json'] === true,
     connectTo: listOf(raw, 'connectTo').map(parseConnectTo),
     allowPrivate: raw['allowPrivate'] === true,
+    tunnelOnReject: raw['tunnelOnReject'] === true,
+    onCaFailure: parseChoice('--on-ca-failure', textOf(raw, 'onCaFailure') ?? 'refuse'),
+    limits: definedOf(file.limits ?? {}),
     upstreamProxy: textOf(raw, 'upstreamProxy'),
     upstreamProxyBypass: listOf(raw, 'upstreamProxyBypass'),
     upstreamCa: listOf(raw, 'upstreamCa'),
+    route: listOf(raw, 'route'),
     readyFile: textOf(raw, 'readyFile'),
     credentials: (file.credentials ?? []).map(({ host, header, env, format }) => ({
       host: parseHostPattern(host),
@@ -148,6 +181,21 @@ function parseSwitch(variable: string, text: string): boolean {
   if (['1', 'true', 'yes', 'on'].includes(text.toLowerCase())) return true
   if (['0', 'false', 'no', 'off'].includes(text.toLowerCase())) return false
   throw usage(`${variable} is ${JSON.stringify(text)}`, 'set it to 1 or 0')
+}
+
+function parseChoice(flag: string, text: string): 'refuse' | 'tunnel' {
+  if (text === 'refuse' || text === 'tunnel') return text
+  throw usage(`${flag} is ${JSON.stringify(text)}`, 'write refuse or tunnel')
+}
+
+/** Without the keys that were left out. */
+function definedOf<K extends string>(
+  values: Partial<Record<K, number | undefined>>,
+): Partial<Record<K, number>> {
+  const given = Object.entries<number | undefined>(values).filter(
+    ([, value]) => value !== undefined,
+  )
+  return Object.fromEntries(given) as Partial<Record<K, number>>
 }
 
 function textOf(raw: Raw, name: string): string | undefined {

@@ -24,6 +24,15 @@ export const unauthenticatedAnswer: ProxyAnswer = {
   headers: [['Proxy-Authenticate', 'Basic realm="porthole"']],
 }
 
+/** For a reverse route, whose client speaks to a server and knows nothing of proxies. */
+export const unauthenticatedRouteAnswer: ProxyAnswer = {
+  status: 401,
+  code: 'unauthenticated',
+  message: 'routes of this proxy want its token: send it as Proxy-Authorization',
+  // Not Basic: a browser would ask its user for a password.
+  headers: [['WWW-Authenticate', 'Bearer realm="porthole"']],
+}
+
 /** Longest credential that is looked at, in characters. */
 const maxCredentialLength = 4096
 

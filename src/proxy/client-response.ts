@@ -59,6 +59,19 @@ export function answerClient(response: ServerResponse, answer: ProxyAnswer): voi
   response.end(body)
 }
 
+/** Resolves when the last byte is with the operating system, or the client has left. */
+export async function flushed(
+  response: ServerResponse,
+  onClientClosed: Set<() => void>,
+): Promise<void> {
+  if (response.writableFinished || response.destroyed) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  onClientClosed.add(resolve)
+  response.once('finish', resolve).once('close', resolve)
+  await promise
+  onClientClosed.delete(resolve)
+}
+
 /** The same answer as bytes, for a socket that node:http no longer owns (CONNECT, upgrades). */
 export function rawAnswer(answer: ProxyAnswer, reason: string, keepOpen: boolean): string {
   const { headers, body } = renderAnswer(answer)

@@ -34,7 +34,10 @@ export interface ConnectServices {
   readonly authenticate: Authenticator
   readonly intercepts: InterceptPolicy
   readonly isOwnListener: (authority: Authority) => boolean
-  readonly leaves: LeafSource
+  /** Undefined where the CA cannot be used: then everything is tunnelled. */
+  readonly leaves: LeafSource | undefined
+  /** Tunnel a host from now on for a client that has rejected our certificate for it. */
+  readonly tunnelsOnReject: boolean
   readonly connector: UpstreamConnector
   readonly handshakeTimeoutMs: number
   /** Runs what modules registered with `onConnect`; a rejection refuses. */
@@ -87,25 +90,41 @@ export async function handleConnect(
     refuse(services, connection, authority, 'rule', { status: 403, code: 'refused', message })
     return
   }
-  if (services.intercepts(authority, 443)) await intercept(services, connection, authority, head)
-  else await tunnel(services, connection, authority, head)
+  const { leaves } = services
+  const arrived = { services, connection, authority, head }
+  if (!services.intercepts(authority, 443)) {
+    await tunnel(arrived, 'not-allowlisted')
+  } else if (leaves === undefined) {
+    await tunnel(arrived, 'ca-unavailable')
+  } else if (
+    services.tunnelsOnReject &&
+    services.registry.isKnownToReject({ connection, authority })
+  ) {
+    await tunnel(arrived, 'client-rejects-ca')
+  } else await intercept(arrived, leaves)
 }
 
-async function intercept(
-  services: ConnectServices,
-  connection: ClientConnection,
-  authority: Authority,
-  head: Buffer,
-): Promise<void> {
+/** A CONNECT that was let in. */
+interface Arrived {
+  readonly services: ConnectServices
+  readonly connection: ClientConnection
+  readonly authority: Authority
+  /** Bytes that came with it. */
+  readonly head: Buffer
+}
+
+async function intercept(arrived: Arrived, leaves: LeafSource): Promise<void> {
+  const { services, connection, authority, head } = arrived
   const { socket } = connection
   const ids = idsOf(connection)
   const bytesBeforeTls = socket.bytesRead - head.length
-  const secureContext = await services.leaves.contextFor(authority.host)
+  const secureContext = await leaves.contextFor(authority.host)
   if (socket.destroyed) return
   socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
   if (head.length > 0) socket.unshift(head)
-  const onTrouble = ({ isSilent, ...trouble }: TlsTrouble): void => {
+  const onTrouble = ({ isSilent, isDistrust, ...trouble }: TlsTrouble): void => {
     if (isSilent && services.registry.isKnownToTrust({ connection, authority })) return
+    if (isDistrust) services.registry.markRejecting({ connection, authority })
     services.reporter.publish({
       kind: 'tls-failed',
       ...ids,
@@ -149,19 +168,14 @@ function watchForDistrust(
 /** A client that idles longer before it hangs up was waiting, not rejecting. */
 const distrustWindowMs = 1000
 
-async function tunnel(
-  services: ConnectServices,
-  connection: ClientConnection,
-  authority: Authority,
-  head: Buffer,
-): Promise<void> {
+async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']): Promise<void> {
+  const { services, connection, authority, head } = arrived
   const { socket } = connection
   const { clock } = services.reporter
   const ids = { ...idsOf(connection), exchangeId: services.ids.next('x') }
   const { host, port } = authority
   const startedMs = clock.monotonicMs()
   const opened = (): void => {
-    const reason = 'not-allowlisted'
     services.reporter.publish({ kind: 'tunnel-opened', ...ids, host, port, reason })
   }
   const bytes = { up: 0, down: 0 }

@@ -28,8 +28,10 @@ export interface InterceptedConnection {
   hasSpoken: boolean
 }
 
-/** Pairs of agent and host remembered as trusting; the oldest is forgotten first. */
-const maxTrusting = 1000
+/** Clients and hosts remembered as trusting, and as rejecting; the oldest is forgotten first. */
+const maxRemembered = 1000
+
+type ClientAndHost = Pick<InterceptedConnection, 'connection' | 'authority'>
 
 export class ConnectionRegistry {
   readonly #reporter: Reporter
@@ -38,6 +40,7 @@ export class ConnectionRegistry {
   readonly #inner = new WeakMap<Duplex, InterceptedConnection>()
   readonly #open = new Set<Socket>()
   readonly #trusting = new Set<string>()
+  readonly #rejecting = new Set<string>()
 
   constructor(reporter: Reporter, ids: IdSource) {
     this.#reporter = reporter
@@ -99,9 +102,16 @@ export class ConnectionRegistry {
   markSpoken(inner: InterceptedConnection): void {
     if (inner.hasSpoken) return
     inner.hasSpoken = true
-    this.#trusting.add(trustKey(inner))
-    const [oldest] = this.#trusting
-    if (this.#trusting.size > maxTrusting && oldest !== undefined) this.#trusting.delete(oldest)
+    remember(this.#trusting, trustKey(inner))
+  }
+
+  /** A client of this agent and address rejected the certificate for this host. */
+  markRejecting(inner: ClientAndHost): void {
+    remember(this.#rejecting, rejectKey(inner))
+  }
+
+  isKnownToReject(inner: ClientAndHost): boolean {
+    return this.#rejecting.has(rejectKey(inner))
   }
 
   /**
@@ -109,7 +119,7 @@ export class ConnectionRegistry {
    * spare connections and drop them half way through TLS (undici does, after an aborted stream):
    * from a client known to trust us, a silent end means nothing.
    */
-  isKnownToTrust(inner: Pick<InterceptedConnection, 'connection' | 'authority'>): boolean {
+  isKnownToTrust(inner: ClientAndHost): boolean {
     return this.#trusting.has(trustKey(inner))
   }
 
@@ -130,9 +140,17 @@ export class ConnectionRegistry {
   }
 }
 
-function trustKey({
-  connection,
-  authority,
-}: Pick<InterceptedConnection, 'connection' | 'authority'>): string {
+function remember(keys: Set<string>, key: string): void {
+  keys.add(key)
+  const [oldest] = keys
+  if (keys.size > maxRemembered && oldest !== undefined) keys.delete(oldest)
+}
+
+function trustKey({ connection, authority }: ClientAndHost): string {
   return `${connection.agent ?? ''} ${authority.host}`
+}
+
+/** Narrower than trust: where agents are nameless, at least one machine's clients do not decide for another's. */
+function rejectKey({ connection, authority }: ClientAndHost): string {
+  return `${connection.agent ?? ''} ${connection.socket.remoteAddress ?? ''} ${authority.host}`
 }

@@ -1,7 +1,7 @@
 /**
  * The engine: http-mitm-proxy's `Proxy`, with everything that touches a socket replaced. Kept are
- * the class, its request context (`ctx`) and the hooks `onConnect`, `onRequest`, `onError` and
- * `use()`. Its own TLS servers, certificate store, WebSocket relay and forwarder are never reached:
+ * the class, its request context (`ctx`) and its hooks but for those of WebSockets and
+ * certificates. Its own TLS servers, certificate store, WebSocket relay and forwarder are never reached:
  * they listen on extra ports, write keys to disk by host name, route by Host and buffer without
  * bound. A call into any of them is an error, and a contract test watches it.
  */
@@ -9,8 +9,6 @@ import http from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-
-import { Proxy as MitmProxy } from 'http-mitm-proxy'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
 import type { IdSource } from '../base/ids.ts'
@@ -22,13 +20,16 @@ import { handleConnect } from './connect-handler.ts'
 import type { ConnectServices, InterceptPolicy } from './connect-handler.ts'
 import { ConnectionRegistry } from './connections.ts'
 import type { Reporter } from './exchange-report.ts'
-import { applyHookChanges, runConnectHooks, runRequestHooks } from './hooks.ts'
-import type { RequestContext } from './hooks.ts'
+import { asError } from './hook-filters.ts'
+import { hasExchangeHooks, runConnectHooks, throughRequestHooks } from './hooks.ts'
 import type { Forwarder } from './http-messages.ts'
 import { isWebSocketUpgrade, toPairs } from './http-messages.ts'
 import { createInnerServer } from './intercept.ts'
 import type { LeafSource } from './intercept.ts'
+import type { RequestContext } from './module-surface.ts'
+import { ModuleProxy } from './module-surface.ts'
 import { RequestHandler } from './request-handler.ts'
+import type { ReverseRoutes } from './reverse-routes.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 
 export interface EngineLimits {
@@ -37,6 +38,7 @@ export interface EngineLimits {
   readonly headersTimeoutMs: number
   readonly handshakeTimeoutMs: number
   readonly judgeDeadlineMs: number
+  readonly idleTimeoutMs: number
 }
 
 export interface EngineServices {
@@ -44,10 +46,12 @@ export interface EngineServices {
   readonly ids: IdSource
   readonly authenticate: Authenticator
   readonly intercepts: InterceptPolicy
-  readonly leaves: LeafSource
+  readonly leaves: LeafSource | undefined
+  readonly tunnelsOnReject: boolean
   readonly connector: UpstreamConnector
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
+  readonly routes: ReverseRoutes
   readonly limits: EngineLimits
 }
 
@@ -59,17 +63,14 @@ function neverReached(name: string): never {
   throw new AppError('ERR_INTERNAL', { problem: `inherited ${name} was reached` })
 }
 
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
-}
-
-export class PortholeEngine extends MitmProxy {
+export class PortholeEngine extends ModuleProxy {
   readonly #services: EngineServices
   readonly #registry: ConnectionRegistry
   readonly #outer: http.Server
   readonly #inner: http.Server
   readonly #requests: RequestHandler
   readonly #connects: ConnectServices
+  #listenHost = ''
 
   constructor(services: EngineServices) {
     super()
@@ -94,12 +95,18 @@ export class PortholeEngine extends MitmProxy {
     }
     this.#outer = http.createServer(serverOptions)
     this.#inner = createInnerServer(serverOptions)
-    this.#requests = new RequestHandler({ ...services, registry: this.#registry })
+    const isOwnListener = (authority: Authority): boolean => this.#isOwnListener(authority)
+    this.#requests = new RequestHandler({
+      ...services,
+      registry: this.#registry,
+      listenHost: () => this.#listenHost,
+      isOwnListener,
+    })
     this.#connects = {
       ...services,
       handshakeTimeoutMs: services.limits.handshakeTimeoutMs,
       registry: this.#registry,
-      isOwnListener: (authority) => this.#isOwnListener(authority),
+      isOwnListener,
       runHooks: (request, socket, head) => this.#runConnectHooks(request, socket, head),
       resumeHttp: (socket) => this.#outer.emit('connection', socket),
       serveInner: (socket) => this.#inner.emit('connection', socket),
@@ -111,6 +118,7 @@ export class PortholeEngine extends MitmProxy {
 
   /** Listens; port 0 picks a free one. Throws `ERR_LISTEN_IN_USE` or `ERR_LISTEN`. */
   start(host: string, port: number): Promise<AddressInfo> {
+    this.#listenHost = host
     return new Promise((resolve, reject) => {
       const onError = (error: Error): void => {
         const isUsed = errorCodeOf(error) === 'EADDRINUSE'
@@ -188,21 +196,23 @@ export class PortholeEngine extends MitmProxy {
     const pending = this.#requests.accept(isSsl, request, response)
     if (pending === undefined) return
     // The inherited context reads the host from here; the decision about it has been made.
-    request.headers.host = pending.input.destination.authority.host
-    super._onHttpServerRequest(isSsl, request, response)
+    const { destination, path } = pending.input
+    request.headers.host = destination.authority.host
+    // A route's path is another than the client's; anything else in origin form is the same.
+    if (request.url?.startsWith('/') === true) request.url = path
+    super._onHttpServerRequest(destination.scheme === 'https', request, response)
   }
 
   /** Takes over from the inherited path: hooks in order, then our own forwarder. */
   override _onRequest(ctx: RequestContext): void {
     const pending = this.#requests.pendingOf(ctx.clientToProxyRequest)
     if (pending === undefined) return neverReached('_onRequest')
-    if (this.onRequestHandlers.length === 0) {
+    if (!hasExchangeHooks(this)) {
       this.#requests.run(pending)
       return
     }
-    const before = structuredClone(ctx.proxyToServerRequestOptions)
-    runRequestHooks(this, ctx).then(
-      () => this.#requests.run(applyHookChanges(pending, before, ctx)),
+    throughRequestHooks(this, ctx, pending).then(
+      (changed) => this.#requests.run(changed),
       (error: unknown) => {
         this._onError('ON_REQUEST_ERROR', ctx, asError(error))
         this.#requests.refuse(pending, `a module refused the request: ${describeError(error)}`)

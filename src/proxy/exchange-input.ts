@@ -5,7 +5,7 @@ import type { Duplex, Readable } from 'node:stream'
 import type { HeaderPairs } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Reporter } from './exchange-report.ts'
-import type { Destination, Forwarder } from './http-messages.ts'
+import type { Destination, Forwarder, UpstreamResponse } from './http-messages.ts'
 
 export interface ExchangeInput {
   readonly connectionId: string
@@ -27,6 +27,29 @@ export interface ExchangeInput {
   readonly onClientClosed: Set<() => void>
   /** Set when the client asks for a WebSocket: its socket, and bytes that came after the head. */
   readonly upgrade?: { readonly socket: Duplex; readonly head: Buffer } | undefined
+  /** Set where modules have a say in this exchange. */
+  readonly hooks?: ExchangeHooks | undefined
+}
+
+/** What modules do to one exchange after its request head; what fails has been told to `onError`. */
+export interface ExchangeHooks {
+  /** The request before modules changed it: the one that is reported. */
+  readonly sent: ExchangeInput
+  /** True where the request's body runs through modules, and so is framed anew. */
+  readonly changesRequestBody: boolean
+  requestBody(body: Readable, onFailed: (error: Error) => void): Readable
+  /** The end of a request that has no body. Rejects where a hook fails. */
+  bodilessRequestEnded(): Promise<void>
+  /** The response as the client is to get it. Rejects where a hook fails. */
+  response(answer: UpstreamResponse, observer: BodyObserver): Promise<UpstreamResponse>
+  /** Called when all of the body was written. Rejects where a hook fails. */
+  responseEnded(): Promise<void>
+}
+
+export interface BodyObserver {
+  /** Sees each chunk as the upstream sent it, where the body runs through modules. */
+  readonly onChunk: (chunk: Buffer) => void
+  readonly onFailed: (error: Error) => void
 }
 
 export interface ExchangeServices {
@@ -34,6 +57,8 @@ export interface ExchangeServices {
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
   readonly judgeDeadlineMs: number
+  /** Longest time without a byte either way, in milliseconds. */
+  readonly idleTimeoutMs: number
   /** False for a plain-HTTP exchange with a host that is not on the allowlist: forwarded unread. */
   readonly isObserved: boolean
 }

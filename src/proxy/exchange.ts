@@ -5,13 +5,13 @@
  * `exchange-failed` is reported, a side that leaves takes the other with it, and a response cut
  * short upstream is cut short for the client too, never ended cleanly.
  */
-import type { Readable, Transform } from 'node:stream'
+import type { Transform } from 'node:stream'
 
 import { describeError, errorCodeOf } from '../base/errors.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import { isCredentialExchange } from '../policy/redaction.ts'
-import { answerClient, relayHead, relayInterim } from './client-response.ts'
+import { answerClient, flushed, relayHead, relayInterim } from './client-response.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
 import { ExchangeReport } from './exchange-report.ts'
 import type { FailurePhase } from './exchange-report.ts'
@@ -22,7 +22,9 @@ import type {
   UpstreamUpgrade,
 } from './http-messages.ts'
 import { hasBodyFraming } from './http-messages.ts'
-import { prepareRequest } from './outgoing-request.ts'
+import { turnsOf } from './module-turns.ts'
+import type { ModuleTurns } from './module-turns.ts'
+import { prepareRequest, requestUrl } from './outgoing-request.ts'
 import { pump } from './pump.ts'
 import type { PumpOutcome } from './pump.ts'
 import { relayUpgrade } from './upgrade.ts'
@@ -61,16 +63,26 @@ class Exchange {
   readonly #services: ExchangeServices
   readonly #report: ExchangeReport
   #upstream: UpstreamExchange | undefined
+  readonly #idle: NodeJS.Timeout
+  readonly #modules: ModuleTurns | undefined
   #hasAnswer = false
   #interims = 0
 
   constructor(input: ExchangeInput, services: ExchangeServices) {
     this.#input = input
     this.#services = services
-    this.#report = new ExchangeReport(services.reporter, input, {
+    const sent = input.hooks?.sent ?? input
+    const { host } = input.destination.authority
+    this.#report = new ExchangeReport(services.reporter, sent, {
       observed: services.isObserved,
-      withholdBodies: isCredentialExchange(input.destination.authority.host, input.path),
+      withholdBodies: [sent, input].some(({ path }) => isCredentialExchange(host, path)),
     })
+    this.#modules = turnsOf(input, {
+      report: this.#report,
+      fail: (...failure) => this.fail(...failure),
+      abort: () => this.#upstream?.abort(),
+    })
+    this.#idle = setTimeout(() => this.#onIdle(), services.idleTimeoutMs)
   }
 
   get result(): ExchangeResult {
@@ -79,18 +91,20 @@ class Exchange {
 
   /** Lets go of the connection, which may carry further exchanges. */
   release(): void {
+    clearTimeout(this.#idle)
     this.#input.onClientClosed.delete(this.#onClientClosed)
   }
 
   async run(): Promise<void> {
-    const { body, response, upgrade, onClientClosed } = this.#input
+    const { body, response, upgrade, onClientClosed, hooks } = this.#input
     body.on('error', () => {})
     response.on('error', () => {})
     response.once('close', this.#onClientClosed)
     onClientClosed.add(this.#onClientClosed)
     // Nobody reads a socket that waits for its upgrade: its end alone does not close it.
     upgrade?.socket.once('end', this.#onClientClosed)
-    this.#report.started(requestUrl(this.#input))
+    this.#report.started(requestUrl(hooks?.sent ?? this.#input))
+    if (this.#modules?.isTaken === true) return this.#modules.leave()
 
     const judged = await prepareRequest(this.#input, this.#services, this.#report.emit)
     if ('refusal' in judged) {
@@ -147,6 +161,7 @@ class Exchange {
 
   #relayInterim(interim: InterimResponse): void {
     this.#interims += 1
+    this.#idle.refresh()
     if (this.#interims <= maxInterims) relayInterim(this.#input.response, interim)
     else
       this.fail(
@@ -175,11 +190,12 @@ class Exchange {
     const { body, upgrade, headers, requestTrailers } = this.#input
     if (upgrade !== undefined || !hasBodyFraming(headers)) {
       body.resume()
+      if (this.#modules !== undefined && !(await this.#modules.bodilessRequestEnded())) return
       upstream.body.end()
       this.#report.requestEnded([])
       return
     }
-    let source: Readable = body
+    let source = this.#modules?.requestBody(body) ?? body
     for (const transform of transforms) {
       transform.on('error', (error) =>
         this.fail('proxy', 'request', 'body-transform-failed', describeError(error), 502),
@@ -187,14 +203,15 @@ class Exchange {
       source = source.pipe(transform)
     }
     // The tee reads what the client sent, before any transform: what is injected is not recorded.
-    if (transforms.length > 0) body.on('data', (chunk: Buffer) => this.#report.requestBody(chunk))
+    if (source !== body) body.on('data', (chunk: Buffer) => this.#report.requestBody(chunk))
     let wrote = false
     setImmediate(() => {
       if (!wrote) upstream.flushHead()
     })
     const outcome = await pump(source, upstream.body, (chunk) => {
       wrote = true
-      if (transforms.length === 0) this.#report.requestBody(chunk)
+      this.#idle.refresh()
+      if (source === body) this.#report.requestBody(chunk)
     })
     wrote = true
     if (!outcome.ended) {
@@ -218,19 +235,24 @@ class Exchange {
   }
 
   async #relayResponse(answer: UpstreamResponse): Promise<void> {
-    const { response } = this.#input
+    const { response, onClientClosed } = this.#input
     this.#report.responseStarted(answer)
-    relayHead(response, answer)
+    const modules = this.#modules
+    const relayed = modules === undefined ? answer : await modules.response(answer)
+    if (relayed === undefined) return
+    relayHead(response, relayed)
     let wrote = false
     // One packet for head and first bytes where they come together; otherwise the head goes now.
     setImmediate(() => {
       if (!wrote && !response.destroyed) response.flushHeaders()
     })
-    const outcome = await pump(answer.body, response, (chunk) => {
+    const outcome = await pump(relayed.body, response, (chunk) => {
       wrote = true
-      this.#report.responseBody(chunk)
+      this.#idle.refresh()
+      if (relayed.body === answer.body) this.#report.responseBody(chunk)
     })
     wrote = true
+    if (modules?.hasAnswered === true) return modules.leave()
     if (!outcome.ended) {
       const code = errorCodeOf(outcome.error) ?? 'ECONNRESET'
       if (outcome.side === 'source') {
@@ -243,19 +265,9 @@ class Exchange {
     if (trailers.length > 0)
       response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]))
     this.#report.responseEnded(trailers)
-    response.end(() => this.#report.completed(answer.status))
-    await this.#flushed()
-  }
-
-  /** Resolves when the last byte is with the operating system, or the client has left. */
-  async #flushed(): Promise<void> {
-    const { response, onClientClosed } = this.#input
-    if (response.writableFinished || response.destroyed) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    onClientClosed.add(resolve)
-    response.once('finish', resolve).once('close', resolve)
-    await promise
-    onClientClosed.delete(resolve)
+    if (modules !== undefined && !(await modules.responseEnded())) return
+    response.end(() => this.#report.completed(relayed.status))
+    await flushed(response, onClientClosed)
   }
 
   async #relayUpgrade(answer: UpstreamUpgrade): Promise<void> {
@@ -276,12 +288,28 @@ class Exchange {
       ? new WebSocketObserver(answer.headers, this.#report)
       : undefined
     const end = await relayUpgrade(upgrade, answer, (direction, chunk) => {
+      this.#idle.refresh()
       this.#report.count(direction, chunk.byteLength)
       observer?.saw(direction, chunk)
     })
     observer?.ended()
     if (end.ok) this.#report.completed(101)
     else this.fail(end.by, 'response', end.code, `the ${end.by} broke off the WebSocket`)
+  }
+
+  /** Neither side has sent a byte for too long: whoever's turn it was. */
+  #onIdle(): void {
+    const { upgrade } = this.#input
+    const isClients = !this.#report.isRequestEnded && !this.#hasAnswer
+    const phase = isClients ? 'request' : this.#hasAnswer ? 'response' : 'waiting'
+    this.fail(
+      isClients ? 'client' : 'upstream',
+      phase,
+      'idle-timeout',
+      'no byte came in time',
+      isClients ? 408 : 504,
+    )
+    upgrade?.socket.destroy()
   }
 
   #failUpstream(error: unknown, phase: 'connect' | 'waiting'): void {
@@ -301,14 +329,12 @@ class Exchange {
   readonly #onClientClosed = (): void => {
     if (this.#report.isOver) return
     if (this.#input.upgrade !== undefined && this.#hasAnswer) return
-    if (this.#input.response.writableFinished) return
+    if (this.#input.response.writableFinished) {
+      // Without modules, whoever ends a response also tells of it.
+      this.#modules?.answered()
+      return
+    }
     const phase = this.#hasAnswer ? 'response' : this.#report.isRequestEnded ? 'waiting' : 'request'
     this.fail('client', phase, 'client-aborted', 'the client closed the connection')
   }
-}
-
-/** The absolute URL of an exchange; the default port is left out. */
-function requestUrl({ destination, path }: ExchangeInput): string {
-  const schemePort = destination.scheme === 'https' ? 443 : 80
-  return `${destination.scheme}://${formatAuthority(destination.authority, schemePort)}${path}`
 }

@@ -24,6 +24,9 @@ export function createAddressPolicy(allowPrivate: boolean): AddressPolicy {
   }
 }
 
+/** Loopback alone. */
+export const isLoopbackAddress: AddressPolicy = (address) => classifyAddress(address) === 'loopback'
+
 /** The error for a literal that may not be dialled; undefined for a name or a permitted address. */
 export function checkLiteral(host: string, isAllowed: AddressPolicy): Error | undefined {
   return isIP(host) === 0 || isAllowed(host) ? undefined : deniedError(host)

@@ -13,6 +13,8 @@ import type { Authority } from '../policy/authority.ts'
 export interface Destination {
   readonly scheme: 'http' | 'https'
   readonly authority: Authority
+  /** The user named this loopback upstream: the address guard lets it pass, but to loopback only. */
+  readonly isNamedLoopback?: boolean
 }
 
 export interface UpstreamRequest {

@@ -48,6 +48,8 @@ function openExchange(
     maxHeaderSize: options.maxHeaderBytes,
     insecureHTTPParser: false,
   })
+  // The bound is on bytes; beyond a thousand fields node would leave some out without a word.
+  outgoing.maxHeadersCount = 0
   outgoing.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
     onInterim({ status: statusCode, statusText: statusMessage, headers: toPairs(rawHeaders) })
   })
@@ -80,8 +82,7 @@ function forParent(
   connector: UpstreamConnector,
   { destination, path, headers }: UpstreamRequest,
 ): Pick<UpstreamRequest, 'path' | 'headers'> {
-  const parent =
-    destination.scheme === 'http' ? connector.parentFor(destination.authority) : undefined
+  const parent = destination.scheme === 'http' ? connector.parentFor(destination) : undefined
   if (parent === undefined) return { path, headers }
   const { authorization } = parent
   return {

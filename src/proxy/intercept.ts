@@ -20,6 +20,8 @@ export interface TlsTrouble {
   readonly hint: string
   /** The client said nothing, it just left: trouble only if it never got through before. */
   readonly isSilent: boolean
+  /** The client does not accept our certificate, as far as can be told. */
+  readonly isDistrust: boolean
 }
 
 interface InterceptOptions {
@@ -72,6 +74,7 @@ export function interceptTls(options: InterceptOptions): void {
         code: 'handshake-timeout',
         hint: 'the client did not finish its TLS handshake',
         isSilent: true,
+        isDistrust: false,
       })
     secured.destroy()
   }, options.handshakeTimeoutMs)
@@ -101,11 +104,14 @@ export function interceptTls(options: InterceptOptions): void {
 
 export function explainClientTls(code: string): TlsTrouble {
   const isSilent = code === 'ECONNRESET' || code.startsWith('closed-')
-  if (isSilent || distrustCodes.test(code)) return { code, hint: distrustHint, isSilent }
+  if (isSilent || distrustCodes.test(code)) {
+    return { code, hint: distrustHint, isSilent, isDistrust: true }
+  }
   return {
     code,
     hint: clientHints.get(code) ?? 'the TLS handshake with the client failed',
     isSilent,
+    isDistrust: false,
   }
 }
 

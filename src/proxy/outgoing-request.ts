@@ -1,7 +1,8 @@
 /** From what the client asked to what goes upstream: hop-by-hop fields out, inline analyzers asked. */
 import type { Transform } from 'node:stream'
 
-import type { Emit, Refusal } from '../pipeline/analyzer.ts'
+import type { Emit, HeaderList, Refusal } from '../pipeline/analyzer.ts'
+import { formatAuthority } from '../policy/authority.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
 import type { UpstreamRequest } from './http-messages.ts'
 import { createHeaderList, forwardableRequestHeaders } from './http-messages.ts'
@@ -33,6 +34,7 @@ export async function prepareRequest(
     headers,
     emit,
   }
+  if (input.hooks?.changesRequestBody === true) frameAnew(headers)
   if (!services.isObserved) {
     return {
       request: { destination, method, path: input.path, headers: headers.pairs() },
@@ -41,12 +43,21 @@ export async function prepareRequest(
   }
   const verdict = await judgeRequest(services.analyzers, outgoing, services.judgeDeadlineMs)
   if ('status' in verdict) return { refusal: verdict }
-  if (verdict.transforms.length > 0) {
-    headers.remove('content-length')
-    headers.set('Transfer-Encoding', 'chunked')
-  }
+  if (verdict.transforms.length > 0) frameAnew(headers)
   return {
     request: { destination, method, path: outgoing.path, headers: headers.pairs() },
     transforms: verdict.transforms,
   }
+}
+
+/** For a body whose length is not known before its end. */
+function frameAnew(headers: HeaderList): void {
+  headers.remove('content-length')
+  headers.set('Transfer-Encoding', 'chunked')
+}
+
+/** The absolute URL of an exchange; the default port is left out. */
+export function requestUrl({ destination, path }: ExchangeInput): string {
+  const schemePort = destination.scheme === 'https' ? 443 : 80
+  return `${destination.scheme}://${formatAuthority(destination.authority, schemePort)}${path}`
 }

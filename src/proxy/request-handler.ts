@@ -4,13 +4,15 @@
  */
 import { ServerResponse } from 'node:http'
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import type { IdSource } from '../base/ids.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
+import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import type { Authenticator } from './client-auth.ts'
-import { unauthenticatedAnswer } from './client-auth.ts'
+import { unauthenticatedAnswer, unauthenticatedRouteAnswer } from './client-auth.ts'
 import { answerClient } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import type { ClientConnection, ConnectionRegistry } from './connections.ts'
@@ -22,7 +24,9 @@ import type { ExchangeResult } from './exchange.ts'
 import { toPairs, valuesOf } from './http-messages.ts'
 import type { Forwarder } from './http-messages.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
-import type { RequestTarget } from './request-target.ts'
+import type { RequestLine, RequestTarget } from './request-target.ts'
+import { resolveRoute } from './reverse-routes.ts'
+import type { ReverseRoutes } from './reverse-routes.ts'
 
 export interface RequestServices {
   readonly reporter: Reporter
@@ -33,6 +37,10 @@ export interface RequestServices {
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
   readonly limits: EngineLimits
+  readonly routes: ReverseRoutes
+  /** The address to listen on, as the user named it. */
+  readonly listenHost: () => string
+  readonly isOwnListener: (authority: Authority) => boolean
 }
 
 /** A request that may be forwarded, between the decision and the forwarding. */
@@ -44,6 +52,8 @@ export interface PendingRequest {
 export class RequestHandler {
   readonly #services: RequestServices
   readonly #pending = new WeakMap<IncomingMessage, PendingRequest>()
+  /** Per connection, the latest request that is not yet answered in full. */
+  readonly #unanswered = new WeakMap<Duplex, ServerResponse>()
   readonly #idle = new Set<() => void>()
   #active = 0
 
@@ -62,6 +72,11 @@ export class RequestHandler {
     request: IncomingMessage,
     response: ServerResponse,
   ): PendingRequest | undefined {
+    const { socket } = request
+    this.#unanswered.set(socket, response)
+    response.once('finish', () => {
+      if (this.#unanswered.get(socket) === response) this.#unanswered.delete(socket)
+    })
     const pending = this.#resolve(isSsl, request, response, undefined)
     if (pending !== undefined) this.#pending.set(request, pending)
     return pending
@@ -70,10 +85,15 @@ export class RequestHandler {
   /** A request to switch protocols: node has let go of its socket, so it runs from here. */
   acceptUpgrade(isSsl: boolean, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => {})
+    if (this.#unanswered.has(socket)) {
+      // Sent ahead behind another request: two answers cannot share the socket, and no client does it.
+      socket.destroy()
+      return
+    }
     const response = new ServerResponse(request)
-    response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
+    response.assignSocket(socket as Socket)
     response.shouldKeepAlive = false
-    response.on('finish', () => socket.end())
+    response.on('finish', () => (socket as Socket).destroySoon())
     const pending = this.#resolve(isSsl, request, response, { socket, head })
     if (pending !== undefined) this.run(pending)
   }
@@ -90,6 +110,7 @@ export class RequestHandler {
       forwarder,
       analyzers,
       judgeDeadlineMs: limits.judgeDeadlineMs,
+      idleTimeoutMs: limits.idleTimeoutMs,
       isObserved: pending.isObserved,
     }
     const end = pending.isObserved ? undefined : this.#reportUnread(pending.input)
@@ -169,18 +190,23 @@ export class RequestHandler {
       response.destroy()
       return undefined
     }
-    if (inner === undefined && !this.#isAuthenticated(connection, headers, response))
-      return undefined
+    const isRouted = inner === undefined && this.#isForRoute(line)
+    if (inner === undefined && !this.#isAuthenticated(connection, line, response)) return undefined
     const target =
-      inner === undefined ? resolvePlain(line) : resolveIntercepted(line, inner.authority)
+      inner === undefined
+        ? this.#resolveOuter(line, request.socket)
+        : resolveIntercepted(line, inner.authority)
     if (!target.ok) {
       this.#refuseTarget(connection, target, response)
       return undefined
     }
     const { authority, scheme } = target.destination
     return {
+      // A route is named by the user, as the hosts of the allowlist are.
       isObserved:
-        inner !== undefined || this.#services.intercepts(authority, scheme === 'http' ? 80 : 443),
+        inner !== undefined ||
+        isRouted ||
+        this.#services.intercepts(authority, scheme === 'http' ? 80 : 443),
       input: {
         connectionId: connection.id,
         exchangeId: this.#services.ids.next('x'),
@@ -199,24 +225,42 @@ export class RequestHandler {
     }
   }
 
+  /** In origin form a request speaks to us as to a server. */
+  #isForRoute({ target }: RequestLine): boolean {
+    return this.#services.routes.size > 0 && target.startsWith('/')
+  }
+
+  /** Where a request on the listener itself leads: to a route's upstream, or where it says. */
+  #resolveOuter(line: RequestLine, socket: Socket): RequestTarget {
+    if (!this.#isForRoute(line)) return resolvePlain(line)
+    const { routes, listenHost, isOwnListener } = this.#services
+    const { localAddress = '', localPort = 0 } = socket
+    const place = { host: listenHost(), address: localAddress, port: localPort }
+    const target = resolveRoute(line, routes, place)
+    if (!target.ok || !isOwnListener(target.destination.authority)) return target
+    const message = 'the proxy does not connect to itself'
+    return { ok: false, status: 403, code: 'loop', message }
+  }
+
   #isAuthenticated(
     connection: ClientConnection,
-    headers: ReadonlyArray<readonly [string, string]>,
+    line: RequestLine,
     response: ServerResponse,
   ): boolean {
-    const identity = this.#services.authenticate(valuesOf(headers, 'proxy-authorization'))
+    const identity = this.#services.authenticate(valuesOf(line.headers, 'proxy-authorization'))
     if (identity.ok) {
       connection.agent = identity.agent
       return true
     }
+    const answer = this.#isForRoute(line) ? unauthenticatedRouteAnswer : unauthenticatedAnswer
     this.#services.reporter.publish({
       kind: 'connection-refused',
       connectionId: connection.id,
-      status: 407,
+      status: answer.status,
       reason: 'unauthenticated',
-      message: unauthenticatedAnswer.message,
+      message: answer.message,
     })
-    answerClient(response, unauthenticatedAnswer)
+    answerClient(response, answer)
     return false
   }
 
@@ -232,7 +276,7 @@ export class RequestHandler {
       ...(connection.agent === undefined ? {} : { agent: connection.agent }),
       ...(inner === undefined ? {} : { host: inner.authority.host, port: inner.authority.port }),
       status: target.status,
-      reason: 'bad-authority',
+      reason: target.status === 403 ? 'rule' : 'bad-authority',
       message:
         inner === undefined
           ? target.message

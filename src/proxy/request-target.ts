@@ -18,12 +18,12 @@ export type RequestTarget =
     }
   | {
       readonly ok: false
-      readonly status: 400 | 405 | 421
+      readonly status: 400 | 403 | 404 | 405 | 421
       readonly code: string
       readonly message: string
     }
 
-interface RequestLine {
+export interface RequestLine {
   readonly method: string
   readonly target: string
   readonly headers: HeaderPairs
@@ -76,7 +76,7 @@ export function resolvePlain(line: RequestLine): RequestTarget {
 }
 
 /** TRACE would echo an injected credential to the client; a CONNECT inside a tunnel hides its target. */
-function refuseMethod(method: string): RequestTarget | undefined {
+export function refuseMethod(method: string): RequestTarget | undefined {
   if (method !== 'TRACE' && method !== 'TRACK' && method !== 'CONNECT') return undefined
   return { ok: false, status: 405, code: 'method-refused', message: `${method} is not forwarded` }
 }
@@ -100,7 +100,11 @@ function namesAuthority(text: string, authority: Authority, defaultPort: number)
 }
 
 /** Host as sent where it is the authority letter for letter (its port may be spelt out), else ours. */
-function withHost(headers: HeaderPairs, authority: Authority, defaultPort: number): HeaderPairs {
+export function withHost(
+  headers: HeaderPairs,
+  authority: Authority,
+  defaultPort: number,
+): HeaderPairs {
   const canonical = formatAuthority(authority, defaultPort)
   const spelt = new Set([canonical, formatAuthority(authority)])
   let found = false
@@ -121,6 +125,6 @@ function misdirected(authority: Authority): RequestTarget {
   }
 }
 
-function bad(message: string, code = 'bad-request'): RequestTarget {
+export function bad(message: string, code = 'bad-request'): RequestTarget {
   return { ok: false, status: 400, code, message }
 }

@@ -11,7 +11,12 @@ import tls from 'node:tls'
 
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
-import { checkLiteral, createAddressPolicy, createGuardedLookup } from './guarded-lookup.ts'
+import {
+  checkLiteral,
+  createAddressPolicy,
+  createGuardedLookup,
+  isLoopbackAddress,
+} from './guarded-lookup.ts'
 import type { AddressPolicy } from './guarded-lookup.ts'
 import type { Destination } from './http-messages.ts'
 import type { ParentProxy } from './parent-proxy.ts'
@@ -41,7 +46,7 @@ export const connectTimeoutCode = 'ERR_PORTHOLE_CONNECT_TIMEOUT'
 
 interface PooledOptions {
   readonly originKey?: string
-  /** Set by `--connect-to`: the user named this address. */
+  /** Set by `--connect-to` and for a named loopback upstream: the user named this address. */
   readonly isTrustedAddress?: boolean
   /** Set for an authority that is reached through the parent proxy. */
   readonly viaParent?: Authority
@@ -52,6 +57,7 @@ export class UpstreamConnector {
   readonly #secureContext: tls.SecureContext
   readonly #isAllowed: AddressPolicy
   readonly #lookup: LookupFunction
+  readonly #loopbackLookup = createGuardedLookup(isLoopbackAddress)
   readonly #httpsAgent: https.Agent
   readonly #httpAgent: http.Agent
   readonly #tunnels = new Set<net.Socket>()
@@ -84,20 +90,22 @@ export class UpstreamConnector {
 
   /** Request options that bind an exchange to its destination. */
   requestOptions(destination: Destination): https.RequestOptions & PooledOptions {
-    const { scheme, authority } = destination
-    // The pool is keyed by the authority, so that no connection verified for one host serves another.
+    const { scheme, authority, isNamedLoopback } = destination
+    // The pool is keyed by the authority, so that no connection verified for one host serves another,
+    // and none that only a named upstream may have serves a request that the guard would refuse.
     const common = {
-      ...this.#routeTo(authority),
+      ...this.#routeTo(authority, isNamedLoopback),
       protocol: `${scheme}:`,
-      originKey: `${scheme}://${formatAuthority(authority)}`,
+      originKey: `${scheme}://${formatAuthority(authority)}${isNamedLoopback === true ? ' named' : ''}`,
     }
     if (scheme === 'http') return { ...common, agent: this.#httpAgent }
     return {
       ...common,
       agent: this.#httpsAgent,
       servername: authority.kind === 'name' ? authority.host : '',
+      // Without the common name, which node would take where no other name stands (RFC 9110 §4.3.4).
       checkServerIdentity: (_name, certificate) =>
-        tls.checkServerIdentity(authority.host, certificate),
+        tls.checkServerIdentity(authority.host, { ...certificate, subject: noCommonName }),
       rejectUnauthorized: true,
       secureContext: this.#secureContext,
       ALPNProtocols: ['http/1.1'],
@@ -105,8 +113,9 @@ export class UpstreamConnector {
   }
 
   /** The parent proxy that a plain-HTTP request goes to, in absolute form; undefined for none. */
-  parentFor(authority: Authority): ParentProxy | undefined {
-    return this.#routeTo(authority).viaParent === undefined ? undefined : this.#options.parent
+  parentFor({ authority, isNamedLoopback }: Destination): ParentProxy | undefined {
+    const { viaParent } = this.#routeTo(authority, isNamedLoopback)
+    return viaParent === undefined ? undefined : this.#options.parent
   }
 
   close(): void {
@@ -115,7 +124,7 @@ export class UpstreamConnector {
     for (const socket of this.#tunnels) socket.destroy()
   }
 
-  #routeTo(authority: Authority): Route {
+  #routeTo(authority: Authority, isNamedLoopback = false): Route {
     const named = this.#options.connectTo.find(
       ({ from }) => from.host === authority.host && from.port === authority.port,
     )
@@ -123,6 +132,10 @@ export class UpstreamConnector {
       return { host: named.to.host, port: named.to.port, isTrustedAddress: true }
     }
     const { host, port } = authority
+    // A parent's loopback is another machine's.
+    if (isNamedLoopback) {
+      return { host, port, lookup: this.#loopbackLookup, isTrustedAddress: true }
+    }
     if (usesParent(this.#options.parent, authority)) return { host, port, viaParent: authority }
     return { host, port, lookup: this.#lookup }
   }
@@ -225,6 +238,8 @@ interface Route {
   readonly isTrustedAddress?: boolean
   readonly viaParent?: Authority
 }
+
+const noCommonName = { C: '', ST: '', L: '', O: '', OU: '', CN: '' }
 
 /** An idle upstream connection is closed after a minute, if the upstream has not done so before. */
 const poolOptions = {

@@ -28,6 +28,9 @@ const certificateCodes = new Map<string, string>([
   ['INVALID_PURPOSE', 'its certificate is not for servers'],
   ['INVALID_CA', 'its certificate was issued by something that is no authority'],
   ['PERMITTED_VIOLATION', 'its certificate violates name constraints'],
+  ['PATH_LENGTH_EXCEEDED', 'its certificate has more authorities above it than they permit'],
+  // Node's code for what it has no code for: weak keys and digests, name constraints.
+  ['UNSPECIFIED', 'its certificate is too weak, or outside of what its authority is for'],
 ])
 const privateRootHint =
   'if this upstream uses a private authority, name its certificate with --upstream-ca FILE'

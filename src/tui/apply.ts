@@ -209,10 +209,21 @@ function applyMerged(row: Row, msg: MsgOf<'stream-merged'>, maxRowBytes: number)
 }
 
 function applyFrame(row: Row, msg: MsgOf<'websocket-message'>, maxRowBytes: number): void {
-  const data = msg.text ?? `${msg.base64?.length ?? 0} base64 characters`
+  const data = frameText(msg)
   if (msg.direction === 'response') appendLive(row, readStreamDeltas(data))
   const label = msg.direction === 'request' ? '▲ sent' : '▼ received'
   keepEvent(row, { label, data, sinceRequestMs: Math.max(0, msg.at - row.startedAt) }, maxRowBytes)
+}
+
+function frameText(msg: MsgOf<'websocket-message'>): string {
+  // RFC 6455 §5.2: 8 close, 9 ping, 10 pong.
+  if (msg.opcode === 8)
+    return `close ${msg.closeCode ?? 'without a code'} ${msg.closeReason ?? ''}`.trimEnd()
+  if (msg.opcode === 9) return 'ping'
+  if (msg.opcode === 10) return 'pong'
+  if (msg.text !== undefined) return msg.text
+  const size = `${msg.bytes ?? 0} bytes`
+  return msg.truncated === true ? `${size}, too large to show` : `binary, ${size}`
 }
 
 function keepChunk(

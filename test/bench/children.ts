@@ -98,6 +98,11 @@ export class Children {
     )
   }
 
+  /** The same at once, where nothing can be waited for. */
+  killAll(): void {
+    for (const { child } of this.#running) child.kill('SIGKILL')
+  }
+
   #watch(child: ChildProcess): Watched {
     const watched = new Watched(child)
     this.#running.add(watched)

@@ -17,6 +17,10 @@ import type { Report } from './report.ts'
 import { openStage } from './stage.ts'
 import { variants } from './variants.ts'
 
+// A reader that has seen enough (`… | head`) ends the output, not the clearing up.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+
 await main()
 
 async function main(): Promise<void> {

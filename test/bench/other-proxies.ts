@@ -1,7 +1,7 @@
 /**
  * Proxies that are not Node programs, run only where they are installed: mitmproxy, squid with
- * ssl-bump, sslsplit, privoxy and haproxy. Each gets a CA of its own where it needs one given, made
- * with openssl, and is set to verify the origin where it can.
+ * ssl-bump, sslsplit, privoxy and haproxy. Each is given a CA where it makes none itself, and is set to
+ * verify the origin where it can. Their configurations follow their manuals.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -9,6 +9,8 @@ import net from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import type * as authorityModule from '../../ca/authority.ts'
+import { builtUrl } from './built.ts'
 import type { OtherChild } from './children.ts'
 import type { Route } from './load/client-connection.ts'
 import type { StartedVariant, Surroundings, Variant } from './variants.ts'
@@ -32,26 +34,26 @@ export const otherVariants: readonly Variant[] = [
     name: 'squid',
     what: 'squid, ssl-bump',
     missing: () =>
-      missingProgram('squid', 'openssl') ??
+      missingProgram('squid') ??
       (certgen() === undefined ? 'squid has no security_file_certgen (squid-openssl)' : undefined),
     start: startSquid,
   },
   {
     name: 'sslsplit',
     what: 'sslsplit; no CONNECT',
-    missing: () => missingProgram('sslsplit', 'openssl'),
+    missing: () => missingProgram('sslsplit'),
     start: startSslsplit,
   },
   {
     name: 'privoxy',
     what: 'privoxy, https-inspection',
-    missing: () => missingProgram('privoxy', 'openssl'),
+    missing: () => missingProgram('privoxy'),
     start: startPrivoxy,
   },
   {
     name: 'haproxy',
     what: 'haproxy, re-encrypting; no CONNECT',
-    missing: () => missingProgram('haproxy', 'openssl'),
+    missing: () => missingProgram('haproxy'),
     start: startHaproxy,
   },
 ]
@@ -78,7 +80,7 @@ async function startMitmproxy(around: Surroundings): Promise<StartedVariant> {
 
 async function startSquid(around: Surroundings): Promise<StartedVariant> {
   const port = await freePort()
-  const ca = makeCa(around.directory)
+  const ca = await makeCa(around.directory)
   const database = join(around.directory, 'certificates')
   execFileSync(certgen() ?? '', ['-c', '-s', database, '-M', '4MB'], { stdio: 'ignore' })
   const config = join(around.directory, 'squid.conf')
@@ -105,7 +107,7 @@ async function startSquid(around: Surroundings): Promise<StartedVariant> {
 
 async function startSslsplit(around: Surroundings): Promise<StartedVariant> {
   const port = await freePort()
-  const ca = makeCa(around.directory)
+  const ca = await makeCa(around.directory)
   const child = around.children.startOther('sslsplit', [
     '-k',
     ca.keyPath,
@@ -122,7 +124,7 @@ async function startSslsplit(around: Surroundings): Promise<StartedVariant> {
 
 async function startPrivoxy(around: Surroundings): Promise<StartedVariant> {
   const port = await freePort()
-  const ca = makeCa(around.directory)
+  const ca = await makeCa(around.directory)
   const certificates = join(around.directory, 'certificates')
   mkdirSync(certificates)
   const actions = join(around.directory, 'inspect.action')
@@ -152,8 +154,7 @@ async function startPrivoxy(around: Surroundings): Promise<StartedVariant> {
 
 async function startHaproxy(around: Surroundings): Promise<StartedVariant> {
   const port = await freePort()
-  const ca = makeCa(around.directory)
-  const leafPath = makeLeaf(around.directory)
+  const ca = await makeCa(around.directory)
   const config = join(around.directory, 'haproxy.cfg')
   writeFileSync(
     config,
@@ -165,7 +166,7 @@ async function startHaproxy(around: Surroundings): Promise<StartedVariant> {
       '  timeout server 300s',
       '  http-reuse always',
       'listen bench',
-      `  bind 127.0.0.1:${port} ssl crt ${leafPath} alpn http/1.1`,
+      `  bind 127.0.0.1:${port} ssl crt ${ca.leafPath} alpn http/1.1`,
       `  server origin 127.0.0.1:${around.originPort} ssl verify required ca-file ${around.rootPath} verifyhost localhost sni str(localhost)`,
       '',
     ].join('\n'),
@@ -220,83 +221,44 @@ interface CaFiles {
   readonly keyPath: string
   /** Key and certificate in one file. */
   readonly bothPath: string
+  /** Key and chain of a certificate for `localhost` in one file. */
+  readonly leafPath: string
   readonly certificatePem: string
 }
 
-const subject = ['-subj', '/CN=Benchmark CA']
-const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-
-function makeCa(directory: string): CaFiles {
-  const certificatePath = join(directory, 'ca.pem')
-  const keyPath = join(directory, 'ca.key')
-  const extensions = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign']
-  openssl(
-    'req',
-    '-x509',
-    ...curve,
-    ...subject,
-    ...extensions,
-    '-days',
-    '2',
-    '-keyout',
-    keyPath,
-    '-out',
-    certificatePath,
-  )
-  const certificatePem = readFileSync(certificatePath, 'utf8')
-  const bothPath = join(directory, 'ca-both.pem')
-  writeFileSync(bothPath, readFileSync(keyPath, 'utf8') + certificatePem, { mode: 0o600 })
+/** A CA for `localhost`, and a certificate from it, in `directory`. */
+async function makeCa(directory: string): Promise<CaFiles> {
+  const { href } = builtUrl('ca/authority.js')
+  const { createMaterial, loadAuthority } = (await import(href)) as typeof authorityModule
+  const now = new Date()
+  const { certificatePem, privateKeyPem } = createMaterial({
+    permittedHosts: ['localhost'],
+    now,
+    days: 2,
+    commonName: 'Bench proxy',
+  })
+  const leaf = loadAuthority({ certificatePem, privateKeyPem, now }).issueLeaf('localhost', now)
+  const write = (name: string, text: string): string => {
+    const path = join(directory, name)
+    writeFileSync(path, text, { mode: 0o600 })
+    return path
+  }
   return {
     certificateName: 'ca.pem',
     keyName: 'ca.key',
-    certificatePath,
-    keyPath,
-    bothPath,
+    certificatePath: write('ca.pem', certificatePem),
+    keyPath: write('ca.key', privateKeyPem),
+    bothPath: write('ca-both.pem', privateKeyPem + certificatePem),
+    leafPath: write('leaf-both.pem', leaf.privateKeyPem + leaf.certificatePem),
     certificatePem,
   }
 }
 
-/** A leaf for `localhost` from the CA in `directory`, with its key in the same file. */
-function makeLeaf(directory: string): string {
-  const [key, certificate] = [join(directory, 'leaf.key'), join(directory, 'leaf.pem')]
-  const issuer = ['-CA', join(directory, 'ca.pem'), '-CAkey', join(directory, 'ca.key')]
-  const extensions = [
-    '-addext',
-    'subjectAltName=DNS:localhost',
-    '-addext',
-    'basicConstraints=CA:FALSE',
-  ]
-  openssl(
-    'req',
-    '-x509',
-    ...curve,
-    '-subj',
-    '/CN=localhost',
-    ...extensions,
-    ...issuer,
-    '-days',
-    '2',
-    '-keyout',
-    key,
-    '-out',
-    certificate,
-  )
-  const path = join(directory, 'leaf-both.pem')
-  writeFileSync(path, readFileSync(key, 'utf8') + readFileSync(certificate, 'utf8'), {
-    mode: 0o600,
-  })
-  return path
-}
-
-function openssl(...args: readonly string[]): void {
-  execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] })
-}
-
-function missingProgram(...names: readonly string[]): string | undefined {
+function missingProgram(name: string): string | undefined {
   // Daemons lie in sbin, which a user's PATH may leave out; `spawn` would not find them either.
   const folders = (process.env['PATH'] ?? '').split(delimiter)
-  const missing = names.find((name) => !folders.some((folder) => existsSync(join(folder, name))))
-  return missing === undefined ? undefined : `${missing} is not in PATH`
+  const isThere = folders.some((folder) => existsSync(join(folder, name)))
+  return isThere ? undefined : `${name} is not in PATH`
 }
 
 function certgen(): string | undefined {

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 import type * as authorityModule from '../../ca/authority.ts'
@@ -40,6 +40,11 @@ export async function openStage(withMockttp: boolean): Promise<Stage> {
     rmSync(directory, { recursive: true, force: true })
   }
   onSignals(close)
+  // Whatever ends this process, an exception of ours included, ends what it started.
+  process.once('exit', () => {
+    children.killAll()
+    rmSync(directory, { recursive: true, force: true })
+  })
   try {
     const files = await writeCertificates(directory)
     const origin = await children.startNode({
@@ -94,8 +99,7 @@ async function installMockttp(directory: string): Promise<string> {
   const prefix = join(directory, 'mockttp')
   const args = ['install', '--prefix', prefix, '--ignore-scripts', '--no-audit', '--no-fund']
   await promisify(execFile)('npm', [...args, 'mockttp'], { timeout: installTimeoutMs })
-  const require = createRequire(join(prefix, 'node_modules', 'index.js'))
-  return join(dirname(require.resolve('mockttp/package.json')), 'dist', 'main.js')
+  return createRequire(join(prefix, 'index.js')).resolve('mockttp')
 }
 
 /** Ctrl-C and `kill` end everything that was started, then this process as the signal would. */
@@ -103,6 +107,7 @@ function onSignals(close: () => Promise<void>): void {
   for (const [signal, number] of [
     ['SIGINT', 2],
     ['SIGTERM', 15],
+    ['SIGHUP', 1],
   ] as const) {
     process.once(signal, () => {
       void close().finally(() => process.exit(128 + number))

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 
 import packageJson from '../../package.json' with { type: 'json' }
-import type { MitmModule } from '../../src/builder.ts'
+import type { MitmModule } from '../../src/porthole.ts'
 import { PortholeEngine } from '../../src/proxy/engine.ts'
 import type { EngineServices } from '../../src/proxy/engine.ts'
 import { connectRaw, connectThrough, connectTls, readUntil, startProxy } from '../support/proxy.ts'

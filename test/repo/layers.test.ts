@@ -175,12 +175,15 @@ describe('sockets, files, the process and React', () => {
     expect(wrong).toEqual([])
   })
 
-  test('http-mitm-proxy is known to the engine and its hooks alone', () => {
+  test('http-mitm-proxy is known to its hooks and their registration alone', () => {
     const users = sources.filter(({ imports }) =>
       imports.some(({ from }) => from === 'http-mitm-proxy'),
     )
 
-    expect(users.map(({ path }) => path)).toEqual(['src/proxy/engine.ts', 'src/proxy/hooks.ts'])
+    expect(users.map(({ path }) => path)).toEqual([
+      'src/proxy/hooks.ts',
+      'src/proxy/module-surface.ts',
+    ])
   })
 
   test('what is pure has no clock, timer or randomness of its own', () => {

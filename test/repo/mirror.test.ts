@@ -36,6 +36,7 @@ const excused: Readonly<Record<string, string>> = {
   'src/proxy/exchange-input.ts': reasons.types,
   'src/proxy/guarded-lookup.ts': reasons.sockets,
   'src/proxy/http1-forwarder.ts': reasons.sockets,
+  'src/proxy/module-turns.ts': reasons.sockets,
   'src/proxy/outgoing-request.ts': reasons.sockets,
   'src/proxy/parent-proxy.ts': reasons.sockets,
   'src/proxy/request-handler.ts': reasons.sockets,

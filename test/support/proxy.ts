@@ -5,10 +5,10 @@ import type { Socket } from 'node:net'
 import tls from 'node:tls'
 
 import type { Authority } from '../../ca/authority.ts'
-import type { RunningPorthole } from '../../src/builder.ts'
 import { PortholeBuilder } from '../../src/builder.ts'
 import type { AnalysisMsg, MsgKind, MsgOf } from '../../src/messages/schema.ts'
 import { parseAuthority } from '../../src/policy/authority.ts'
+import type { RunningPorthole } from '../../src/porthole.ts'
 
 export interface ProxyUnderTest {
   readonly running: RunningPorthole

@@ -58,6 +58,7 @@ const services = {
   forwarder: createHttp1Forwarder({ connector, maxHeaderBytes }),
   analyzers: [],
   judgeDeadlineMs: 10_000,
+  idleTimeoutMs: 600_000,
   isObserved: false,
 }
 const destination = { scheme: 'https', authority: origin } as const

@@ -142,6 +142,20 @@ const layers: Record<
     read: ({ allowPrivate }) => allowPrivate,
     wanted: { flag: false, env: true, file: true },
   },
+  tunnelOnReject: {
+    flag: false,
+    env: '1',
+    file: true,
+    read: ({ tunnelOnReject }) => tunnelOnReject,
+    wanted: { flag: false, env: true, file: true },
+  },
+  onCaFailure: {
+    flag: 'tunnel',
+    env: 'refuse',
+    file: 'tunnel',
+    read: ({ onCaFailure }) => onCaFailure,
+    wanted: { flag: 'tunnel', env: 'refuse', file: 'tunnel' },
+  },
   upstreamProxy: {
     flag: 'http://flag.example:1',
     env: 'http://env.example:1',
@@ -166,6 +180,17 @@ const layers: Record<
     file: 'd.pem',
     read: ({ upstreamCa }) => upstreamCa,
     wanted: { flag: ['a.pem', 'b.pem'], env: ['c.pem'], file: ['d.pem'] },
+  },
+  route: {
+    flag: ['a=https://a.example', 'b=https://b.example'],
+    env: 'c=https://c.example',
+    file: ['d=https://d.example'],
+    read: ({ route }) => route,
+    wanted: {
+      flag: ['a=https://a.example', 'b=https://b.example'],
+      env: ['c=https://c.example'],
+      file: ['d=https://d.example'],
+    },
   },
   readyFile: {
     flag: 'flag.json',

@@ -435,3 +435,59 @@ describe('a chain', () => {
     expect(chain.seq).toBe(42)
   })
 })
+
+describe('unread bytes', () => {
+  function* notes(...rules: readonly string[]): Generator<AnalysisMsgDraft> {
+    for (const rule of rules) yield note(rule)
+  }
+
+  test('become messages in their turn, with what was published around them', () => {
+    const { pipeline, clock, delivered } = bench([splitter('a', 1, 2)])
+
+    pipeline.publish(note('1'))
+    pipeline.publishUnread({ bytes: 10, read: () => notes('2', '3') })
+    clock.ms = 2000
+    pipeline.publish(note('4'))
+    pipeline.flush()
+
+    expect(rulesOf(delivered)).toEqual(['1', '1a0', '2', '2a0', '3', '3a0', '4', '4a0'])
+    expect(delivered.map(({ at }) => at)).toEqual([1000, 1000, 1000, 1000, 1000, 1000, 2000, 2000])
+    expect(delivered.map(({ seq }) => seq)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+  })
+
+  test('are not read before their turn, and all of them without a flush', async () => {
+    const { pipeline, delivered } = bench()
+    const many = Array.from({ length: 1000 }, (_, index) => String(index))
+    let hasBegun = false
+    const done = new Promise<void>((resolve) => {
+      pipeline.subscribe((msg) => {
+        if (msg.kind === 'rule-matched' && msg.rule === 'last') resolve()
+      })
+    })
+
+    pipeline.publishUnread({
+      bytes: 10,
+      read: () => {
+        hasBegun = true
+        return notes(...many)
+      },
+    })
+    pipeline.publishUnread({ bytes: 10, read: () => notes('last') })
+    expect(hasBegun).toBe(false)
+    await done
+
+    expect(rulesOf(delivered)).toEqual([...many, 'last'])
+  })
+
+  test('are dropped and counted when the queue is full, and never read', () => {
+    const { pipeline, delivered } = bench([], 4096)
+
+    expect(pipeline.publishUnread({ bytes: 2000, read: () => notes('kept') })).toBe(true)
+    expect(pipeline.publishUnread({ bytes: 2000, read: () => notes('lost') })).toBe(false)
+    pipeline.flush()
+
+    expect(rulesOf(delivered)).toEqual(['kept', 'messages-dropped'])
+    expect(delivered[1]).toMatchObject({ count: 1, bytes: 2000 })
+    expect(pipeline.stats).toMatchObject({ dropped: 1, queuedBytes: 0 })
+  })
+})

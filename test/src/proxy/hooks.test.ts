@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 
 import type { HeaderPairs } from '../../../src/messages/schema.ts'
 import { applyHookChanges, runRequestHooks } from '../../../src/proxy/hooks.ts'
-import type { RequestContext } from '../../../src/proxy/hooks.ts'
+import type { RequestContext } from '../../../src/proxy/module-surface.ts'
 import type { PendingRequest } from '../../../src/proxy/request-handler.ts'
 
 type Options = NonNullable<RequestContext['proxyToServerRequestOptions']>
@@ -77,6 +77,35 @@ describe('what a hook changed', () => {
     ])
   })
 
+  test('is a list or a number: one line for each value', () => {
+    const after = { 'x-dup': ['3', '4', '5'], 'x-count': 6 } as unknown as Record<string, string>
+
+    expect(apply(options({ 'x-dup': '1, 2' }), options(after)).headers).toEqual([
+      ['Host', 'a.example'],
+      ['X-Keep', '1'],
+      ['X-Dup', '3'],
+      ['x-dup', '4'],
+      ['x-dup', '5'],
+      ['x-count', '6'],
+    ])
+  })
+
+  test('is framing: that is not applied, for the body stays what it is', () => {
+    const before = options({ 'content-length': '4' })
+    const after = options({ 'content-length': '400', 'transfer-encoding': 'chunked' })
+
+    expect(apply(before, after).headers).toEqual(sent)
+  })
+
+  test.each([{ 'x-split': 'a\r\nb: c' }, { 'no name': '1' }])(
+    'is no header field: the request is refused, %o',
+    (headers) => {
+      expect(() =>
+        apply(options({}), options(headers as unknown as Record<string, string>)),
+      ).toThrow(TypeError)
+    },
+  )
+
   test('is the path', () => {
     expect(apply(options({}), options({}, '/after')).path).toBe('/after')
   })
@@ -94,12 +123,13 @@ describe('what a hook changed', () => {
 
 describe('request hooks', () => {
   function proxyWith(...hooks: Hook[]): Proxy {
-    return { onRequestHandlers: hooks } as unknown as Proxy
+    return { onRequestHandlers: hooks, onRequestHeadersHandlers: [] } as unknown as Proxy
   }
   const context = (): RequestContext =>
     ({
       clientToProxyRequest: {} as IncomingMessage,
       onRequestHandlers: [],
+      onRequestHeadersHandlers: [],
     }) as unknown as RequestContext
 
   test('run in order, each after the one before has called back', async () => {

@@ -107,6 +107,16 @@ describe('compressed messages', () => {
     expect(text(inflater(), Buffer.concat([...parts, Buffer.of(0)]))).toBe('one two three')
   })
 
+  test('of several streams may refer back to an earlier one', () => {
+    const phrase = randomBytes(200)
+    const second = deflateRawSync(phrase, { dictionary: phrase })
+
+    const inflated = inflater().inflate(Buffer.concat([deflateRawSync(phrase), second]))
+
+    expect(second.length).toBeLessThan(20)
+    expect(inflated.ok && inflated.bytes.equals(Buffer.concat([phrase, phrase]))).toBe(true)
+  })
+
   property.prop([
     fc.array(
       fc.oneof(fc.string({ maxLength: 400 }), fc.constantFrom('x'.repeat(40_000), '{"a":1}')),

@@ -24,9 +24,9 @@ interface Bench {
   readonly pipeline: Pipeline
   readonly clock: { ms: number }
   /** Sends frames as that side does: masked for the client. */
-  send(direction: Direction, ...frames: readonly FrameSpec[]): void
+  readonly send: (direction: Direction, ...frames: readonly FrameSpec[]) => void
   /** What was told until now. */
-  told(): AnalysisMsg[]
+  readonly told: () => AnalysisMsg[]
 }
 
 function bench(head: HeaderPairs = plain, queueBytes = 64 * mebibyte): Bench {

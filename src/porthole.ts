@@ -1,0 +1,277 @@
+/**
+ * A proxy as it was put together, and as it runs. With `builder.ts` this is the composition root:
+ * the only place that knows all layers. What is built runs in this process; viewers attach from
+ * others.
+ */
+import type { Authority as CertificateAuthority } from '../ca/authority.ts'
+import { LeafCache } from '../ca/leaf-cache.ts'
+import { openTrust } from '../ca/trust-files.ts'
+import type { TrustFiles } from '../ca/trust-files.ts'
+import type { Clock } from './base/clock.ts'
+import { createSystemClock } from './base/clock.ts'
+import { AppError } from './base/errors.ts'
+import { createIdSource } from './base/ids.ts'
+import * as bounds from './config/bounds.ts'
+import type { AnalysisMsg } from './messages/schema.ts'
+import type { Analyzer } from './pipeline/analyzer.ts'
+import { MessageStream } from './pipeline/message-stream.ts'
+import { Pipeline } from './pipeline/pipeline.ts'
+import type { HostPattern } from './policy/host-pattern.ts'
+import { matchesAny } from './policy/host-pattern.ts'
+import type { ProxyToken } from './proxy/client-auth.ts'
+import { createAuthenticator } from './proxy/client-auth.ts'
+import type { EngineLimits } from './proxy/engine.ts'
+import { PortholeEngine } from './proxy/engine.ts'
+import { createHttp1Forwarder } from './proxy/http1-forwarder.ts'
+import type { ParentProxy } from './proxy/parent-proxy.ts'
+import { formatReverseRoute } from './proxy/reverse-routes.ts'
+import type { ReverseRoute } from './proxy/reverse-routes.ts'
+import type { ConnectTo } from './proxy/upstream-connector.ts'
+import { UpstreamConnector } from './proxy/upstream-connector.ts'
+import { childEnvironment } from './run/environment.ts'
+
+/** A module written for http-mitm-proxy: its hooks for requests, responses and errors are called. */
+export type MitmModule = Parameters<PortholeEngine['use']>[0]
+
+export interface PortholeStats {
+  readonly connections: number
+  readonly exchanges: number
+  readonly messages: number
+  /** Body chunks that analysis could not keep up with; their bytes were forwarded all the same. */
+  readonly droppedMessages: number
+  readonly queuedBytes: number
+}
+
+export interface RunningPorthole {
+  readonly host: string
+  readonly port: number
+  /** `http://host:port`, without any token. */
+  readonly url: string
+  /** The CA certificate as PEM. */
+  readonly caCertPath: string
+  /** The CA certificate and the user's own added roots, for variables that add to a program's roots. */
+  readonly addedRootsPath: string
+  /** System roots and the CA certificate, for programs whose trust variable replaces their roots. */
+  readonly bundlePath: string
+  readonly certificateAuthority: Omit<CertificateAuthority, 'issueLeaf'>
+  /**
+   * Why the kept CA could not be used, where `onCaFailure('tunnel')` let the proxy start all the
+   * same: nothing is intercepted then, and the certificate above stands for nothing.
+   */
+  readonly caFailure: AppError | undefined
+  /** Base URLs that lead to an upstream, for programs that know no proxy. */
+  readonly routes: ReadonlyArray<{ readonly url: string; readonly upstream: string }>
+  /** Proxy and trust variables for a child process; the proxy URL carries the first token. */
+  env(): Record<string, string>
+  /** Every message from now on. A reader more than 10,000 behind loses some, and is told. */
+  messages(): AsyncIterable<AnalysisMsg>
+  /** Calls `listener` for every message; returns what ends that. */
+  subscribe(listener: (msg: AnalysisMsg) => void): () => void
+  stats(): PortholeStats
+  /** Stops accepting, lets running exchanges finish for `drainMs`, flushes the analyzers. */
+  close(options?: { readonly drainMs?: number }): Promise<void>
+}
+
+/** What a builder has put together. */
+export interface Plan {
+  listen: { host: string; port: number }
+  allow: HostPattern[]
+  caDirectory: string | undefined
+  readonly analyzers: Analyzer[]
+  readonly connectTo: ConnectTo[]
+  readonly upstreamRoots: string[]
+  readonly tokens: ProxyToken[]
+  readonly modules: MitmModule[]
+  /** By name. */
+  readonly routes: Map<string, ReverseRoute>
+  readonly extraRootPaths: string[]
+  readonly replacedRootPaths: string[]
+  limits: EngineLimits
+  connectTimeoutMs: number
+  allowPrivate: boolean
+  parent: ParentProxy | undefined
+  tunnelsOnReject: boolean
+  onCaFailure: 'refuse' | 'tunnel'
+}
+
+export class Porthole {
+  readonly #plan: Readonly<Plan>
+
+  constructor(plan: Readonly<Plan>) {
+    this.#plan = plan
+  }
+
+  /** Throws `AppError`: the CA cannot be used or does not cover a host, the port is taken, … */
+  async start(): Promise<RunningPorthole> {
+    const plan = this.#plan
+    const clock = createSystemClock()
+    const { trust, caFailure } = await openTrustOrFallBack(plan)
+    const pipeline = new Pipeline({
+      analyzers: plan.analyzers,
+      clock,
+      queueBytes: bounds.analysisQueueBytes,
+    })
+    const leaves =
+      caFailure === undefined
+        ? // Clients compare validity with the real time, so leaves follow the wall clock, steps and all.
+          new LeafCache(trust.authority, { clock: { now: () => Date.now() } })
+        : undefined
+    const engine = createEngine(plan, leaves, pipeline, clock)
+    try {
+      for (const module of plan.modules) engine.use(module)
+      const address = await engine.start(plan.listen.host, plan.listen.port)
+      return new Running(plan, { engine, pipeline, trust, caFailure }, address)
+    } catch (error) {
+      await engine.shutdown(0)
+      await trust.dispose()
+      throw error
+    }
+  }
+}
+
+/** A kept CA that cannot be used stops the start, unless the user would rather go on unseeing. */
+async function openTrustOrFallBack(
+  plan: Readonly<Plan>,
+): Promise<{ trust: TrustFiles; caFailure: AppError | undefined }> {
+  try {
+    return { trust: await openTrust(plan), caFailure: undefined }
+  } catch (error) {
+    const isOurs = error instanceof AppError && error.code.startsWith('ERR_CA_')
+    if (plan.onCaFailure === 'refuse' || !isOurs) throw error
+    return { trust: await openTrust({ ...plan, caDirectory: undefined }), caFailure: error }
+  }
+}
+
+interface Parts {
+  readonly engine: PortholeEngine
+  readonly pipeline: Pipeline
+  readonly trust: TrustFiles
+  readonly caFailure: AppError | undefined
+}
+
+class Running implements RunningPorthole {
+  readonly host: string
+  readonly port: number
+  readonly url: string
+  readonly caCertPath: string
+  readonly addedRootsPath: string
+  readonly bundlePath: string
+  readonly certificateAuthority: Omit<CertificateAuthority, 'issueLeaf'>
+  readonly caFailure: AppError | undefined
+  readonly routes: RunningPorthole['routes']
+  readonly #plan: Readonly<Plan>
+  readonly #parts: Parts
+  readonly #streams = new Set<MessageStream>()
+  #closing: Promise<void> | undefined
+
+  constructor(plan: Readonly<Plan>, parts: Parts, address: { address: string; port: number }) {
+    this.#plan = plan
+    this.#parts = parts
+    this.host = address.address
+    this.port = address.port
+    this.url = `http://${authorityText(address.address)}:${address.port}`
+    this.caCertPath = parts.trust.caCertPath
+    this.addedRootsPath = parts.trust.addedRootsPath
+    this.bundlePath = parts.trust.bundlePath
+    this.certificateAuthority = parts.trust.authority
+    this.caFailure = parts.caFailure
+    this.routes = [...plan.routes.values()].map((route) => ({
+      url: `${this.url}/${route.name}`,
+      upstream: formatReverseRoute(route),
+    }))
+  }
+
+  env(): Record<string, string> {
+    const [token] = this.#plan.tokens
+    const credentials = token === undefined ? '' : `${token.agent}:${token.token}@`
+    const { env } = childEnvironment({
+      parent: {},
+      proxyUrl: this.url.replace('http://', `http://${credentials}`),
+      caCertPath: this.addedRootsPath,
+      bundlePath: this.bundlePath,
+      platform: process.platform,
+    })
+    return Object.fromEntries(Object.entries(env).filter(hasText))
+  }
+
+  messages(): AsyncIterable<AnalysisMsg> {
+    const stream = new MessageStream(bounds.iteratorMessages, () => this.#streams.delete(stream))
+    this.#streams.add(stream)
+    stream.attach((listener) => this.#parts.pipeline.subscribe(listener))
+    return stream
+  }
+
+  subscribe(listener: (msg: AnalysisMsg) => void): () => void {
+    return this.#parts.pipeline.subscribe(listener)
+  }
+
+  stats(): PortholeStats {
+    const { messages, dropped, queuedBytes } = this.#parts.pipeline.stats
+    return {
+      connections: this.#parts.engine.openConnections,
+      exchanges: this.#parts.engine.activeExchanges,
+      messages,
+      droppedMessages: dropped,
+      queuedBytes,
+    }
+  }
+
+  close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.drainMs ?? bounds.drainTimeoutMs)
+    return this.#closing
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    await this.#parts.engine.shutdown(drainMs)
+    // Sockets report their end when they close, which is after this turn of the loop.
+    await new Promise((resolve) => setImmediate(resolve))
+    await this.#parts.pipeline.close()
+    for (const stream of this.#streams) stream.end()
+    await this.#parts.trust.dispose()
+  }
+}
+
+function createEngine(
+  plan: Readonly<Plan>,
+  leaves: LeafCache | undefined,
+  pipeline: Pipeline,
+  clock: Clock,
+): PortholeEngine {
+  const connector = new UpstreamConnector({
+    connectTo: plan.connectTo,
+    extraRoots: plan.upstreamRoots,
+    connectTimeoutMs: plan.connectTimeoutMs,
+    maxHeaderBytes: plan.limits.maxHeaderBytes,
+    allowPrivate: plan.allowPrivate,
+    parent: plan.parent,
+  })
+  return new PortholeEngine({
+    reporter: {
+      clock,
+      publish: (draft) => pipeline.publish(draft),
+      publishBody: (body) => pipeline.publishBody(body),
+      publishUnread: (unread) => pipeline.publishUnread(unread),
+    },
+    ids: createIdSource(),
+    authenticate: createAuthenticator(plan.tokens),
+    intercepts: (target, schemePort) => matchesAny(plan.allow, target, schemePort),
+    leaves,
+    tunnelsOnReject: plan.tunnelsOnReject,
+    connector,
+    forwarder: createHttp1Forwarder({ connector, maxHeaderBytes: plan.limits.maxHeaderBytes }),
+    analyzers: plan.analyzers,
+    routes: plan.routes,
+    limits: plan.limits,
+  })
+}
+
+/** As a client on this machine would write it: "every address" is none that can be dialled. */
+function authorityText(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  if (address === '::') return '[::1]'
+  return address.includes(':') ? `[${address}]` : address
+}
+
+function hasText(entry: [string, string | undefined]): entry is [string, string] {
+  return entry[1] !== undefined
+}

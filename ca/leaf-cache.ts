@@ -84,6 +84,7 @@ export class LeafCache {
       cert: leaf.certificatePem,
       key: leaf.privateKeyPem,
       minVersion: 'TLSv1.2',
+      // It costs us more than the client, and node bounds it for servers of its own alone.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     })
     this.#entries.set(host, {

@@ -6,7 +6,7 @@
 import { Transform } from 'node:stream'
 import type { Duplex, PassThrough, Readable } from 'node:stream'
 
-export type HookCallback<T> = (error?: Error | null, value?: T) => void
+type HookCallback<T> = (error?: Error | null, value?: T) => void
 
 /** A stream of a module's, and the kind that `onError` is told when it fails. */
 export interface BodyStage {

@@ -11,7 +11,7 @@ export type RequestContext = Parameters<MitmProxy['_onRequest']>[0]
 type Hook = Parameters<MitmProxy['onRequest']>[0]
 
 /** A module written for http-mitm-proxy 1.1: an object of hooks. */
-export type MitmModule = object
+type MitmModule = object
 
 export class ModuleProxy extends MitmProxy {
   /** Throws `ERR_MODULE_HOOK` for a module that wants WebSocket hooks. */

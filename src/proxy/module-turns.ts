@@ -12,7 +12,7 @@ import type { ExchangeReport, FailurePhase } from './exchange-report.ts'
 import type { UpstreamResponse } from './http-messages.ts'
 
 /** What the turns ask of the exchange that they are part of. */
-export interface ExchangeControl {
+interface ExchangeControl {
   readonly report: ExchangeReport
   /** Ends the exchange as failed; tells the client `status` if it has heard nothing yet. */
   readonly fail: (

@@ -27,6 +27,7 @@ const excused: Readonly<Record<string, string>> = {
   'src/index.ts': reasons.entry,
   'src/main.ts': reasons.entry,
   'src/builder.ts': reasons.sockets,
+  'src/porthole.ts': reasons.sockets,
   'analyzers/providers/': reasons.provider,
   'analyzers/wire/': reasons.wire,
   'src/pipeline/analyzer.ts': reasons.types,

@@ -55,7 +55,7 @@ export async function through(module: object, port: number): Promise<ProxyUnderT
   return proxy
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly head: string
   readonly body: Buffer

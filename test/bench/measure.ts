@@ -187,6 +187,7 @@ class WorkloadRun {
     try {
       const cpuBefore = pid === undefined ? 0 : await settledCpuSecondsOf(pid)
       const idle = pid === undefined ? undefined : memoryOf(pid)
+      const droppedBefore = (await started.dropped?.()) ?? 0
       const from = readMoment()
       const passes: Pass[] = []
       for (let done = 0; done < this.#workload.stretches; done += 1) {
@@ -210,7 +211,7 @@ class WorkloadRun {
         },
         units,
         proxyCpuSeconds,
-        dropped: (await started.dropped?.()) ?? 0,
+        dropped: ((await started.dropped?.()) ?? 0) - droppedBefore,
         ...load,
       }
     } finally {

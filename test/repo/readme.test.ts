@@ -28,7 +28,12 @@ function renderTable(): string {
       const cells = [`\`${row.flag}\``, row.help + where, row.defaultText ?? '', variables]
       return `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`
     })
-  return ['| option | what it does | default | environment |', '|---|---|---|---|', ...rows, ''].join('\n')
+  return [
+    '| option | what it does | default | environment |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
 }
 
 test('the table of options is the one that the command line is made from', () => {
@@ -51,7 +56,10 @@ test('the library example runs as it stands', async () => {
   const answer = readFileSync(join(root, 'test/fixtures/provider/openai-chat.json'), 'utf8')
   const recorded = JSON.parse(answer) as { response: { body: { text?: string; base64?: string } } }
   const body = recorded.response.body
-  const bytes = Buffer.from(body.text ?? body.base64 ?? '', body.text === undefined ? 'base64' : 'utf8')
+  const bytes = Buffer.from(
+    body.text ?? body.base64 ?? '',
+    body.text === undefined ? 'base64' : 'utf8',
+  )
   const upstream = await startHttpsUpstream(authority, host, (_request, response) => {
     response.setHeader('content-type', 'application/json')
     if (body.text === undefined) response.setHeader('content-encoding', 'gzip')
@@ -63,8 +71,14 @@ test('the library example runs as it stands', async () => {
   // The one line that differs: where the upstream is, for a test that must not leave the machine.
   const here = `.connectTo({ host: '${host}', port: 443, kind: 'name' }, { host: '127.0.0.1', port: ${upstream.port}, kind: 'ipv4' })`
   const trusted = `.upstreamCa(${JSON.stringify(authority.certificatePem)})`
-  writeFileSync(join(folder, 'example.mjs'), example.replace('  .build()', `  ${here}${trusted}\n  .build()`))
-  const child = spawn(process.execPath, ['example.mjs'], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  writeFileSync(
+    join(folder, 'example.mjs'),
+    example.replace('  .build()', `  ${here}${trusted}\n  .build()`),
+  )
+  const child = spawn(process.execPath, ['example.mjs'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const errors = text(child.stderr)
   const exited = once(child, 'exit')
   try {

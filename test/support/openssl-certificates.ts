@@ -21,9 +21,11 @@ export interface CertificateSpec {
   readonly digest?: string
 }
 
+const program = 'openssl'
+
 /** OpenSSL 3 or later: earlier ones cannot sign in one step. */
 export const hasOpenssl = /^OpenSSL [3-9]/u.test(
-  spawnSync('openssl', ['version'], { encoding: 'utf8' }).stdout ?? '',
+  spawnSync(program, ['version'], { encoding: 'utf8' }).stdout ?? '',
 )
 
 export const authorityExtensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=keyCertSign']
@@ -48,7 +50,7 @@ export function issueCertificate(spec: CertificateSpec): Certificate {
     const request = ['req', '-x509', '-config', at('config'), '-days', '2', '-nodes']
     const digest = `-${spec.digest ?? 'sha256'}`
     const out = ['-keyout', at('key'), '-out', at('cert')]
-    execFileSync('openssl', [...request, digest, '-newkey', ...kind, ...signing, ...out], {
+    execFileSync(program, [...request, digest, '-newkey', ...kind, ...signing, ...out], {
       stdio: 'pipe',
     })
     return { cert: readFileSync(at('cert'), 'utf8'), key: readFileSync(at('key'), 'utf8') }

@@ -89,8 +89,8 @@ async function track(server: http.Server, handler: RequestListener): Promise<Tes
       handler(message, response)
     })
   })
-  const { port, close } = await listening(server)
-  return { port, connections: () => connections, requests, close }
+  const listener = await listening(server)
+  return { ...listener, connections: () => connections, requests }
 }
 
 async function listening(server: net.Server): Promise<{ port: number; close(): Promise<void> }> {

@@ -1,6 +1,6 @@
 /** Which addresses may be dialled, literal by literal. */
 import { test } from '@fast-check/vitest'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect } from 'vitest'
 
 import { classifyAddress } from '../../../src/policy/address-guard.ts'

@@ -13,6 +13,7 @@ describe('trouble in TLS with a client', () => {
       code,
       hint: expect.stringMatching(/does not trust .*NODE_EXTRA_CA_CERTS/u),
       isSilent: false,
+      isDistrust: true,
     })
   })
 

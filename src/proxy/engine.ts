@@ -265,6 +265,8 @@ export class PortholeEngine extends ModuleProxy {
   }
 
   #wire(server: http.Server, isSsl: boolean): void {
+    // The block's size is the bound; a bound on fields would drop the later ones on some versions.
+    server.maxHeadersCount = 0
     server.on('request', (request, response) => this._onHttpServerRequest(isSsl, request, response))
     // The upstream says whether it wants the body: its 100, or its refusal, is what the client gets.
     server.on('checkContinue', (request, response) =>

@@ -39,9 +39,7 @@ function kind<K extends string, S extends z.ZodRawShape>(
   name: K,
   shape: S,
 ): z.ZodObject<{ kind: z.ZodLiteral<K> } & typeof common & S> {
-  return z.object({ kind: z.literal(name), ...common, ...shape }) as z.ZodObject<
-    { kind: z.ZodLiteral<K> } & typeof common & S
-  >
+  return z.object({ kind: z.literal(name), ...common, ...shape })
 }
 
 const connections = [

@@ -3,7 +3,7 @@
  * screen is polled until it shows what a test waits for, or a deadline passes.
  */
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,7 +15,7 @@ const run = promisify(execFile)
 export const hasTmux = spawnSync('tmux', ['-V']).status === 0
 
 export interface TmuxOptions {
-  /** Program and arguments, run as they are, without a shell. */
+  /** Program and arguments, run as they are: no shell reads them. */
   readonly command: readonly string[]
   readonly columns: number
   readonly rows: number
@@ -56,10 +56,13 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
     '-e',
     `${name}=${value}`,
   ])
-  // A pane that stays after its program ended still shows its last screen and exit code.
+  // A pane that stays after its program ended still shows its last screen.
   const server = ['-S', socket, '-f', '/dev/null', 'start-server', ';', 'set', '-g']
   const settings = [...server, 'remain-on-exit', 'on', ';', 'set', '-g', 'default-terminal']
-  const session = ['new-session', '-d', ...size, ...environment, '--', ...options.command]
+  // The shell notes the exit code: tmux itself now and then never learns it (`pane_dead_status`).
+  const exitFile = join(directory, 'exit')
+  const noted = ['sh', '-c', '"$@"; echo $? > "$0"', exitFile, ...options.command]
+  const session = ['new-session', '-d', ...size, ...environment, '--', ...noted]
   await run('tmux', [...settings, 'screen-256color', ';', ...session])
 
   const screen = async (): Promise<string> => (await tmux('capture-pane', '-p')).trimEnd()
@@ -110,13 +113,8 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
     async exited(deadlineMs = 15_000) {
       const end = performance.now() + deadlineMs
       for (;;) {
-        const [isDead, status] = (
-          await tmux('display-message', '-p', '#{pane_dead} #{pane_dead_status}')
-        )
-          .trimEnd()
-          .split(' ')
-        // The pane closes a little before tmux learns how the program ended.
-        if (isDead === '1' && status !== undefined && status !== '') return Number(status)
+        const code = await readFile(exitFile, 'utf8').catch(() => '')
+        if (code.endsWith('\n')) return Number(code)
         if (performance.now() > end) {
           throw new Error(`still running; it shows:\n${await screen()}`)
         }

@@ -195,6 +195,11 @@ export class PortholeEngine extends ModuleProxy {
   ): void {
     const pending = this.#requests.accept(isSsl, request, response)
     if (pending === undefined) return
+    // The inherited context is for hooks: without any, nobody would see it made.
+    if (!hasExchangeHooks(this) && this.onErrorHandlers.length === 0) {
+      this.#requests.run(pending)
+      return
+    }
     // The inherited context reads the host from here; the decision about it has been made.
     const { destination, path } = pending.input
     request.headers.host = destination.authority.host
@@ -207,10 +212,6 @@ export class PortholeEngine extends ModuleProxy {
   override _onRequest(ctx: RequestContext): void {
     const pending = this.#requests.pendingOf(ctx.clientToProxyRequest)
     if (pending === undefined) return neverReached('_onRequest')
-    if (!hasExchangeHooks(this)) {
-      this.#requests.run(pending)
-      return
-    }
     throughRequestHooks(this, ctx, pending).then(
       (changed) => this.#requests.run(changed),
       (error: unknown) => {

@@ -94,13 +94,16 @@ function forParent(
 
 function answerOf(outgoing: http.ClientRequest): UpstreamExchange['answer'] {
   const answer = new Promise<UpstreamResponse | UpstreamUpgrade>((resolve, reject) => {
+    let hasAnswer = false
     outgoing.on('response', (incoming) => {
+      hasAnswer = true
       // A later error of the request (a reset after the head) shows on the body; nobody else listens.
       incoming.on('error', () => {})
       if (isSaneStatus(incoming.statusCode)) resolve(responseOf(incoming))
       else reject(Object.assign(new Error('bad status'), { code: 'ERR_PORTHOLE_BAD_STATUS' }))
     })
     outgoing.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+      hasAnswer = true
       resolve({
         status: 101,
         statusText: incoming.statusMessage ?? '',
@@ -110,9 +113,11 @@ function answerOf(outgoing: http.ClientRequest): UpstreamExchange['answer'] {
       })
     })
     outgoing.on('error', reject)
-    outgoing.on('close', () =>
-      reject(Object.assign(new Error('closed before a response'), { code: 'ECONNRESET' })),
-    )
+    outgoing.on('close', () => {
+      // Every exchange ends here: an error, with its stack, for each would cost more than its head.
+      if (hasAnswer) return
+      reject(Object.assign(new Error('closed before a response'), { code: 'ECONNRESET' }))
+    })
   })
   // The exchange may have ended by the time this rejects; then nobody waits for it any more.
   answer.catch(() => {})

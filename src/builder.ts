@@ -6,7 +6,7 @@ import { AppError } from './base/errors.ts'
 import * as bounds from './config/bounds.ts'
 import type { Analyzer } from './pipeline/analyzer.ts'
 import type { Authority } from './policy/authority.ts'
-import { parseAuthority } from './policy/authority.ts'
+import { parseListenAddress } from './policy/authority.ts'
 import { parseHostPattern } from './policy/host-pattern.ts'
 import { defaultAllow } from './policy/providers.ts'
 import type { MitmModule, Plan } from './porthole.ts'
@@ -45,14 +45,13 @@ export class PortholeBuilder {
 
   /** `host:port`; port 0, the default, picks a free one. */
   listen(address: string): this {
-    const anyPort = /^(?<host>.*):0$/su.exec(address)?.groups?.['host']
-    const parsed = parseAuthority(anyPort === undefined ? address : `${anyPort}:1`)
+    const parsed = parseListenAddress(address)
     if (!parsed.ok) {
       const problem = `cannot listen on ${JSON.stringify(address)}: ${parsed.problem}`
       throw new AppError('ERR_USAGE', { problem, next: 'write it as 127.0.0.1:8080' })
     }
     const { host, port } = parsed.authority
-    this.#plan.listen = { host, port: anyPort === undefined ? port : 0 }
+    this.#plan.listen = { host, port }
     return this
   }
 

@@ -179,6 +179,11 @@ export function describeError(error: unknown): string {
   return String(error)
 }
 
+/** Anything thrown, as an `Error`. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}
+
 /** The `code` of a Node system or TLS error, or undefined. */
 export function errorCodeOf(error: unknown): string | undefined {
   if (error instanceof AggregateError && error.errors.length > 0)

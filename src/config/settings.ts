@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { AppError } from '../base/errors.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import type { Authority } from '../policy/authority.ts'
-import { parseAuthority } from '../policy/authority.ts'
+import { parseAuthority, parseListenAddress } from '../policy/authority.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import { defaultAllow, presetHosts, presetNames } from '../policy/providers.ts'
@@ -230,12 +230,10 @@ function allowedHosts(raw: Raw): readonly string[] {
 }
 
 function parseListen(text: string): { host: string; port: number } {
-  // Port 0 means "any free port" here, which no authority may carry.
-  const anyPort = /^(?<host>.*):0$/su.exec(text)?.groups?.['host']
-  const parsed = parseAuthority(anyPort === undefined ? text : `${anyPort}:1`)
+  const parsed = parseListenAddress(text)
   if (!parsed.ok)
     throw usage(`--listen ${JSON.stringify(text)}: ${parsed.problem}`, 'write it as 127.0.0.1:8080')
-  return { host: parsed.authority.host, port: anyPort === undefined ? parsed.authority.port : 0 }
+  return { host: parsed.authority.host, port: parsed.authority.port }
 }
 
 function parseConnectTo(text: string): { from: Authority; to: Authority } {

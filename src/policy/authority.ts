@@ -44,6 +44,15 @@ export function parseAuthority(text: string, defaultPort?: number): ParsedAuthor
   return { ok: true, authority: { host: host.host, port, kind: host.kind } }
 }
 
+/** Parses an address to listen on: an authority whose port may be 0, "any free one". */
+export function parseListenAddress(text: string): ParsedAuthority {
+  const anyPort = /^(?<host>.*):0$/su.exec(text)?.groups?.['host']
+  if (anyPort === undefined) return parseAuthority(text)
+  // No authority may carry port 0, so another stands in for it while the rest is judged.
+  const parsed = parseAuthority(`${anyPort}:1`)
+  return parsed.ok ? { ok: true, authority: { ...parsed.authority, port: 0 } } : parsed
+}
+
 /** Parses a host name, a dotted-quad IPv4 address, or an IPv6 address in brackets. */
 export function parseHost(text: string): ParsedHost {
   if (text.startsWith('[')) return parseIPv6(text)

@@ -15,6 +15,7 @@ import type { Authenticator } from './client-auth.ts'
 import { unauthenticatedAnswer } from './client-auth.ts'
 import { rawAnswer } from './client-response.ts'
 import type { ProxyAnswer } from './client-response.ts'
+import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
 import type { Reporter } from './exchange-report.ts'
 import { toPairs, valuesOf } from './http-messages.ts'
@@ -259,11 +260,4 @@ function refuse(
   socket.write(bytes)
   if (keepOpenWith.length > 0) socket.unshift(keepOpenWith)
   services.resumeHttp(socket)
-}
-
-function idsOf(connection: ClientConnection): { connectionId: string; agent?: string } {
-  return {
-    connectionId: connection.id,
-    ...(connection.agent === undefined ? {} : { agent: connection.agent }),
-  }
 }

@@ -33,6 +33,14 @@ const maxRemembered = 1000
 
 type ClientAndHost = Pick<InterceptedConnection, 'connection' | 'authority'>
 
+/** What every message about a connection carries. */
+export function idsOf({ id, agent }: Pick<ClientConnection, 'id' | 'agent'>): {
+  connectionId: string
+  agent?: string
+} {
+  return { connectionId: id, ...(agent === undefined ? {} : { agent }) }
+}
+
 export class ConnectionRegistry {
   readonly #reporter: Reporter
   readonly #ids: IdSource
@@ -76,8 +84,7 @@ export class ConnectionRegistry {
       for (const tell of connection.onClosed) tell()
       this.#reporter.publish({
         kind: 'connection-closed',
-        connectionId: connection.id,
-        ...(connection.agent === undefined ? {} : { agent: connection.agent }),
+        ...idsOf(connection),
         bytesIn: socket.bytesRead,
         bytesOut: socket.bytesWritten,
         durationMs: Math.round(this.#reporter.clock.monotonicMs() - openedMs),

@@ -6,6 +6,8 @@
 import { Transform } from 'node:stream'
 import type { Duplex, PassThrough, Readable } from 'node:stream'
 
+import { asError } from '../base/errors.ts'
+
 type HookCallback<T> = (error?: Error | null, value?: T) => void
 
 /** A stream of a module's, and the kind that `onError` is told when it fails. */
@@ -120,8 +122,4 @@ export function gateAfter(
   })
   gate.on('error', onFailed)
   return gate
-}
-
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }

@@ -10,6 +10,7 @@ import tls from 'node:tls'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
+import { identityOf } from './upstream-identity.ts'
 
 export interface ParentProxy {
   readonly scheme: 'http' | 'https'
@@ -98,17 +99,14 @@ export function openParent(
   parent: ParentProxy,
   { secureContext }: Pick<ChainOptions, 'secureContext'>,
 ): net.Socket {
-  const { host, port, kind } = parent.authority
+  const { host, port } = parent.authority
   if (parent.scheme === 'http')
     return net.connect({ host, port, noDelay: true, allowHalfOpen: true })
   return tls.connect({
     host,
     port,
     secureContext,
-    servername: kind === 'name' ? host : '',
-    checkServerIdentity: (_name, certificate) => tls.checkServerIdentity(host, certificate),
-    rejectUnauthorized: true,
-    ALPNProtocols: ['http/1.1'],
+    ...identityOf(parent.authority),
   })
 }
 

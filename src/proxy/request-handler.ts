@@ -15,6 +15,7 @@ import type { Authenticator } from './client-auth.ts'
 import { unauthenticatedAnswer, unauthenticatedRouteAnswer } from './client-auth.ts'
 import { answerClient } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
+import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry } from './connections.ts'
 import type { EngineLimits } from './engine.ts'
 import type { ExchangeInput } from './exchange-input.ts'
@@ -272,8 +273,7 @@ export class RequestHandler {
     const inner = this.#services.registry.innerOf(response.req.socket)
     this.#services.reporter.publish({
       kind: 'connection-refused',
-      connectionId: connection.id,
-      ...(connection.agent === undefined ? {} : { agent: connection.agent }),
+      ...idsOf(connection),
       ...(inner === undefined ? {} : { host: inner.authority.host, port: inner.authority.port }),
       status: target.status,
       reason: target.status === 403 ? 'rule' : 'bad-authority',

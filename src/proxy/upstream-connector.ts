@@ -9,6 +9,7 @@ import net from 'node:net'
 import type { LookupFunction } from 'node:net'
 import tls from 'node:tls'
 
+import { asError } from '../base/errors.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import {
@@ -21,6 +22,7 @@ import type { AddressPolicy } from './guarded-lookup.ts'
 import type { Destination } from './http-messages.ts'
 import type { ParentProxy } from './parent-proxy.ts'
 import { connectThroughParent, openParent, usesParent } from './parent-proxy.ts'
+import { identityOf } from './upstream-identity.ts'
 
 /** Where to connect instead of an authority; for tests, staging and port forwards, like curl's. */
 export interface ConnectTo {
@@ -102,13 +104,8 @@ export class UpstreamConnector {
     return {
       ...common,
       agent: this.#httpsAgent,
-      servername: authority.kind === 'name' ? authority.host : '',
-      // Without the common name, which node would take where no other name stands (RFC 9110 §4.3.4).
-      checkServerIdentity: (_name, certificate) =>
-        tls.checkServerIdentity(authority.host, { ...certificate, subject: noCommonName }),
-      rejectUnauthorized: true,
+      ...identityOf(authority),
       secureContext: this.#secureContext,
-      ALPNProtocols: ['http/1.1'],
     } as https.RequestOptions & PooledOptions
   }
 
@@ -200,7 +197,7 @@ export class UpstreamConnector {
         const secured = createDirect({ ...options, socket } as http.ClientRequestArgs)
         callback?.(null, secured as net.Socket)
       } catch (error) {
-        callback?.(error instanceof Error ? error : new Error(String(error)), undefined as never)
+        callback?.(asError(error), undefined as never)
       }
     }
     agent.createConnection = (options, callback) => {
@@ -238,8 +235,6 @@ interface Route {
   readonly isTrustedAddress?: boolean
   readonly viaParent?: Authority
 }
-
-const noCommonName = { C: '', ST: '', L: '', O: '', OU: '', CN: '' }
 
 /** An idle upstream connection is closed after a minute, if the upstream has not done so before. */
 const poolOptions = {

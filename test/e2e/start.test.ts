@@ -199,6 +199,10 @@ describe('a stop', () => {
       .request({ url: `https://${host}/slow`, onData: () => first.resolve() })
       .catch((error: unknown) => error)
     await first.promise
+    // The client has its bytes before the disk has the line about them; a forced end waits for neither.
+    await expect
+      .poll(() => readFile(capture, 'utf8'), { timeout: 15_000 })
+      .toContain('"response-started"')
 
     cli.kill('SIGTERM')
     await untilRefused(ready.port)

@@ -232,7 +232,7 @@ describe('an intercepted exchange', () => {
     await Promise.all(closed)
     await proxy.waitFor('connection-closed')
     expect(proxy.of('exchange-failed').map(({ by }) => by)).toEqual(['client', 'client'])
-    await expect.poll(() => proxy.running.stats().exchanges).toBe(0)
+    await expect.poll(() => proxy.running.stats().exchanges, { timeout: 15_000 }).toBe(0)
   })
 
   test('goes on while an analyzer throws, and says so', async () => {

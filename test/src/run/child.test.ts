@@ -212,7 +212,8 @@ describe.skipIf(process.platform === 'win32')('without a terminal', () => {
 const script = '/usr/bin/script'
 describe.skipIf(process.platform !== 'linux' || !existsSync(script))('in a terminal', () => {
   test('Ctrl-C reaches the child once', async () => {
-    const command = `'${node}' '${host}' '${node}' -e "$LISTENING"`
+    // `exec`: a shell that waits for its command, as dash does, would end of the Ctrl-C itself.
+    const command = `exec '${node}' '${host}' '${node}' -e "$LISTENING"`
     const env = { ...process.env, LISTENING: listening }
     const { child, exited, lines, until } = startHost(script, ['-qec', command, '/dev/null'], env)
     const hostPid = Number(await until(/ready under (\d+)/u))

@@ -10,15 +10,15 @@ import type { BodyEnd, BodyReader } from './wire/body-reader.ts'
 import { createBodyReader } from './wire/body-reader.ts'
 import { keptBodyBytes } from './wire/bounds.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
-import type { StreamSniffer } from './wire/sse.ts'
-import { createStreamSniffer } from './wire/sse.ts'
+import type { FramingSniffer } from './wire/stream-events.ts'
+import { createFramingSniffer } from './wire/stream-events.ts'
 
 type Direction = 'request' | 'response'
 
 interface Body {
   readonly reader: BodyReader
   /** Absent for requests, which are never event streams. */
-  readonly sniffer: StreamSniffer | undefined
+  readonly sniffer: FramingSniffer | undefined
   readonly pieces: Uint8Array[]
   keptBytes: number
   decodedBytes: number
@@ -91,7 +91,7 @@ function openBody(
   const reader = createBodyReader(msg.headers)
   return {
     reader,
-    sniffer: direction === 'response' ? createStreamSniffer(reader.type.mediaType) : undefined,
+    sniffer: direction === 'response' ? createFramingSniffer(reader.type.mediaType) : undefined,
     pieces: [],
     keptBytes: 0,
     decodedBytes: 0,
@@ -106,7 +106,8 @@ function directionOf(msg: MsgOf<'request-body'> | MsgOf<'response-body'>): Direc
 function keep(body: Body, msg: MsgOf<'request-body'> | MsgOf<'response-body'>): void {
   const bytes = body.reader.push(msg)
   body.decodedBytes += bytes.length
-  if (body.sniffer?.push(bytes) === true && !body.isStream) {
+  const framing = body.sniffer?.push(bytes) ?? 'none'
+  if (framing !== 'none' && !body.isStream) {
     body.isStream = true
     body.pieces.length = 0
   }

@@ -7,13 +7,14 @@ import type { AnalysisMsg, AnalysisMsgDraft, MsgOf } from '../src/messages/schem
 import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
 import { readFailure } from './providers/failure.ts'
 import { optional } from './providers/model-wire.ts'
-import type { AnswerReading, CallReading, ModelWire } from './providers/model-wire.ts'
+import type { AnswerReading, CallReading, CallTarget, ModelWire } from './providers/model-wire.ts'
 import { priceCall } from './providers/price.ts'
 import {
   modelInPath,
   providerOf,
   recognizeCall,
   recognizeStream,
+  targetOf,
   wireOfStream,
 } from './providers/recognize.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
@@ -23,6 +24,7 @@ type EndMsg = MsgOf<'exchange-completed'> | MsgOf<'exchange-failed'>
 
 interface Exchange {
   readonly wire: ModelWire
+  readonly target: CallTarget
   readonly provider: string
   readonly started: MsgOf<'request-started'>
   call?: CallReading
@@ -71,10 +73,12 @@ export class ModelCalls implements Analyzer {
   }
 
   #start(msg: MsgOf<'request-started'>): void {
-    const wire = recognizeCall(msg.method, msg.url)
+    const target = targetOf(msg.host, msg.url)
+    const wire = recognizeCall(msg.method, target)
     if (wire === undefined || msg.exchangeId === undefined) return
     this.#exchanges.set(msg.exchangeId, {
       wire,
+      target,
       provider: providerOf(msg.host),
       started: msg,
       hasRequestBody: false,
@@ -144,14 +148,15 @@ function takeRequest(
   end: EndMsg | undefined,
 ): void {
   exchange.hasRequestBody = false
-  if (!isRecord(msg.json) || !exchange.wire.isCall(msg.json)) return
-  const call = exchange.wire.readCall(msg.json)
+  const { wire, target } = exchange
+  if (!isRecord(msg.json) || !wire.isCall(msg.json, target)) return
+  const call = wire.readCall(msg.json, target)
   exchange.call = call
-  const model = call.model ?? modelInPath(exchange.started.url)
+  const model = call.model ?? modelInPath(target)
   emit({
     kind: 'model-called',
     provider: exchange.provider,
-    operation: exchange.wire.operation,
+    operation: wire.operation,
     ...optional('model', model),
     streaming: call.streaming,
     messages: call.messages,
@@ -179,7 +184,7 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
   if (call === undefined) return
   const reading = readingOf(exchange)
   const error = readFailure({ end, refused, response, parsed, merged })
-  const model = reading.model ?? call.model ?? modelInPath(started.url)
+  const model = reading.model ?? call.model ?? modelInPath(exchange.target)
   const { usage } = reading
   const draft: AnalysisMsgDraft = {
     kind: 'model-answered',
@@ -203,11 +208,11 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
 }
 
 /** A stream is read by its own format, which a gateway may have put behind the path of another. */
-function readingOf({ wire, merged, parsed }: Exchange): AnswerReading {
+function readingOf({ wire, target, merged, parsed }: Exchange): AnswerReading {
   const body = merged?.merged ?? parsed?.json
   if (!isRecord(body)) return { output: [], toolCalls: [] }
   const reader = merged === undefined ? wire : (wireOfStream(merged.format) ?? wire)
-  return reader.readAnswer(body)
+  return reader.readAnswer(body, target)
 }
 
 /** Output tokens over the time from the first content to the last event. */

@@ -12,16 +12,18 @@ import { createBodyReader } from './wire/body-reader.ts'
 import { mergedDataLength } from './wire/bounds.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { parseRecord } from './wire/json.ts'
-import type { SseEvent, SseReader, StreamSniffer } from './wire/sse.ts'
-import { createSseReader, createStreamSniffer } from './wire/sse.ts'
+import { createSseReader } from './wire/sse.ts'
+import type { EventReader, Framing, FramingSniffer, StreamEvent } from './wire/stream-events.ts'
+import { createFramingSniffer } from './wire/stream-events.ts'
 
 interface Stream {
   readonly body: BodyReader
-  readonly sniffer: StreamSniffer
+  readonly sniffer: FramingSniffer
   /** Bytes that wait for the verdict of the sniffer. */
   held: Uint8Array[]
-  isStream: boolean | undefined
-  readonly events: SseReader
+  framing: Framing | 'none' | undefined
+  /** Set once the body is known to be a stream. */
+  events: EventReader | undefined
   eventCount: number
   firstEventMs: number | undefined
   lastEventMs: number | undefined
@@ -34,6 +36,10 @@ interface Exchange {
   readonly startedAt: number
   readonly formatByPath: StreamFormat | undefined
   stream?: Stream | undefined
+}
+
+const eventReaders: Readonly<Record<Framing, () => EventReader>> = {
+  sse: createSseReader,
 }
 
 export class SseMerger implements Analyzer {
@@ -70,15 +76,16 @@ export class SseMerger implements Analyzer {
   #read(msg: MsgOf<'response-body'>, emit: Emit): void {
     const exchange = this.#exchanges.get(msg.exchangeId)
     const stream = exchange?.stream
-    if (exchange === undefined || stream === undefined || stream.isStream === false) return
+    if (exchange === undefined || stream === undefined || stream.framing === 'none') return
     const bytes = stream.body.push(msg)
-    stream.isStream ??= stream.sniffer.push(bytes)
-    if (stream.isStream === undefined) stream.held.push(bytes)
-    if (stream.isStream !== true) return
-    const onEvent = (event: SseEvent): void => takeEvent(exchange, stream, event, msg.at, emit)
-    for (const piece of stream.held) stream.events.push(piece, onEvent)
+    stream.framing ??= stream.sniffer.push(bytes)
+    if (stream.framing === undefined) stream.held.push(bytes)
+    if (stream.framing === undefined || stream.framing === 'none') return
+    const events = (stream.events ??= eventReaders[stream.framing]())
+    const onEvent = (event: StreamEvent): void => takeEvent(exchange, stream, event, msg.at, emit)
+    for (const piece of stream.held) events.push(piece, onEvent)
     stream.held = []
-    stream.events.push(bytes, onEvent)
+    events.push(bytes, onEvent)
   }
 
   #finish(
@@ -90,7 +97,7 @@ export class SseMerger implements Analyzer {
     const stream = exchange?.stream
     if (exchange === undefined || stream === undefined) return
     exchange.stream = undefined
-    if (stream.isStream !== true) return
+    if (stream.events === undefined) return
     const end = stream.body.end(sentBytes)
     stream.events.end((event) => takeEvent(exchange, stream, event, msg.at, emit))
     const format = stream.format ?? exchange.formatByPath
@@ -115,10 +122,10 @@ function openStream(msg: MsgOf<'response-started'>): Stream {
   const body = createBodyReader(msg.headers)
   return {
     body,
-    sniffer: createStreamSniffer(body.type.mediaType),
+    sniffer: createFramingSniffer(body.type.mediaType),
     held: [],
-    isStream: undefined,
-    events: createSseReader(),
+    framing: undefined,
+    events: undefined,
     eventCount: 0,
     firstEventMs: undefined,
     lastEventMs: undefined,
@@ -131,7 +138,7 @@ function openStream(msg: MsgOf<'response-started'>): Stream {
 function takeEvent(
   exchange: Exchange,
   stream: Stream,
-  event: SseEvent,
+  event: StreamEvent,
   at: number,
   emit: Emit,
 ): void {
@@ -155,7 +162,7 @@ function formatOf(byPath: StreamFormat | undefined, data: string): StreamFormat 
 /** Why a stream's answer is not complete, the most telling reason first. */
 function problemOf(stream: Stream, result: StreamResult, end: BodyEnd): string | undefined {
   if (result.problem !== undefined) return result.problem
-  if (stream.events.hasOverflowed) return 'an event is longer than the limit'
+  if (stream.events?.problem !== undefined) return stream.events.problem
   if (stream.mergedLength > mergedDataLength) return 'the stream is longer than the limit'
   // Cut off after its own end, as by clients that have heard enough, an answer is complete.
   if (!end.isWhole && !(result.complete && end.problem === 'cut off')) return end.problem

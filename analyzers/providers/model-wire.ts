@@ -5,6 +5,16 @@ import { recordOf, textOf } from '../wire/json.ts'
 import type { StreamFormat } from './stream-format.ts'
 import type { ReportedUsage } from './usage.ts'
 
+/** Where a call goes: some wire formats put the model, or whether it streams, into the path. */
+export interface CallTarget {
+  /** Host name in lower case, without a port. */
+  readonly host: string
+  /** Path as sent, without the query. */
+  readonly path: string
+  /** What follows the `?`, or nothing. */
+  readonly query: string
+}
+
 export interface CallReading {
   readonly model?: string
   readonly streaming: boolean
@@ -26,10 +36,10 @@ export interface ModelWire {
   /** How its streamed answers come; absent where they never are. */
   readonly stream?: StreamFormat
   /** Whether a request body has the shape of such a call. */
-  isCall(body: JsonRecord): boolean
-  readCall(body: JsonRecord): CallReading
+  isCall(body: JsonRecord, target: CallTarget): boolean
+  readCall(body: JsonRecord, target: CallTarget): CallReading
   /** Reads a whole or merged answer; of an incomplete one, what is there. */
-  readAnswer(body: JsonRecord): AnswerReading
+  readAnswer(body: JsonRecord, target: CallTarget): AnswerReading
 }
 
 /** Spreads into an object only if there is a value. */

@@ -6,7 +6,7 @@
 import type { JsonRecord } from '../wire/json.ts'
 import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
-import type { ModelWire } from './model-wire.ts'
+import type { CallTarget, ModelWire } from './model-wire.ts'
 import { openaiChatWire } from './openai-chat-wire.ts'
 import { openaiChat } from './openai-chat.ts'
 import { openaiCompletions } from './openai-completions.ts'
@@ -33,10 +33,9 @@ const endpoints: ReadonlyArray<{ readonly path: RegExp; readonly wire: ModelWire
 ]
 
 /** The wire format of a model call, or undefined if method and path are not of one. */
-export function recognizeCall(method: string, url: string): ModelWire | undefined {
+export function recognizeCall(method: string, target: CallTarget): ModelWire | undefined {
   if (method !== 'POST') return undefined
-  const path = pathOf(url)
-  return endpoints.find((endpoint) => endpoint.path.test(path))?.wire
+  return endpoints.find((endpoint) => endpoint.path.test(target.path))?.wire
 }
 
 /** The streamed format that answers on this path have; a stored response can be replayed too. */
@@ -65,8 +64,8 @@ export function wireOfStream(name: string): ModelWire | undefined {
 }
 
 /** The model that a path names: Azure calls it a deployment. */
-export function modelInPath(url: string): string | undefined {
-  const name = /\/deployments\/([^/]+)\//u.exec(pathOf(url))?.[1]
+export function modelInPath({ path }: CallTarget): string | undefined {
+  const name = /\/deployments\/([^/]+)\//u.exec(path)?.[1]
   if (name === undefined) return undefined
   try {
     return decodeURIComponent(name)
@@ -103,6 +102,13 @@ const hosts: ReadonlyArray<{ readonly host: RegExp; readonly provider: string }>
 export function providerOf(host: string): string {
   const name = host.toLowerCase().replace(/:\d+$/u, '')
   return hosts.find((row) => row.host.test(name))?.provider ?? host
+}
+
+/** Reads an absolute or origin-form URL; `host` as in `request-started`, with or without a port. */
+export function targetOf(host: string, url: string): CallTarget {
+  const path = pathOf(url)
+  const query = /\?([^#]*)/u.exec(url)?.[1] ?? ''
+  return { host: host.toLowerCase().replace(/:\d+$/u, ''), path, query }
 }
 
 /** The path of an absolute or origin-form URL, without its query. */

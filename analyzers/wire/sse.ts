@@ -6,29 +6,15 @@
 import { createParser } from 'eventsource-parser'
 
 import { sseEventLength } from './bounds.ts'
-
-export interface SseEvent {
-  readonly event?: string
-  readonly id?: string
-  readonly data: string
-  readonly unterminated?: boolean
-}
-
-export interface SseReader {
-  push(bytes: Uint8Array, onEvent: (event: SseEvent) => void): void
-  /** Gives out an event that the end cut off, if there is one. */
-  end(onEvent: (event: SseEvent) => void): void
-  /** An event passed the bound: reading stopped there. */
-  readonly hasOverflowed: boolean
-}
+import type { EventReader, StreamEvent } from './stream-events.ts'
 
 /** `eventLength`: UTF-16 units that one event may hold. */
-export function createSseReader(eventLength: number = sseEventLength): SseReader {
+export function createSseReader(eventLength: number = sseEventLength): EventReader {
   // The byte-order mark is left to the parser, so that exactly one is removed.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   let hasOverflowed = false
   let isEnding = false
-  let receive: (event: SseEvent) => void = () => undefined
+  let receive: (event: StreamEvent) => void = () => undefined
   const parser = createParser({
     maxBufferSize: eventLength,
     onError(error) {
@@ -44,7 +30,7 @@ export function createSseReader(eventLength: number = sseEventLength): SseReader
     },
   })
 
-  function feed(text: string, onEvent: (event: SseEvent) => void): void {
+  function feed(text: string, onEvent: (event: StreamEvent) => void): void {
     if (hasOverflowed || text === '') return
     receive = onEvent
     parser.feed(text)
@@ -60,46 +46,8 @@ export function createSseReader(eventLength: number = sseEventLength): SseReader
       // The first newline may be swallowed as the second half of CRLF.
       feed('\n\n\n', onEvent)
     },
-    get hasOverflowed() {
-      return hasOverflowed
+    get problem() {
+      return hasOverflowed ? 'an event is longer than the limit' : undefined
     },
   }
 }
-
-/** Whether a body is an event stream, from its type and, where that says nothing, its first bytes. */
-export interface StreamSniffer {
-  /** `undefined` until enough bytes have come. */
-  push(bytes: Uint8Array): boolean | undefined
-  /** The verdict on a body that ended. */
-  end(): boolean
-}
-
-const vagueTypes = new Set([undefined, 'text/plain', 'application/octet-stream'])
-
-export function createStreamSniffer(mediaType: string | undefined): StreamSniffer {
-  let verdict: boolean | undefined
-  let head = ''
-  if (mediaType === 'text/event-stream') verdict = true
-  else if (!vagueTypes.has(mediaType)) verdict = false
-
-  function sniff(): boolean | undefined {
-    const text = head.startsWith(byteOrderMark) ? head.slice(byteOrderMark.length) : head
-    if (/^(?:data:|event:|:[ \r\n])/u.test(text)) return true
-    return head.length < sniffedBytes ? undefined : false
-  }
-
-  return {
-    push(bytes) {
-      if (verdict !== undefined) return verdict
-      head += Buffer.from(bytes.subarray(0, sniffedBytes)).toString('latin1')
-      verdict = sniff()
-      return verdict
-    },
-    end: () => verdict ?? false,
-  }
-}
-
-/** U+FEFF in UTF-8, each byte as one character. */
-const byteOrderMark = '\u00ef\u00bb\u00bf'
-/** The longest opening, `event:`, after a byte-order mark. */
-const sniffedBytes = 9

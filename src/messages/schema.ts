@@ -152,6 +152,7 @@ const contents = [
     truncated: z.boolean(),
     problem: z.string().optional(),
   }),
+  /** One event of a streamed answer, whatever frames it: server-sent events or a vendor's own. */
   kind('sse-event', {
     by,
     index: count,

@@ -8,37 +8,45 @@ import {
   openaiEmbeddingsWire,
 } from '../../../analyzers/providers/openai-plain-wire.ts'
 import { openaiResponsesWire } from '../../../analyzers/providers/openai-responses-wire.ts'
-import { recognizeCall, streamFormatByPath } from '../../../analyzers/providers/recognize.ts'
+import {
+  recognizeCall,
+  streamFormatByPath,
+  targetOf,
+} from '../../../analyzers/providers/recognize.ts'
 
+const target = targetOf('api.example', 'https://api.example/v1/x')
 const pixel = Buffer.alloc(300, 7).toString('base64')
 
 describe('Chat Completions', () => {
   test('reads text, media, tool calls and tool results, never the data of media', () => {
-    const reading = openaiChatWire.readCall({
-      model: 'm',
-      stream: true,
-      messages: [
-        { role: 'system', content: 'be brief' },
-        {
-          role: 'user',
-          content: [
-            { type: 'text', text: 'look' },
-            { type: 'image_url', image_url: { url: `data:image/png;base64,${pixel}` } },
-            { type: 'image_url', image_url: { url: 'https://example.com/a.png' } },
-            { type: 'input_audio', input_audio: { data: pixel, format: 'wav' } },
-            { type: 'file', file: { file_data: `data:application/pdf;base64,${pixel}` } },
-          ],
-        },
-        {
-          role: 'assistant',
-          content: null,
-          reasoning_content: 'hm',
-          tool_calls: [{ id: 't1', type: 'function', function: { name: 'f', arguments: '{}' } }],
-        },
-        { role: 'tool', tool_call_id: 't1', content: 'done' },
-      ],
-      tools: [{ type: 'function', function: { name: 'f', description: 'does it' } }],
-    })
+    const reading = openaiChatWire.readCall(
+      {
+        model: 'm',
+        stream: true,
+        messages: [
+          { role: 'system', content: 'be brief' },
+          {
+            role: 'user',
+            content: [
+              { type: 'text', text: 'look' },
+              { type: 'image_url', image_url: { url: `data:image/png;base64,${pixel}` } },
+              { type: 'image_url', image_url: { url: 'https://example.com/a.png' } },
+              { type: 'input_audio', input_audio: { data: pixel, format: 'wav' } },
+              { type: 'file', file: { file_data: `data:application/pdf;base64,${pixel}` } },
+            ],
+          },
+          {
+            role: 'assistant',
+            content: null,
+            reasoning_content: 'hm',
+            tool_calls: [{ id: 't1', type: 'function', function: { name: 'f', arguments: '{}' } }],
+          },
+          { role: 'tool', tool_call_id: 't1', content: 'done' },
+        ],
+        tools: [{ type: 'function', function: { name: 'f', description: 'does it' } }],
+      },
+      target,
+    )
 
     expect(reading).toEqual({
       model: 'm',
@@ -70,9 +78,12 @@ describe('Chat Completions', () => {
 
   test('shows parts of unknown kind as JSON, without a dump of data', () => {
     const strange = { type: 'hologram', data: 'A'.repeat(50_000), depth: 3 }
-    const [message] = openaiChatWire.readCall({
-      messages: [{ role: 'user', content: [strange] }],
-    }).messages
+    const [message] = openaiChatWire.readCall(
+      {
+        messages: [{ role: 'user', content: [strange] }],
+      },
+      target,
+    ).messages
     const [part] = message?.parts ?? []
 
     expect(part).toMatchObject({ type: 'other', name: 'hologram' })
@@ -83,21 +94,24 @@ describe('Chat Completions', () => {
 
 describe('Responses', () => {
   test('reads instructions first, then items of every kind', () => {
-    const reading = openaiResponsesWire.readCall({
-      model: 'm',
-      instructions: 'be brief',
-      input: [
-        {
-          role: 'user',
-          content: [{ type: 'input_image', image_url: `data:image/png;base64,${pixel}` }],
-        },
-        { type: 'reasoning', summary: [{ type: 'summary_text', text: 'why' }] },
-        { type: 'function_call', call_id: 'c1', name: 'f', arguments: '{}' },
-        { type: 'function_call_output', call_id: 'c1', output: 'done' },
-        { type: 'web_search_call', id: 'w' },
-      ],
-      tools: [{ type: 'web_search' }, { type: 'function', name: 'f' }],
-    })
+    const reading = openaiResponsesWire.readCall(
+      {
+        model: 'm',
+        instructions: 'be brief',
+        input: [
+          {
+            role: 'user',
+            content: [{ type: 'input_image', image_url: `data:image/png;base64,${pixel}` }],
+          },
+          { type: 'reasoning', summary: [{ type: 'summary_text', text: 'why' }] },
+          { type: 'function_call', call_id: 'c1', name: 'f', arguments: '{}' },
+          { type: 'function_call_output', call_id: 'c1', output: 'done' },
+          { type: 'web_search_call', id: 'w' },
+        ],
+        tools: [{ type: 'web_search' }, { type: 'function', name: 'f' }],
+      },
+      target,
+    )
 
     expect(reading.messages).toEqual([
       { role: 'system', parts: [{ type: 'text', text: 'be brief' }] },
@@ -116,12 +130,15 @@ describe('Responses', () => {
   })
 
   test('reads a text as the user’s, and why an answer is incomplete', () => {
-    const { messages } = openaiResponsesWire.readCall({ input: 'hi' })
-    const answer = openaiResponsesWire.readAnswer({
-      status: 'incomplete',
-      incomplete_details: { reason: 'max_output_tokens' },
-      output: [],
-    })
+    const { messages } = openaiResponsesWire.readCall({ input: 'hi' }, target)
+    const answer = openaiResponsesWire.readAnswer(
+      {
+        status: 'incomplete',
+        incomplete_details: { reason: 'max_output_tokens' },
+        output: [],
+      },
+      target,
+    )
 
     expect(messages).toEqual([{ role: 'user', parts: [{ type: 'text', text: 'hi' }] }])
     expect(answer.finishReason).toBe('max_output_tokens')
@@ -134,31 +151,34 @@ describe('Anthropic Messages', () => {
       type: 'image',
       source: { type: 'base64', media_type: 'image/png', data: pixel },
     }
-    const reading = anthropicMessagesWire.readCall({
-      model: 'm',
-      system: [{ type: 'text', text: 'be brief', cache_control: { type: 'ephemeral' } }],
-      messages: [
-        { role: 'user', content: 'hi' },
-        {
-          role: 'assistant',
-          content: [
-            { type: 'thinking', thinking: 'hm', signature: 's' },
-            { type: 'tool_use', id: 't1', name: 'f', input: { a: 1 } },
-          ],
-        },
-        {
-          role: 'user',
-          content: [
-            {
-              type: 'tool_result',
-              tool_use_id: 't1',
-              content: [{ type: 'text', text: 'ok' }, image],
-            },
-          ],
-        },
-      ],
-      tools: [{ name: 'f', description: 'does it', input_schema: {} }],
-    })
+    const reading = anthropicMessagesWire.readCall(
+      {
+        model: 'm',
+        system: [{ type: 'text', text: 'be brief', cache_control: { type: 'ephemeral' } }],
+        messages: [
+          { role: 'user', content: 'hi' },
+          {
+            role: 'assistant',
+            content: [
+              { type: 'thinking', thinking: 'hm', signature: 's' },
+              { type: 'tool_use', id: 't1', name: 'f', input: { a: 1 } },
+            ],
+          },
+          {
+            role: 'user',
+            content: [
+              {
+                type: 'tool_result',
+                tool_use_id: 't1',
+                content: [{ type: 'text', text: 'ok' }, image],
+              },
+            ],
+          },
+        ],
+        tools: [{ name: 'f', description: 'does it', input_schema: {} }],
+      },
+      target,
+    )
 
     expect(reading.messages).toEqual([
       { role: 'system', parts: [{ type: 'text', text: 'be brief' }] },
@@ -183,9 +203,12 @@ describe('Anthropic Messages', () => {
 
   test('reads results of server tools, which are records', () => {
     const content = { type: 'web_search_tool_result_error', error_code: 'x' }
-    const { output } = anthropicMessagesWire.readAnswer({
-      content: [{ type: 'web_search_tool_result', tool_use_id: 'w', content }],
-    })
+    const { output } = anthropicMessagesWire.readAnswer(
+      {
+        content: [{ type: 'web_search_tool_result', tool_use_id: 'w', content }],
+      },
+      target,
+    )
 
     expect(output).toEqual([{ type: 'tool-result', id: 'w', text: JSON.stringify(content) }])
   })
@@ -194,13 +217,13 @@ describe('Anthropic Messages', () => {
 describe('completions and embeddings', () => {
   test('read texts, lists of texts and tokens', () => {
     const parts = (input: never): unknown =>
-      openaiEmbeddingsWire.readCall({ input }).messages.flatMap((message) => message.parts)
+      openaiEmbeddingsWire.readCall({ input }, target).messages.flatMap((message) => message.parts)
 
     expect(parts('a' as never)).toEqual([{ type: 'text', text: 'a' }])
     expect(parts(['a', 'b'] as never)).toHaveLength(2)
     expect(parts([1, 2, 3] as never)).toEqual([{ type: 'other', name: 'tokens', text: '3 tokens' }])
     expect(parts([[1], [2]] as never)).toHaveLength(2)
-    expect(openaiCompletionsWire.readCall({ prompt: 'x' }).messages).toEqual([
+    expect(openaiCompletionsWire.readCall({ prompt: 'x' }, target).messages).toEqual([
       { role: 'user', parts: [{ type: 'text', text: 'x' }] },
     ])
   })
@@ -208,14 +231,15 @@ describe('completions and embeddings', () => {
   test('count base64 vectors by their floats', () => {
     const embedding = Buffer.from(new Float32Array(8).buffer).toString('base64')
 
-    expect(openaiEmbeddingsWire.readAnswer({ data: [{ embedding }] }).output).toMatchObject([
-      { text: '1 × 8 dimensions' },
-    ])
+    expect(openaiEmbeddingsWire.readAnswer({ data: [{ embedding }] }, target).output).toMatchObject(
+      [{ text: '1 × 8 dimensions' }],
+    )
   })
 })
 
 test('a path is recognised by its end, with any prefix and query', () => {
-  const operation = (url: string): string | undefined => recognizeCall('POST', url)?.operation
+  const operation = (url: string): string | undefined =>
+    recognizeCall('POST', targetOf('h', url))?.operation
 
   expect(operation('https://h/openai/v1/chat/completions?a=/x')).toBe('chat')
   expect(operation('/api/v1/responses')).toBe('responses')

@@ -1,18 +1,18 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import type { SseEvent } from '../../../analyzers/wire/sse.ts'
-import { createSseReader, createStreamSniffer } from '../../../analyzers/wire/sse.ts'
+import { createSseReader } from '../../../analyzers/wire/sse.ts'
+import type { StreamEvent } from '../../../analyzers/wire/stream-events.ts'
 
-function readAll(chunks: readonly Uint8Array[], limit?: number): SseEvent[] {
+function readAll(chunks: readonly Uint8Array[], limit?: number): StreamEvent[] {
   const reader = createSseReader(limit)
-  const out: SseEvent[] = []
+  const out: StreamEvent[] = []
   for (const chunk of chunks) reader.push(chunk, (event) => out.push(event))
   reader.end((event) => out.push(event))
   return out
 }
 
-function read(text: string): SseEvent[] {
+function read(text: string): StreamEvent[] {
   return readAll([Buffer.from(text)])
 }
 
@@ -52,7 +52,7 @@ describe('events', () => {
 
   test('come at once when a chunk ends with a lone CR', () => {
     const reader = createSseReader()
-    const out: SseEvent[] = []
+    const out: StreamEvent[] = []
     reader.push(Buffer.from('data: a\r\r'), (event) => out.push(event))
 
     expect(out).toEqual([{ data: 'a' }])
@@ -84,15 +84,15 @@ describe('events', () => {
 
   test('past the bound stop the reading, without a throw', () => {
     const reader = createSseReader(100)
-    const out: SseEvent[] = []
-    const onEvent = (event: SseEvent): number => out.push(event)
+    const out: StreamEvent[] = []
+    const onEvent = (event: StreamEvent): number => out.push(event)
     reader.push(Buffer.from('data: a\n\n'), onEvent)
     reader.push(Buffer.from(`data: ${'x'.repeat(200)}`), onEvent)
     reader.push(Buffer.from('\n\ndata: b\n\n'), onEvent)
     reader.end(onEvent)
 
     expect(out).toEqual([{ data: 'a' }])
-    expect(reader.hasOverflowed).toBe(true)
+    expect(reader.problem).toBe('an event is longer than the limit')
   })
 
   test('are never made up from arbitrary bytes, nor does reading throw', () => {
@@ -101,30 +101,5 @@ describe('events', () => {
         for (const event of readAll(chunks, 50)) expect(event.data.length).toBeLessThanOrEqual(50)
       }),
     )
-  })
-})
-
-describe('the sniffer', () => {
-  test('believes the media type', () => {
-    expect(createStreamSniffer('text/event-stream').push(Buffer.from('{'))).toBe(true)
-    expect(createStreamSniffer('application/json').push(Buffer.from('data: x'))).toBe(false)
-  })
-
-  test.each(['data: x', 'data:{', 'event: x', ': OPENROUTER PROCESSING', '\ufeffdata: x'])(
-    'takes %j for a stream where the type says nothing',
-    (head) => {
-      const sniffer = createStreamSniffer(undefined)
-      const verdicts = [...Buffer.from(head)].map((byte) => sniffer.push(Uint8Array.of(byte)))
-
-      expect(verdicts.at(-1)).toBe(true)
-      expect(createStreamSniffer('text/plain').push(Buffer.from(head))).toBe(true)
-    },
-  )
-
-  test.each(['{"data":1}', 'database error', ':smile: hello', ''])('takes %j for none', (body) => {
-    const sniffer = createStreamSniffer('application/octet-stream')
-    for (const byte of Buffer.from(body)) sniffer.push(Uint8Array.of(byte))
-
-    expect(sniffer.end()).toBe(false)
   })
 })

@@ -1,0 +1,62 @@
+/**
+ * The events of a streamed answer, whatever frames them: server-sent events, a vendor's binary
+ * frames, JSON lines. Each framing is one reader; which one a body has follows from its media type
+ * and, where that says nothing, from its first bytes.
+ */
+
+/** How a stream sets its events apart. */
+export type Framing = 'sse'
+
+/** One event: its data as text, which all formats but `[DONE]` and the like hold JSON in. */
+export interface StreamEvent {
+  readonly event?: string
+  readonly id?: string
+  readonly data: string
+  /** The stream ended within it. */
+  readonly unterminated?: boolean
+}
+
+/** From bytes to events as they arrive. Never throws; what it cannot read is its `problem`. */
+export interface EventReader {
+  push(bytes: Uint8Array, onEvent: (event: StreamEvent) => void): void
+  /** Gives out an event that the end cut off, if there is one. */
+  end(onEvent: (event: StreamEvent) => void): void
+  /** Why reading stopped before the end: a bound was passed, or the frames are damaged. */
+  readonly problem: string | undefined
+}
+
+/** Finds out a body's framing: `none` for a body that is no stream. */
+export interface FramingSniffer {
+  /** `undefined` until enough bytes have come. */
+  push(bytes: Uint8Array): Framing | 'none' | undefined
+}
+
+const framingByType: ReadonlyMap<string, Framing> = new Map([['text/event-stream', 'sse']])
+
+const vagueTypes = new Set([undefined, 'text/plain', 'application/octet-stream'])
+
+export function createFramingSniffer(mediaType: string | undefined): FramingSniffer {
+  let verdict: Framing | 'none' | undefined = framingByType.get(mediaType ?? '')
+  let head = ''
+  if (!vagueTypes.has(mediaType)) verdict ??= 'none'
+
+  function sniff(): Framing | 'none' | undefined {
+    const text = head.startsWith(byteOrderMark) ? head.slice(byteOrderMark.length) : head
+    if (/^(?:data:|event:|:[ \r\n])/u.test(text)) return 'sse'
+    return head.length < sniffedBytes ? undefined : 'none'
+  }
+
+  return {
+    push(bytes) {
+      if (verdict !== undefined) return verdict
+      head += Buffer.from(bytes.subarray(0, sniffedBytes)).toString('latin1')
+      verdict = sniff()
+      return verdict
+    },
+  }
+}
+
+/** U+FEFF in UTF-8, each byte as one character. */
+const byteOrderMark = '\u00ef\u00bb\u00bf'
+/** The longest opening, `event:`, after a byte-order mark. */
+const sniffedBytes = 9

@@ -19,6 +19,7 @@ import {
 } from './providers/recognize.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { isRecord, parseRecord } from './wire/json.ts'
+import { readRateLimits } from './wire/rate-limits.ts'
 
 type EndMsg = MsgOf<'exchange-completed'> | MsgOf<'exchange-failed'>
 
@@ -203,6 +204,7 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
     ...optional('tokensPerSecond', speedOf(exchange, usage)),
     complete: error === undefined,
     ...optional('error', error),
+    ...optional('rateLimits', response && readRateLimits(response.headers, response.at)),
   }
   emit(draft)
 }

@@ -14,6 +14,7 @@ export type {
 } from './messages/schema.ts'
 export type { Analyzer, Emit, HeaderList, OutgoingRequest, Refusal } from './pipeline/analyzer.ts'
 export {
+  Conversations,
   CredentialInjector,
   defaultAnalyzers,
   FileLogger,

@@ -26,3 +26,40 @@ export const streamListIndex = 1024
 
 /** Text of one error message passed on. */
 export const errorTextLength = 2_000
+
+/** Conversations remembered; of the least recently used nothing is known any more. */
+export const keptSessions = 512
+
+/** Histories remembered in one conversation: the main one, sub-agents, calls beside it. */
+export const keptBranches = 64
+
+/** Messages of one history that are compared, eight bytes each; what follows is not compared. */
+export const comparedMessages = 4_096
+
+/** Message digests kept in all, eight bytes each; the least recently used conversations go first. */
+export const keptDigests = 1_048_576
+
+/** Model calls under way that are remembered, and those of one exchange (a WebSocket). */
+export const pendingExchanges = 1_024
+export const pendingCallsOfExchange = 32
+
+/** Tool calls remembered until their results come, and the texts that they handed to sub-agents. */
+export const keptToolCalls = 8_192
+
+/** Response ids that a later call may continue. */
+export const keptResponses = 8_192
+
+/** Request bodies remembered, by digest, to tell a retry. */
+export const keptAttempts = 4_096
+
+/** Results told of one request. */
+export const toldToolResults = 256
+
+/** Milliseconds after its failure in which the same request is a retry. */
+export const retryWindowMs = 600_000
+
+/** Characters of an id that a client gives; longer ones are none. */
+export const clientIdLength = 256
+
+/** Rate limits read from one answer. */
+export const rateLimitKinds = 32

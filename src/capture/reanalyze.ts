@@ -15,6 +15,7 @@ const derivedKinds: ReadonlySet<string> = new Set([
   'stream-merged',
   'model-called',
   'model-answered',
+  'call-linked',
 ])
 
 /** Whether an analyzer made it from recorded bytes, and would make it again. */

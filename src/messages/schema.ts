@@ -11,6 +11,8 @@
  */
 import { z } from 'zod'
 
+import { callLinkShape, rateLimits } from './call-link.ts'
+
 /** Version of the format, in every message as `v`. */
 export const messageVersion = 1
 
@@ -268,7 +270,10 @@ const models = [
     tokensPerSecond: z.number().nonnegative().optional(),
     complete: z.boolean(),
     error: z.object({ type: z.string(), message: z.string() }).optional(),
+    rateLimits: rateLimits.optional(),
   }),
+  /** Where a call stands in its conversation; told right after its `model-answered`. */
+  kind('call-linked', { by, ...callLinkShape }),
 ] as const
 
 const decision = {
@@ -316,6 +321,8 @@ export type Part = DeepReadonly<z.infer<typeof part>>
 export type Usage = DeepReadonly<z.infer<typeof usage>>
 export type Cost = DeepReadonly<z.infer<typeof cost>>
 export type ModelMessage = MsgOf<'model-called'>['messages'][number]
+export type RateLimits = DeepReadonly<z.infer<typeof rateLimits>>
+export type CallLink = MsgOf<'call-linked'>
 export type ToolCall = MsgOf<'model-answered'>['toolCalls'][number]
 /** Any value that JSON can hold. */
 export type Json =

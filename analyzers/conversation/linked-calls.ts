@@ -36,6 +36,8 @@ export interface PendingCall {
   readonly base: CallRecord | undefined
   readonly place: Place
   readonly difference: Difference | undefined
+  /** It goes on with what was said before. */
+  readonly isContinued: boolean
   readonly rule: CacheRule | undefined
   readonly attempt: Attempt<Placement>
   readonly retryOf: string | undefined
@@ -99,6 +101,7 @@ export class LinkedCalls {
       base,
       place,
       difference,
+      isContinued: call.isContinuation || msg.messages.some(isAnswer),
       rule: cacheRule(msg),
       attempt,
       retryOf: earlier?.exchangeId,
@@ -221,7 +224,7 @@ function linkOf(call: PendingCall): AnalysisMsgDraft {
       call: record,
       rule,
       previous: base,
-      isContinued: place.continued !== undefined || record.total > record.prompt.count,
+      isContinued: call.isContinued,
       changed,
     }),
     attempt: call.attempt.number,
@@ -280,6 +283,10 @@ function nextTurn({ session, branch }: Place, call: NewCall, difference?: Differ
   // Of a history that was written anew, only its last message is certain to be new.
   const last = call.msg.messages.at(-1)
   return session.turn + Number(last !== undefined && isSaidByUser(last))
+}
+
+function isAnswer({ role }: ModelMessage): boolean {
+  return role === 'assistant' || role === 'model'
 }
 
 function isProbe(body: JsonRecord | undefined): boolean {

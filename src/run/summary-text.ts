@@ -1,6 +1,7 @@
 /** The summary as lines for the end of a run; every word from the wire is made safe to print. */
 import { formatBytes, formatCount, formatPlural, formatUsd, formatWireText } from './amounts.ts'
 import type { ModelTotals } from './call-totals.ts'
+import type { ConversationSummary } from './conversation-totals.ts'
 import type { RunSummary } from './summary.ts'
 
 /** Lines shown of each list; the rest is counted. */
@@ -17,6 +18,7 @@ export function formatSummary(summary: RunSummary, capturePath?: string): string
   return [
     headline(summary),
     ...listed(summary.models.map(modelLine), 'models'),
+    ...indented(conversationLines(summary.conversations)),
     ...listed(
       summary.tunnels.map(
         ({ host, connections, failed, bytesUp, bytesDown }) =>
@@ -87,6 +89,34 @@ function modelLine(totals: ModelTotals): string {
     ],
     ' · ',
   )}`
+}
+
+/** Single calls that no cache is involved in are no news. */
+function conversationLines(summary: ConversationSummary): string[] {
+  const { sessions, turns, subAgents, retries, cacheHits, cachePartial, cacheMisses } = summary
+  const reasons = summary.missReasons
+    .slice(0, 3)
+    .map(([reason, count]) => `${reason.replaceAll('-', ' ')} ${formatCount(count)}`)
+  const hasCache = cacheHits + cachePartial > 0 || reasons.length > 0
+  if (turns <= sessions && subAgents + retries === 0 && !hasCache) return []
+  const cache = [
+    formatPlural(cacheHits, 'hit'),
+    ...(cachePartial > 0 ? [`${formatCount(cachePartial)} partial`] : []),
+    formatPlural(cacheMisses, 'miss', 'misses'),
+  ].join(', ')
+  const line = joined(
+    [
+      formatPlural(sessions, 'session'),
+      formatPlural(turns, 'turn'),
+      subAgents > 0 ? formatPlural(subAgents, 'sub-agent') : undefined,
+      retries > 0 ? formatPlural(retries, 'retry', 'retries') : undefined,
+      hasCache
+        ? `cache: ${cache}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`
+        : undefined,
+    ],
+    ' · ',
+  )
+  return [`conversations: ${line}`]
 }
 
 function healthLines(summary: RunSummary): string[] {

@@ -5,6 +5,8 @@
 import type { AnalysisMsg, MsgOf } from '../messages/schema.ts'
 import type { ModelTotals } from './call-totals.ts'
 import { CallTotals } from './call-totals.ts'
+import type { ConversationSummary } from './conversation-totals.ts'
+import { ConversationTotals } from './conversation-totals.ts'
 import { totalsRow } from './totals-row.ts'
 
 export interface TunnelTotals {
@@ -40,6 +42,7 @@ export interface RunSummary {
   readonly callsOfUnknownCost: number
   /** In the order of their first call. */
   readonly models: ReadonlyArray<Readonly<ModelTotals>>
+  readonly conversations: ConversationSummary
   /** Most bytes first. */
   readonly tunnels: ReadonlyArray<Readonly<TunnelTotals>>
   readonly refusals: ReadonlyArray<Readonly<RefusalTotals>>
@@ -57,6 +60,7 @@ export interface SummaryCollector {
 
 interface State {
   readonly calls: CallTotals
+  readonly conversations: ConversationTotals
   readonly tunnels: Map<string, TunnelTotals>
   readonly refusals: Map<string, RefusalTotals>
   readonly tlsFailures: Map<string, TlsFailureTotals>
@@ -66,6 +70,7 @@ interface State {
 export function createSummary(): SummaryCollector {
   const state: State = {
     calls: new CallTotals(),
+    conversations: new ConversationTotals(),
     tunnels: new Map(),
     refusals: new Map(),
     tlsFailures: new Map(),
@@ -84,6 +89,9 @@ function addMessage(state: State, msg: AnalysisMsg): void {
       break
     case 'model-answered':
       state.calls.addAnswer(msg)
+      break
+    case 'call-linked':
+      state.conversations.add(msg)
       break
     case 'exchange-failed':
       if (msg.phase === 'request' || msg.phase === 'connect') state.calls.addUnsent(msg.exchangeId)
@@ -104,15 +112,16 @@ function addMessage(state: State, msg: AnalysisMsg): void {
     case 'tls-failed':
       addTlsFailure(state, msg)
       break
-    case 'analyzer-failed':
-      state.health.analyzerFailures += 1
-      break
-    case 'messages-dropped':
-      state.health.droppedMessages += msg.count
-      state.health.droppedBytes += msg.bytes
-      break
     default:
+      addHealth(state, msg)
   }
+}
+
+function addHealth({ health }: State, msg: AnalysisMsg): void {
+  if (msg.kind === 'analyzer-failed') health.analyzerFailures += 1
+  if (msg.kind !== 'messages-dropped') return
+  health.droppedMessages += msg.count
+  health.droppedBytes += msg.bytes
 }
 
 function summarize(state: State): RunSummary {
@@ -126,6 +135,7 @@ function summarize(state: State): RunSummary {
     hasEstimatedCost: rows.some((totals) => totals.hasEstimatedCost),
     callsOfUnknownCost: sum((totals) => totals.callsOfUnknownCost),
     models: rows,
+    conversations: state.conversations.summarize(),
     tunnels: structuredClone([...state.tunnels.values()]).sort((a, b) => bytesOf(b) - bytesOf(a)),
     refusals: structuredClone([...state.refusals.values()]),
     tlsFailures: structuredClone([...state.tlsFailures.values()]),

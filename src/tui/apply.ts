@@ -12,6 +12,7 @@ export function applyToRow(row: Row, msg: AnalysisMsg, maxRowBytes: number): num
   if (applyTraffic(row, msg, maxRowBytes)) return 0
   if (msg.kind === 'model-called') return applyCall(row, msg, maxRowBytes)
   if (msg.kind === 'model-answered') applyAnswer(row, msg)
+  else if (msg.kind === 'call-linked') applyLink(row, msg)
   else if (msg.kind === 'stream-merged') applyMerged(row, msg, maxRowBytes)
   else if (!applyConnection(row, msg)) applyNote(row, msg)
   return 0
@@ -172,6 +173,7 @@ function applyCall(row: Row, msg: MsgOf<'model-called'>, maxRowBytes: number): n
   const { detail } = row
   if (detail !== undefined) {
     detail.answered = undefined
+    detail.link = undefined
     if (isNext) {
       detail.live.length = 0
       detail.liveLength = 0
@@ -200,6 +202,11 @@ function applyAnswer(row: Row, msg: MsgOf<'model-answered'>): void {
   // The answer now stands in one piece.
   row.detail.live.length = 0
   row.detail.liveLength = 0
+}
+
+function applyLink(row: Row, msg: MsgOf<'call-linked'>): void {
+  row.branch = msg.branch
+  if (row.detail !== undefined) row.detail.link = msg
 }
 
 function applyMerged(row: Row, msg: MsgOf<'stream-merged'>, maxRowBytes: number): void {

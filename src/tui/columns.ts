@@ -286,7 +286,14 @@ function previewSpans(row: Row, width: number): Span[] {
   if (row.phase === 'failed' && row.problem !== undefined) {
     return [span(truncateEnd(safePreview(row.problem), width), 'bad')]
   }
-  return promptAndAnswer(row, width)
+  const mark = branchMark(row)
+  return [span(mark, 'dim'), ...promptAndAnswer(row, width - mark.length)]
+}
+
+/** Calls beside the main line of a conversation, once that is known. */
+function branchMark({ branch }: Row): string {
+  if (branch === 'sub-agent') return '↳ '
+  return branch === 'side' ? '· ' : ''
 }
 
 const arrow = ' → '

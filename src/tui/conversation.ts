@@ -3,7 +3,7 @@
  * cost with the sum behind it. A row that is no model call says what it is instead, and why nothing
  * of it can be read.
  */
-import type { Cost, ModelMessage, MsgOf, Part, Usage } from '../messages/schema.ts'
+import type { CallLink, Cost, ModelMessage, MsgOf, Part, Usage } from '../messages/schema.ts'
 import type { BlockCache } from './block.ts'
 import { heading, prettyJson, textLines } from './block.ts'
 import { describeRow } from './columns.ts'
@@ -18,6 +18,7 @@ import {
 } from './format.ts'
 import type { Line, Tone } from './line.ts'
 import { clipLine, span } from './line.ts'
+import { linkLines } from './link-lines.ts'
 import type { Row } from './row.ts'
 
 export interface Document {
@@ -122,6 +123,7 @@ function answerLines(row: Row, width: number, cache: BlockCache): Line[] {
   if (answered !== undefined) {
     return [
       ...cache.lines(answered, width, () => answeredLines(answered, width)),
+      ...placeLines(detail?.link, width, cache),
       ...problem(row, width),
     ]
   }
@@ -143,6 +145,11 @@ function answerLines(row: Row, width: number, cache: BlockCache): Line[] {
     ]
   }
   return [...lines, ...problem(row, width)]
+}
+
+function placeLines(link: CallLink | undefined, width: number, cache: BlockCache): readonly Line[] {
+  if (link === undefined) return []
+  return cache.lines(link, width, () => [blank, ...linkLines(link, width)])
 }
 
 function waitingText(row: Row): string {

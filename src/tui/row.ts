@@ -3,7 +3,7 @@
  * TLS handshake. A row is a summary that always stays and a `detail` (headers, bodies, events,
  * messages) that is dropped first when memory runs short. Rows change in place; `version` tells.
  */
-import type { AnalysisMsg, HeaderPairs, MsgOf } from '../messages/schema.ts'
+import type { AnalysisMsg, CallLink, HeaderPairs, MsgOf } from '../messages/schema.ts'
 import type { SpendSum } from './format.ts'
 import type { StreamDelta } from './stream-delta.ts'
 
@@ -40,6 +40,7 @@ export interface Row {
   durationMs: number | undefined
   tokensPerSecond: number | undefined
   finishReason: string | undefined
+  branch: CallLink['branch'] | undefined
   /** What went wrong, or why it was refused or tunnelled, in one line of raw text. */
   problem: string | undefined
   /** The last user prompt and the answer so far, raw, cut at `summaryCharacters`. */
@@ -111,6 +112,7 @@ export interface RowDetail {
   readonly events: StreamEvent[]
   call: MsgOf<'model-called'> | undefined
   answered: MsgOf<'model-answered'> | undefined
+  link: CallLink | undefined
   merged: MsgOf<'stream-merged'> | undefined
   readonly live: LivePart[]
   liveLength: number
@@ -142,6 +144,7 @@ export function createRow(id: string, origin: string, kind: RowKind, msg: Analys
     durationMs: undefined,
     tokensPerSecond: undefined,
     finishReason: undefined,
+    branch: undefined,
     problem: undefined,
     prompt: '',
     answer: '',
@@ -165,6 +168,7 @@ function createDetail(): RowDetail {
     events: [],
     call: undefined,
     answered: undefined,
+    link: undefined,
     merged: undefined,
     live: [],
     liveLength: 0,

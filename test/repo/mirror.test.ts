@@ -47,6 +47,7 @@ const excused: Readonly<Record<string, string>> = {
   'src/cli/': reasons.command,
   'src/demo/': reasons.demo,
   'src/run/call-totals.ts': reasons.run,
+  'src/run/conversation-totals.ts': reasons.run,
   'src/run/summary-text.ts': reasons.run,
   'src/run/totals-row.ts': reasons.run,
   'src/run/terminal-foreground.ts': reasons.child,

@@ -104,6 +104,8 @@ export class Conversations implements Analyzer {
   }
 
   #call(exchangeId: string, msg: MsgOf<'model-called'>): void {
+    // Texts that are turned into vectors are no conversation.
+    if (msg.operation === 'embeddings') return
     const exchange = this.#exchanges.get(exchangeId) ?? newExchange(unknownHead, undefined, false)
     this.#exchanges.set(exchangeId, exchange)
     if (exchange.pending.length >= pendingCallsOfExchange) exchange.pending.shift()

@@ -18,7 +18,7 @@ import { digestOf, readPrompt } from './prompt.ts'
 import type { Place } from './sessions.ts'
 import { Sessions } from './sessions.ts'
 import type { AskedTool } from './tool-calls.ts'
-import { readToolErrors, ToolCalls } from './tool-calls.ts'
+import { readToolErrors, ToolCalls, wordsIn } from './tool-calls.ts'
 import { isSaidByUser, turnsIn } from './turns.ts'
 
 /** What a retry takes over from the attempt before it: ids only, so that it keeps nothing alive. */
@@ -46,6 +46,8 @@ export interface PendingCall {
   readonly waitingBefore: readonly AskedTool[]
   readonly paired: readonly AskedTool[]
   readonly toolResults: CallLink['toolResults']
+  /** Digests of the user's words. */
+  readonly said: ReadonlySet<string>
 }
 
 export interface CallStart {
@@ -110,6 +112,7 @@ export class LinkedCalls {
       waitingBefore,
       paired,
       toolResults,
+      said: wordsIn(msg.messages),
     }
   }
 
@@ -146,9 +149,10 @@ export class LinkedCalls {
     return { ...place, source, ...(continued === undefined ? {} : { continued }) }
   }
 
-  #keep({ record, place }: PendingCall, answer: MsgOf<'model-answered'>): void {
+  #keep({ record, place, said }: PendingCall, answer: MsgOf<'model-answered'>): void {
     const { branch } = place
-    const asked = this.#tools.ask(answer, { sessionId: branch.sessionId, branchId: branch.id })
+    const { sessionId, id: branchId } = branch
+    const asked = this.#tools.ask(answer, { sessionId, branchId }, said)
     if (branch.last === record) branch.waiting = asked
   }
 

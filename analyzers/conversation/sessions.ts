@@ -117,7 +117,9 @@ export class Sessions {
     const place = match && this.recall(match.branch.sessionId, match.branch.id)
     if (place !== undefined) return { ...place, source: 'history' }
     const parent = this.#tools.findParent(agent, messages)
-    const above = parent && this.recall(parent.sessionId, parent.branchId)
+    // Without an id of the client, only while the tool is waited for.
+    const isServed = parent !== undefined && parent.answeredBy === undefined
+    const above = isServed ? this.recall(parent.sessionId, parent.branchId) : undefined
     if (parent !== undefined && above !== undefined) {
       const branch = this.#addBranch(above.session, call, 'sub-agent', parentOf(parent))
       return { session: above.session, branch, source: 'tool-call' }

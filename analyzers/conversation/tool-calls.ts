@@ -32,15 +32,20 @@ const uniqueIdLength = 12
 const handedTextLength = 16
 const handedTexts = 8
 const askedAtOnce = 64
+const keptWords = 16
 
 export class ToolCalls {
   readonly #byId = new RecentMap<AskedTool>(keptToolCalls)
   readonly #byText = new RecentMap<AskedTool>(keptToolCalls)
 
-  /** Remembers what an answer asks of the client; returns it in order. */
+  /**
+   * Remembers what an answer asks of the client; returns it in order. `said` are the user's own
+   * words, as `wordsIn` gives them: a tool that is handed those is no agent for that.
+   */
   ask(
     answer: MsgOf<'model-answered'>,
     place: { readonly sessionId: string; readonly branchId: string },
+    said: ReadonlySet<string>,
   ): AskedTool[] {
     // Tools that the provider runs itself have their results in the same answer.
     const done = new Set(
@@ -54,8 +59,8 @@ export class ToolCalls {
         const { sessionId, branchId } = place
         const asked: AskedTool = { id, name, sessionId, branchId, exchangeId, answeredAt: at }
         if (id !== undefined) this.#byId.set(keyOf(answer.agent, place.branchId, id), asked)
-        for (const text of textsIn(args)) {
-          this.#byText.set(`${answer.agent ?? ''} ${digestOf(text)}`, asked)
+        for (const digest of textsIn(args).map(digestOf)) {
+          if (!said.has(digest)) this.#byText.set(`${answer.agent ?? ''} ${digest}`, asked)
         }
         return asked
       })
@@ -174,6 +179,14 @@ function textsIn(args: string): string[] {
     .flatMap((value) => textOf(value) ?? [])
     .filter((text) => text.length >= handedTextLength)
     .slice(0, handedTexts)
+}
+
+/** Digests of what the user has said last. */
+export function wordsIn(messages: readonly ModelMessage[]): ReadonlySet<string> {
+  const parts = messages.flatMap((message) => (message.role === 'user' ? message.parts : []))
+  return new Set(
+    parts.slice(-keptWords).flatMap((part) => (part.type === 'text' ? [digestOf(part.text)] : [])),
+  )
 }
 
 /** By id, whether a result says that the tool failed: Anthropic and Bedrock have a word for it. */

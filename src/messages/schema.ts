@@ -272,7 +272,10 @@ const models = [
     error: z.object({ type: z.string(), message: z.string() }).optional(),
     rateLimits: rateLimits.optional(),
   }),
-  /** Where a call stands in its conversation; told right after its `model-answered`. */
+  /**
+   * Where a call stands in its conversation; told right after its `model-answered`. Embeddings have
+   * none.
+   */
   kind('call-linked', { by, ...callLinkShape }),
 ] as const
 

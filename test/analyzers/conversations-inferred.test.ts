@@ -211,6 +211,16 @@ describe('tool calls', () => {
     expect(link('other').sessionId).not.toBe(link('a').sessionId)
   })
 
+  test('that repeat the words of the user make no sub-agent of who says them again', () => {
+    const question = 'Is it raining in Oslo this afternoon?'
+    const link = linked(
+      chatStep('a', 0, [user(question)], calls(id, 'search', { query: question })),
+      chatStep('b', 500, [user(question)], said('Yes.')),
+    )
+
+    expect(link('b')).toMatchObject({ sessionSource: 'new', branch: 'main' })
+  })
+
   test('without ids are answered in their order', () => {
     const both = {
       role: 'assistant',

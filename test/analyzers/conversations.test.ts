@@ -4,9 +4,11 @@ import { Conversations } from '../../analyzers/conversations.ts'
 import { HttpParser } from '../../analyzers/http-parser.ts'
 import { ModelCalls } from '../../analyzers/model-calls.ts'
 import { SseMerger } from '../../analyzers/sse-merger.ts'
+import type { AnalysisMsg, AnalysisMsgDraft } from '../../src/messages/schema.ts'
 import type { Step } from '../support/agent-transcripts.ts'
 import { claudeCodeDay, linkOf, linksOf, minute } from '../support/agent-transcripts.ts'
 import { analyzerConformance } from '../support/analyzer-conformance.ts'
+import { ofKind, runAnalyzers } from '../support/run-analyzers.ts'
 
 analyzerConformance('Conversations', () => new Conversations(), {
   before: () => [new HttpParser(), new SseMerger(), new ModelCalls()],
@@ -238,4 +240,91 @@ describe('Responses that continue each other', () => {
     expect([sharedMessages, previousExchangeId]).toEqual([undefined, undefined])
     expect(cache).toEqual({ verdict: 'miss', reason: 'unknown' })
   })
+})
+
+describe('calls over one WebSocket', () => {
+  const ids = { exchangeId: 'ws', connectionId: 'c1' }
+  const messages = (at: number, drafts: readonly AnalysisMsgDraft[]): AnalysisMsg[] =>
+    drafts.map((draft, index) => ({ v: 1, seq: at + index, at: at + index, ...ids, ...draft }))
+  const turn = (at: number, body: object, words: string, response: string): AnalysisMsg[] =>
+    messages(at, [
+      {
+        kind: 'websocket-message',
+        direction: 'request',
+        opcode: 1,
+        text: JSON.stringify({ type: 'response.create', ...body }),
+      },
+      {
+        kind: 'model-called',
+        by: 'model-calls',
+        provider: 'openai',
+        operation: 'responses',
+        model: 'gpt-5',
+        streaming: true,
+        messages: [{ role: 'user', parts: [{ type: 'text', text: words }] }],
+        tools: [],
+      },
+      {
+        kind: 'websocket-message',
+        direction: 'response',
+        opcode: 1,
+        text: JSON.stringify({ type: 'response.created', response: { id: response } }),
+      },
+      {
+        kind: 'model-answered',
+        by: 'model-calls',
+        provider: 'openai',
+        operation: 'responses',
+        output: [{ type: 'text', text: 'yes' }],
+        toolCalls: [],
+        durationMs: 1,
+        complete: true,
+      },
+    ])
+
+  test('continue each other by the response that they name', () => {
+    const upgrade: AnalysisMsgDraft = {
+      kind: 'request-started',
+      method: 'GET',
+      url: responsesUrl,
+      httpVersion: '1.1',
+      headers: [['Upgrade', 'websocket']],
+      host: 'api.openai.com',
+    }
+    const out = runAnalyzers(
+      [new Conversations()],
+      [
+        ...messages(1_000, [upgrade]),
+        ...turn(2_000, {}, 'hello', 'resp_1'),
+        ...turn(60_000, { previous_response_id: 'resp_1' }, 'go on', 'resp_2'),
+        ...turn(90_000, { previous_response_id: 'resp_2' }, 'and on', 'resp_3'),
+      ],
+    )
+    const links = ofKind(out, 'call-linked')
+
+    expect(links.map(({ turn, sharedMessages }) => [turn, sharedMessages])).toEqual([
+      [1, undefined],
+      [2, 1],
+      [3, 2],
+    ])
+    expect(links.map(({ sessionSource }) => sessionSource)).toEqual([
+      'new',
+      'previous-response',
+      'previous-response',
+    ])
+  })
+})
+
+test('embeddings are no conversation', () => {
+  const links = linksOf([
+    {
+      id: 'e',
+      at: 0,
+      url: 'https://api.openai.com/v1/embeddings',
+      body: { model: 'text-embedding-3-small', input: 'a text' },
+      answer: { data: [{ embedding: [1, 2] }], usage: { prompt_tokens: 2, total_tokens: 2 } },
+    },
+  ])
+
+  expect(links.size).toBe(0)
 })

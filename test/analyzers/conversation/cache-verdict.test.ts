@@ -40,14 +40,25 @@ function judge({
   changed = ['appended'],
 }: Pair) {
   const rule = cacheRule({
-    ...{ v: 1, seq: 0, at: 0, kind: 'model-called', provider, operation: 'o', model },
-    ...{ streaming: false, messages: [], tools: [] },
+    v: 1,
+    seq: 0,
+    at: 0,
+    kind: 'model-called',
+    provider,
+    operation: 'o',
+    model,
+    streaming: false,
+    messages: [],
+    tools: [],
   })
   const cache = readCacheRequest(body)
   const previous = { startedAt: 0, answeredAt: 1_000, usage: before, cache }
   const call = { startedAt: 1_000 + gapMs, usage, cache }
   const cacheCase: CacheCase = {
-    ...{ call, rule, changed, isContinued: false },
+    call,
+    rule,
+    changed,
+    isContinued: false,
     previous: before === undefined ? undefined : previous,
   }
   return judgeCache(cacheCase)

@@ -47,6 +47,26 @@ export function answered(
   }
 }
 
+export function linked(
+  exchangeId: string,
+  over: Partial<MsgOf<'call-linked'>> = {},
+): AnalysisMsgDraft {
+  return {
+    kind: 'call-linked',
+    exchangeId,
+    sessionId: 's1',
+    sessionSource: 'header',
+    turn: 1,
+    branch: 'main',
+    branchId: 'b1',
+    changed: [],
+    cache: { verdict: 'unknown', reason: 'no-usage' },
+    attempt: 1,
+    toolResults: [],
+    ...over,
+  }
+}
+
 /** Text as an attacker would choose it. */
 const hostile = oneof(
   string({ unit: 'binary' }),

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../../../src/messages/schema.ts'
 import { formatCost, formatSummary } from '../../../src/run/summary-text.ts'
 import { createSummary } from '../../../src/run/summary.ts'
-import { anyMessage, answered, called, messages } from './message-samples.ts'
+import { anyMessage, answered, called, linked, messages } from './message-samples.ts'
 
 function summaryOf(...drafts: AnalysisMsgDraft[]) {
   const summary = createSummary()
@@ -203,6 +203,44 @@ test('a line for each model names calls, tokens and cost', () => {
   expect(formatSummary(summary)[1]).toBe(
     '  openai gpt-4o: 2 calls · 1 failed · in 1,200 + 3,000 cached · out 50 · $0.0000047',
   )
+})
+
+describe('conversations', () => {
+  test('are counted in sessions, turns, sub-agents, retries and uses of the prompt cache', () => {
+    const summary = summaryOf(
+      linked('x1', { cache: { verdict: 'miss', reason: 'first-call' } }),
+      linked('x2', { turn: 2, cache: { verdict: 'hit', expectedTokens: 10 } }),
+      linked('x3', { turn: 2, branch: 'sub-agent', branchId: 'b2', cache: { verdict: 'hit' } }),
+      linked('x4', { turn: 2, branch: 'sub-agent', branchId: 'b2', attempt: 2 }),
+      linked('x5', { turn: 3, cache: { verdict: 'miss', reason: 'tools-changed' } }),
+      linked('x6', { turn: 3, cache: { verdict: 'partial', reason: 'message-changed' } }),
+      linked('x7', { turn: 4, cache: { verdict: 'miss', reason: 'tools-changed' } }),
+      linked('y1', { sessionId: 's2', branchId: 'b3' }),
+    )
+
+    expect(summary.conversations).toMatchObject({ sessions: 2, turns: 5, subAgents: 1, retries: 1 })
+    expect(formatSummary(summary)).toContain(
+      '  conversations: 2 sessions · 5 turns · 1 sub-agent · 1 retry · ' +
+        'cache: 2 hits, 1 partial, 3 misses (tools changed 2, message changed 1)',
+    )
+  })
+
+  test('of one call each are not worth a line', () => {
+    const summary = summaryOf(
+      linked('x1', { cache: { verdict: 'miss', reason: 'below-minimum' } }),
+      linked('x2', { sessionId: 's2' }),
+    )
+
+    expect(formatSummary(summary)).toEqual(['porthole: no model calls seen'])
+  })
+
+  test('without end do not grow the summary', () => {
+    const summary = summaryOf(
+      ...Array.from({ length: 11_000 }, (_, index) => linked('x', { sessionId: `s${index}` })),
+    )
+
+    expect(summary.conversations.sessions).toBe(10_000)
+  })
 })
 
 test('no message can break a line of the summary', () => {

@@ -51,6 +51,38 @@ cost exact · prices: sample prices 2025-05-01
   total  $0.0123`)
   })
 
+  it('shows the place of the call: what it shares, its cache, the results that it brings', () => {
+    const link: AnalysisMsgDraft = {
+      kind: 'call-linked',
+      exchangeId: 'x1',
+      sessionId: 's1',
+      sessionSource: 'header',
+      turn: 2,
+      branch: 'sub-agent',
+      branchId: 'b1',
+      parentExchangeId: 'x0',
+      previousExchangeId: 'x9',
+      sharedMessages: 3,
+      changed: ['tools', 'message', 'appended'],
+      changedMessage: 4,
+      cache: { verdict: 'partial', reason: 'tools-changed', expectedTokens: 12_000 },
+      attempt: 2,
+      retryOf: 'x8',
+      toolResults: [
+        { id: 't1', name: 'Bash', calledBy: 'x9', waitedMs: 1_500, isError: true },
+        { id: 't2' },
+      ],
+    }
+    const text = talk(rowOf([...wholeCall({ id: 'x1' }), stamp(link)]), 120)
+
+    expect(text).toContain(`place session s1 · turn 2 · sub-agent of x0
+  attempt 2 after x8
+  shares 3 messages with x9 · changed: tools, message 4, appended
+  cache partial (tools changed) · 12,000 tokens could have been read
+  brings Bash called by x9, 1.5s, failed
+  brings t2`)
+  })
+
   it('shows the answer while it streams, reasoning and tool calls included', () => {
     const event = (index: number, data: object): AnalysisMsg =>
       stamp({

@@ -280,10 +280,9 @@ function newMessages(
 
 function nextTurn({ session, branch }: Place, call: NewCall, difference?: Difference): number {
   if (branch.kind !== 'main') return Math.max(1, session.turn)
+  if (session.turn === 0) return Math.max(1, turnsIn(call.msg.messages))
   const isKnown = difference?.shared !== undefined && !difference.changed.includes('message')
-  const fresh = newMessages(call, difference)
-  if (session.turn === 0) return Math.max(1, turnsIn(fresh))
-  if (isKnown) return session.turn + turnsIn(fresh)
+  if (isKnown) return session.turn + turnsIn(newMessages(call, difference))
   // Of a history that was written anew, only its last message is certain to be new.
   const last = call.msg.messages.at(-1)
   return session.turn + Number(last !== undefined && isSaidByUser(last))

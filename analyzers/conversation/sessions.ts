@@ -98,11 +98,9 @@ export class Sessions {
       if (place !== undefined) return { ...place, source: 'previous-response', continued: known }
     }
     if (body.previousResponse !== undefined) {
-      const session = this.#named(agent, {
-        source: 'previous-response',
-        key: body.previousResponse,
-      })
-      return this.#placeIn(session, call, known)
+      const unseen: NamedSession = { source: 'previous-response', key: body.previousResponse }
+      const name = cacheName(body) ?? unseen
+      return { ...this.#placeIn(this.#named(agent, name), call, known), source: name.source }
     }
     return this.#infer(call)
   }
@@ -241,8 +239,11 @@ function nameOf(head: HeadIds, body: BodyIds): NamedSession | undefined {
   if (head.session !== undefined) return { source: 'header', key: head.session }
   if (body.session !== undefined) return { source: 'body', key: body.session }
   if (body.conversation !== undefined) return { source: 'conversation', key: body.conversation }
-  if (body.previousResponse !== undefined || body.cacheKey === undefined) return undefined
-  return { source: 'cache-key', key: body.cacheKey }
+  return body.previousResponse === undefined ? cacheName(body) : undefined
+}
+
+function cacheName({ cacheKey }: BodyIds): NamedSession | undefined {
+  return cacheKey === undefined ? undefined : { source: 'cache-key', key: cacheKey }
 }
 
 function makeMain(session: Session, branch: Branch): void {

@@ -1,12 +1,9 @@
 /** Conversations of programs that give no ids: what can be told from the messages alone. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { Conversations, defaultAnalyzers } from '../../analyzers/index.ts'
-import type { AnalysisMsg } from '../../src/messages/schema.ts'
+import { defaultAnalyzers } from '../../analyzers/index.ts'
+import type { AnalysisMsg, HeaderPairs } from '../../src/messages/schema.ts'
 import { analysisMsgSchema } from '../../src/messages/schema.ts'
 import type { Step } from '../support/agent-transcripts.ts'
 import {
@@ -131,6 +128,22 @@ describe('Chat Completions without any id', () => {
       changedMessage: 3,
       turn: 3,
     })
+  })
+
+  test('with a session id but no tools are a conversation once the history goes on', () => {
+    const headers: HeaderPairs = [['x-session-id', 'chat-0001']]
+    const link = linked(
+      chatStep('a', 0, first, said('Paris.'), { step: { headers } }),
+      chatStep('b', 5_000, second, said('Rome.'), { step: { headers } }),
+      chatStep('c', 9_000, third, said('Madrid.'), { step: { headers } }),
+    )
+    const told = ['a', 'b', 'c'].map((id) => [link(id).branch, link(id).turn])
+
+    expect(told).toEqual([
+      ['unknown', 1],
+      ['main', 2],
+      ['main', 3],
+    ])
   })
 
   test('of different programs stay apart', () => {
@@ -346,47 +359,7 @@ describe('whatever happens to the messages', () => {
     const bare = ({ seq: _seq, ...rest }: AnalysisMsg): object => rest
     expect(after.filter(({ exchangeId }) => exchangeId !== 'z').map(bare)).toEqual(once.map(bare))
   })
-
-  test('memory is bounded, however many conversations, branches and messages there are', () => {
-    const analyzer = new Conversations()
-    const history = Array.from({ length: 4_096 }, (_, index) => ({
-      role: index % 2 === 0 ? 'user' : 'assistant',
-      parts: [{ type: 'text' as const, text: String(index) }],
-    }))
-    const feed = (index: number): void => {
-      const common = {
-        v: 1 as const,
-        seq: index,
-        at: index,
-        exchangeId: `x${index}`,
-        provider: 'p',
-      }
-      const messages = [
-        { role: 'user', parts: [{ type: 'text' as const, text: `first ${index}` }] },
-        ...history,
-      ]
-      const call = { operation: 'chat', streaming: false, messages, tools: [] }
-      analyzer.onMessage({ ...common, by: 'm', kind: 'model-called', ...call }, () => undefined)
-      const answer = { operation: 'chat', output: [], toolCalls: [], durationMs: 1, complete: true }
-      analyzer.onMessage({ ...common, by: 'm', kind: 'model-answered', ...answer }, () => undefined)
-    }
-    for (let index = 0; index < 260; index += 1) feed(index)
-    const before = keptBytes()
-    for (let index = 260; index < 520; index += 1) feed(index)
-
-    // Without a bound these would be 260 more histories of 32 KiB.
-    expect(keptBytes() - before).toBeLessThan(2 * 1024 * 1024)
-  })
 })
-
-function keptBytes(): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
-  collect()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
 
 function expectSound(
   msg: AnalysisMsg & { readonly kind: 'call-linked' },

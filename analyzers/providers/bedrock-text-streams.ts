@@ -28,7 +28,10 @@ export function createTitanMerger(): StreamMerger {
       }
     },
     textOf: (answer) => joined(answer, 'results', 'outputText'),
-    isDone: (answer) => allFilled(answer, 'results', 'completionReason'),
+    // A guardrail that blocks the call gives the total, but no reason.
+    isDone: (answer) =>
+      allFilled(answer, 'results', 'completionReason') ||
+      recordsOf(answer['results']).some(({ tokenCount }) => typeof tokenCount === 'number'),
   })
 }
 

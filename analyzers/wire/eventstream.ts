@@ -121,6 +121,7 @@ const stringType = 7
 /** `name length, name, type, value` until the end; undefined if anything overruns it. */
 function readHeaders(bytes: Buffer): Map<string, string> | undefined {
   const headers = new Map<string, string>()
+  const names = new Set<string>()
   let at = 0
   while (at < bytes.length) {
     const nameEnd = at + 1 + (bytes[at] ?? 0)
@@ -134,9 +135,10 @@ function readHeaders(bytes: Buffer): Map<string, string> | undefined {
       length = bytes.readUInt16BE(valueAt)
       valueAt += 2
     }
-    if (length === undefined || valueAt + length > bytes.length || headers.has(name)) {
+    if (length === undefined || valueAt + length > bytes.length || names.has(name)) {
       return undefined
     }
+    names.add(name)
     if (type === stringType) headers.set(name, bytes.toString('utf8', valueAt, valueAt + length))
     at = valueAt + length
   }

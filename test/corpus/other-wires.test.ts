@@ -14,7 +14,7 @@ import { headerValues } from '../../analyzers/wire/headers.ts'
 import type { JsonRecord } from '../../analyzers/wire/json.ts'
 import { countOf, recordOf } from '../../analyzers/wire/json.ts'
 import { analysisMsgSchema } from '../../src/messages/schema.ts'
-import { innerEvents } from '../support/aws-frames.ts'
+import { asServerSent, innerEvents } from '../support/aws-frames.ts'
 import type { RecordedExchange } from '../support/recorded-exchanges.ts'
 import { bodyBytes, corpusPath, readCorpus, specOf } from '../support/recorded-exchanges.ts'
 import { exchangeMessages, ofKind, onlyOf, runAnalyzers } from '../support/run-analyzers.ts'
@@ -148,10 +148,8 @@ describe.skipIf(corpusPath === undefined)(`the corpus (${corpusPath ?? reason})`
     const ours = streams.filter(isAnthropicStream)
     expect(ours.length).toBeGreaterThan(2)
     for (const recording of ours) {
-      const sse = innerEvents(plainBody(recording))
-        .map((event) => `event: ${String(event['type'])}\ndata: ${JSON.stringify(event)}\n\n`)
-        .join('')
-      const expected = withoutSdkExtras(await sdkResult('anthropic-messages', Buffer.from(sse)))
+      const sse = asServerSent(innerEvents(plainBody(recording)))
+      const expected = withoutSdkExtras(await sdkResult('anthropic-messages', sse))
       for (const chunkSize of [1, 700]) {
         const spec = { ...specOf(recording), chunkSize }
         const merged = onlyOf(

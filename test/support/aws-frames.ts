@@ -4,6 +4,9 @@
  */
 import { crc32 } from 'node:zlib'
 
+import type { JsonRecord } from '../../analyzers/wire/json.ts'
+import { textOf } from '../../analyzers/wire/json.ts'
+
 /** Header values: text, or raw bytes of a type given by its number. */
 export type FrameHeaders = Readonly<Record<string, string | { type: number; bytes: Buffer }>>
 
@@ -47,7 +50,7 @@ export function awsChunk(event: unknown): Buffer {
 
 export interface ReadEvent {
   readonly type: string
-  readonly payload: Record<string, unknown>
+  readonly payload: JsonRecord
 }
 
 /** Reads frames of which nothing is damaged and all headers are text. */
@@ -64,12 +67,17 @@ export function readAwsEvents(stream: Buffer): ReadEvent[] {
 }
 
 /** The models' own events of an InvokeModel stream. */
-export function innerEvents(stream: Buffer): Array<Record<string, unknown>> {
-  return readAwsEvents(stream).map(
-    ({ payload }) =>
-      JSON.parse(Buffer.from(String(payload['bytes']), 'base64').toString()) as Record<
-        string,
-        unknown
-      >,
+export function innerEvents(stream: Buffer): JsonRecord[] {
+  return readAwsEvents(stream).map(({ payload }) => {
+    const inner = Buffer.from(textOf(payload['bytes']) ?? '', 'base64')
+    return JSON.parse(inner.toString()) as JsonRecord
+  })
+}
+
+/** Events that name their type, as a stream of server-sent events. */
+export function asServerSent(events: readonly JsonRecord[]): Buffer {
+  const framed = events.map(
+    (event) => `event: ${textOf(event['type']) ?? ''}\ndata: ${JSON.stringify(event)}\n\n`,
   )
+  return Buffer.from(framed.join(''))
 }

@@ -2,107 +2,116 @@
  * What each stream of Bedrock, Ollama and Cohere adds up to, in the plainest way: written from the
  * services' documentation for whole, undamaged streams, and apart from the mergers under test.
  */
+import type { JsonDraft, JsonRecord } from '../../analyzers/wire/json.ts'
+import { recordOf } from '../../analyzers/wire/json.ts'
+import type { Json } from '../../src/messages/schema.ts'
+import type { ReadEvent } from './aws-frames.ts'
 import { innerEvents, readAwsEvents } from './aws-frames.ts'
 
-// oxlint-disable-next-line typescript/no-explicit-any -- recorded JSON, whose shape is the point
-type Any = any
-
 export function accumulate(path: string, body: Buffer): unknown {
-  if (path.endsWith('/converse-stream')) {
-    return converse(readAwsEvents(body).map(({ type, payload }) => [type, payload]))
-  }
+  if (path.endsWith('/converse-stream')) return converse(readAwsEvents(body))
   if (path.endsWith('/invoke-with-response-stream')) return invoke(innerEvents(body))
-  const text = body.toString()
+  const lines = body.toString().split('\n')
   if (path === '/v2/chat') {
-    const data = text.split('\n').filter((line) => line.startsWith('data: {'))
-    return cohere(data.map((line) => JSON.parse(line.slice(6)) as Any))
+    const data = lines.filter((line) => line.startsWith('data: {'))
+    return cohere(data.map((line) => parse(line.slice('data: '.length))))
   }
-  const lines = text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Any)
-  return path === '/v1/chat' ? lines.at(-1).response : ollama(lines)
+  const records = lines.filter((line) => line !== '').map(parse)
+  return path === '/v1/chat' ? records.at(-1)?.['response'] : ollama(records)
 }
 
-function converse(events: ReadonlyArray<readonly [string, Any]>): unknown {
-  const content: Any[] = []
-  const inputs: string[] = []
-  let rest: Any = {}
-  for (const [type, { p: _padding, ...event }] of events) {
-    const at = event.contentBlockIndex
-    if (type === 'contentBlockStart') content[at] = { toolUse: event.start.toolUse }
-    if (type === 'contentBlockDelta' && event.delta.toolUse !== undefined) {
-      inputs[at] = (inputs[at] ?? '') + String(event.delta.toolUse.input)
-    } else if (type === 'contentBlockDelta') {
-      content[at] = { text: String(content[at]?.text ?? '') + String(event.delta.text) }
-    }
-    if (type === 'messageStop' || type === 'metadata') rest = { ...rest, ...event }
-  }
-  for (const [at, input] of inputs.entries()) {
-    if (input !== undefined) {
-      content[at] = { toolUse: { ...content[at].toolUse, input: JSON.parse(input) } }
-    }
-  }
-  return { output: { message: { role: 'assistant', content } }, ...rest }
+function parse(line: string): JsonRecord {
+  return JSON.parse(line) as JsonRecord
 }
 
-function invoke(events: Any[]): unknown {
-  const added: Any = {}
+/** The value at a path of keys. */
+function at(value: Json | undefined, ...keys: readonly string[]): Json | undefined {
+  return keys.reduce<Json | undefined>((inner, key) => recordOf(inner)[key], value)
+}
+
+/** All texts at a path, in order, as one. */
+function joined(events: readonly JsonRecord[], ...keys: readonly string[]): string {
+  return events
+    .map((event) => at(event, ...keys))
+    .filter((text) => typeof text === 'string')
+    .join('')
+}
+
+/** The events that name an index, by it. */
+function byIndex(events: readonly JsonRecord[], key: string): JsonRecord[][] {
+  const groups: JsonRecord[][] = []
+  for (const event of events) {
+    const index = event[key]
+    if (typeof index === 'number') (groups[index] ??= []).push(event)
+  }
+  return groups
+}
+
+function converse(events: readonly ReadEvent[]): unknown {
+  const payloads = events.map(({ payload }) => payload)
+  const content = byIndex(payloads, 'contentBlockIndex').map((group) => {
+    const tool = group
+      .map((event) => at(event, 'start', 'toolUse'))
+      .find((use) => use !== undefined)
+    if (tool === undefined) return { text: joined(group, 'delta', 'text') }
+    const input = parse(joined(group, 'delta', 'toolUse', 'input'))
+    return { toolUse: Object.assign({}, tool, { input }) }
+  })
+  const ends = events.filter(({ type }) => type === 'messageStop' || type === 'metadata')
+  const answer = { output: { message: { role: 'assistant', content } } }
+  const { p: _padding, ...whole } = Object.assign({}, ...ends.map(({ payload }) => payload), answer)
+  return whole
+}
+
+function invoke(events: readonly JsonRecord[]): unknown {
+  const added: JsonDraft = {}
   for (const event of events) {
     for (const [key, value] of Object.entries(event)) {
       if (key.startsWith('amazon-bedrock-')) added[key] = value
     }
   }
-  if (events[0].messageStart !== undefined) {
-    const { 'amazon-bedrock-invocationMetrics': _metrics, ...guardrail } = added
-    return { ...nova(events), ...guardrail }
-  }
-  return { ...titan(events), ...added }
+  if (events[0]?.['messageStart'] === undefined) return { ...titan(events), ...added }
+  const { 'amazon-bedrock-invocationMetrics': _metrics, ...guardrail } = added
+  return { ...nova(events), ...guardrail }
 }
 
-function nova(events: Any[]): Any {
-  const text = events.map((event) => event.contentBlockDelta?.delta.text ?? '').join('')
-  const { metadata } = events.find((event) => event.metadata !== undefined) as Any
-  const { messageStop } = events.find((event) => event.messageStop !== undefined) as Any
+function nova(events: readonly JsonRecord[]): object {
+  const text = joined(events, 'contentBlockDelta', 'delta', 'text')
+  const of = (type: string): Json | undefined =>
+    events.map((event) => event[type]).find((value) => value !== undefined)
   const message = { role: 'assistant', content: [{ text }] }
-  return { output: { message }, ...messageStop, ...metadata }
+  return { output: { message }, ...recordOf(of('messageStop')), ...recordOf(of('metadata')) }
 }
 
-function titan(events: Any[]): Any {
-  const last = (key: string): unknown => events.findLast((event) => event[key] != null)?.[key]
+function titan(events: readonly JsonRecord[]): object {
+  const last = (key: string): Json | undefined =>
+    events.map((event) => event[key] ?? undefined).findLast((value) => value !== undefined)
   const reason = last('completionReason')
-  return {
-    inputTextTokenCount: last('inputTextTokenCount'),
-    results: [
-      {
-        outputText: events.map((event) => event.outputText ?? '').join(''),
-        tokenCount: last('totalOutputTextTokenCount') ?? null,
-        ...(reason === undefined ? {} : { completionReason: reason }),
-      },
-    ],
+  const result = {
+    outputText: joined(events, 'outputText'),
+    tokenCount: last('totalOutputTextTokenCount') ?? null,
+    ...(reason === undefined ? {} : { completionReason: reason }),
   }
+  return { inputTextTokenCount: last('inputTextTokenCount'), results: [result] }
 }
 
-function cohere(events: Any[]): unknown {
-  const start = events.find(({ type }) => type === 'message-start')
-  const end = events.find(({ type }) => type === 'message-end')
-  const contents: Any[] = []
-  const calls: Any[] = []
-  const citations: Any[] = []
-  let plan = ''
-  for (const { type, index, delta } of events) {
-    const message = delta?.message
-    if (type === 'content-start') contents[index] = { ...message.content }
-    if (type === 'content-delta') contents[index].text += message.content.text
-    if (type === 'tool-plan-delta') plan += message.tool_plan
-    if (type === 'tool-call-start') calls[index] = structuredClone(message.tool_calls)
-    if (type === 'tool-call-delta') {
-      calls[index].function.arguments += message.tool_calls.function.arguments
-    }
-    if (type === 'citation-start') citations.push(message.citations)
-  }
+function cohere(events: readonly JsonRecord[]): unknown {
+  const of = (type: string): JsonRecord[] => events.filter((event) => event['type'] === type)
+  const contents = byIndex([...of('content-start'), ...of('content-delta')], 'index').map(
+    (group) => ({ type: 'text', text: joined(group, 'delta', 'message', 'content', 'text') }),
+  )
+  const calls = byIndex([...of('tool-call-start'), ...of('tool-call-delta')], 'index').map(
+    (group) => {
+      const call = recordOf(at(group[0], 'delta', 'message', 'tool_calls'))
+      const path = ['delta', 'message', 'tool_calls', 'function', 'arguments']
+      const named = Object.assign({}, call['function'], { arguments: joined(group, ...path) })
+      return Object.assign({}, call, { function: named })
+    },
+  )
+  const plan = joined(of('tool-plan-delta'), 'delta', 'message', 'tool_plan')
+  const citations = of('citation-start').map((event) => at(event, 'delta', 'message', 'citations'))
   return {
-    id: start.id,
+    id: of('message-start')[0]?.['id'],
     message: {
       role: 'assistant',
       ...(contents.length === 0 ? {} : { content: contents }),
@@ -110,15 +119,14 @@ function cohere(events: Any[]): unknown {
       ...(calls.length === 0 ? {} : { tool_calls: calls }),
       ...(citations.length === 0 ? {} : { citations }),
     },
-    ...end.delta,
+    ...recordOf(of('message-end')[0]?.['delta']),
   }
 }
 
-function ollama(lines: Any[]): unknown {
+function ollama(lines: readonly JsonRecord[]): unknown {
   const last = lines.at(-1)
-  if (last.message === undefined) {
-    return { ...last, response: lines.map(({ response }) => response).join('') }
-  }
-  const content = lines.map(({ message }) => message.content).join('')
-  return { ...last, message: { ...last.message, content } }
+  const { message } = recordOf(last)
+  if (message === undefined) return { ...last, response: joined(lines, 'response') }
+  const content = joined(lines, 'message', 'content')
+  return { ...last, message: { ...recordOf(message), content } }
 }

@@ -5,6 +5,7 @@
  * guardrail fields, which stand in whole answers too, and in the last event its metrics, which are
  * kept where the family itself reports no usage.
  */
+import type { Json } from '../../src/messages/schema.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import { assignOwn, countOf, isRecord, parseRecord, recordOf, recordsOf } from '../wire/json.ts'
 import { createCompleteMerger } from './anthropic-complete.ts'
@@ -20,7 +21,7 @@ import { cohereV1Chat, createV1ChatMerger } from './cohere-v1-chat.ts'
 import { createChatMerger, openaiChat } from './openai-chat.ts'
 import { createCompletionsMerger } from './openai-completions.ts'
 import type { StreamFormat, StreamMerger, StreamResult } from './stream-format.ts'
-import { isFilled } from './stream-format.ts'
+import { errorIn, errorText, isFilled } from './stream-format.ts'
 
 interface Family {
   /** Whether an event is of it. */
@@ -136,8 +137,8 @@ export const bedrockInvoke: StreamFormat = {
 export function createInvokeMerger(): StreamMerger {
   let family: Family | undefined
   let merger: StreamMerger | undefined
+  let error: Json | undefined
   const added: JsonDraft = {}
-  const early: string[] = []
 
   return {
     push(data) {
@@ -146,27 +147,25 @@ export function createInvokeMerger(): StreamMerger {
       for (const [key, value] of Object.entries(event)) {
         if (key.startsWith('amazon-bedrock-')) assignOwn(added, { [key]: value })
       }
+      // Bedrock's own exceptions are errors of no family.
+      error ??= errorIn(event)
       family ??= familyOf(event)
-      if (family === undefined) {
-        if (early.length < heldEvents) early.push(data)
-        return
-      }
+      if (family === undefined || errorIn(event) !== undefined) return
       merger ??= family.createMerger()
       const adapted = family.adapt?.(event)
-      if (adapted === undefined || event['error'] !== undefined) merger.push(data)
+      if (adapted === undefined) merger.push(data)
       else merger.push(JSON.stringify(adapted.data), adapted.event)
     },
     result() {
-      // Without a family there are at most errors, which every merger knows.
-      merger ??= createMessagesMerger()
-      for (const data of early) merger.push(data)
-      return withAdded(merger.result(), added)
+      const result = withAdded(merger?.result() ?? nothing, added)
+      if (error === undefined) return result
+      const merged = { ...result.merged, error }
+      return { ...result, merged, complete: false, problem: errorText(error) }
     },
   }
 }
 
-/** Events before the family is known are errors, of which the first counts. */
-const heldEvents = 4
+const nothing: StreamResult = { merged: {}, text: '', complete: false }
 
 function withAdded(result: StreamResult, added: JsonDraft): StreamResult {
   const { [metricsKey]: metrics, ...others } = added

@@ -9,6 +9,7 @@ import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
 import { anthropicBatchesWire, anthropicCountWire } from './anthropic-plain-wire.ts'
 import { bedrockConverseWire } from './bedrock-converse-wire.ts'
+import { bedrockCountWire } from './bedrock-count-wire.ts'
 import { bedrockEmbeddingsWire, bedrockInvokeWire } from './bedrock-invoke-wire.ts'
 import { cohereChatWire, cohereV1ChatWire } from './cohere-chat-wire.ts'
 import { cohereChat } from './cohere-chat.ts'
@@ -42,6 +43,7 @@ const endpoints: ReadonlyArray<{ readonly path: RegExp; readonly wire: ModelWire
   { path: /\/model\/[^?]*embed[^/]*\/invoke$/u, wire: bedrockEmbeddingsWire },
   { path: /\/model\/.+\/invoke(?:-with-response-stream)?$/u, wire: bedrockInvokeWire },
   { path: /\/model\/.+\/converse(?:-stream)?$/u, wire: bedrockConverseWire },
+  { path: /\/model\/.+\/count-tokens$/u, wire: bedrockCountWire },
   { path: /\/api\/chat$/u, wire: ollamaChatWire },
   { path: /\/api\/generate$/u, wire: ollamaGenerateWire },
   { path: /\/api\/embed(?:dings)?$/u, wire: ollamaEmbedWire },

@@ -1,5 +1,3 @@
-import type { EventstreamFrame } from './eventstream.ts'
-import { createFrameDecoder } from './eventstream.ts'
 /**
  * Events of an AWS event stream, as Bedrock's runtime sends them. `event` is the `:event-type`,
  * `data` the payload's JSON text. Two kinds of frames are unwrapped, so that every wire format finds
@@ -7,6 +5,8 @@ import { createFrameDecoder } from './eventstream.ts'
  * inner JSON; an exception has its type in a header, and `data` is then
  * `{"error": {"type", "message", …}}` with `event` naming the exception.
  */
+import type { EventstreamFrame } from './eventstream.ts'
+import { createFrameDecoder } from './eventstream.ts'
 import type { JsonDraft, JsonRecord } from './json.ts'
 import { draftOf, parseRecord, textOf } from './json.ts'
 import type { EventReader, StreamEvent } from './stream-events.ts'

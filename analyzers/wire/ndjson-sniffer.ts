@@ -4,6 +4,9 @@
  */
 import { parseRecord } from './json.ts'
 
+/** Longest first line of a stream of lines; a JSON body in one line is often longer. */
+export const sniffedLineLength: number = 64 * 1024
+
 export interface LinesSniffer {
   /** `undefined` until the first line and the beginning of the second have come. */
   push(text: string): boolean | undefined
@@ -37,6 +40,3 @@ export function createLinesSniffer(): LinesSniffer {
     },
   }
 }
-
-/** Longest first line of a stream of lines; a JSON body in one line is often longer. */
-const sniffedLineLength = 64 * 1024

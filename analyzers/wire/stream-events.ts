@@ -3,8 +3,7 @@
  * frames, JSON lines. Each framing is one reader; which one a body has follows from its media type
  * and, where that says nothing, from its first bytes.
  */
-
-import { createLinesSniffer } from './ndjson-sniffer.ts'
+import { createLinesSniffer, sniffedLineLength } from './ndjson-sniffer.ts'
 
 /** How a stream sets its events apart. */
 export type Framing = 'sse' | 'eventstream' | 'ndjson'
@@ -75,7 +74,8 @@ function createLinesFraming(): FramingSniffer {
   return {
     push(bytes) {
       if (verdict !== undefined) return verdict
-      const areLines = sniffer.push(Buffer.from(bytes).toString('latin1'))
+      const head = bytes.subarray(0, sniffedLineLength + 1)
+      const areLines = sniffer.push(Buffer.from(head).toString('latin1'))
       if (areLines !== undefined) verdict = areLines ? 'ndjson' : 'none'
       return verdict
     },

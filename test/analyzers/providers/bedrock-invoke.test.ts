@@ -8,7 +8,7 @@ import { bedrockModel } from '../../../analyzers/providers/bedrock-model.ts'
 import { recognizeCall, targetOf } from '../../../analyzers/providers/recognize.ts'
 import type { JsonRecord } from '../../../analyzers/wire/json.ts'
 import type { HeaderPairs } from '../../../src/messages/schema.ts'
-import { asServerSent, awsChunk, innerEvents } from '../../support/aws-frames.ts'
+import { asServerSent, awsChunk, awsFrame, innerEvents } from '../../support/aws-frames.ts'
 import { mergeData } from '../../support/merge-events.ts'
 import { bodyBytes, readRecorded, specOf } from '../../support/recorded-exchanges.ts'
 import { exchangeMessages, onlyOf, runAnalyzers } from '../../support/run-analyzers.ts'
@@ -99,6 +99,39 @@ describe('a request', () => {
       messages: [],
       tools: [],
     })
+  })
+})
+
+describe('counting tokens', () => {
+  const count = targetOf(host, pathTo('anthropic.claude-x', 'count-tokens'))
+  const wire = recognizeCall('POST', count)
+  const prompt = [{ role: 'user', parts: [{ type: 'text', text: 'hi' }] }]
+  const body = Buffer.from('{"prompt":"hi"}').toString('base64')
+
+  test.each<[string, JsonRecord, unknown[]]>([
+    [
+      'of Converse',
+      { converse: { messages: [{ role: 'user', content: [{ text: 'hi' }] }] } },
+      prompt,
+    ],
+    ['of Invoke', { invokeModel: { body } }, prompt],
+    ['of neither', { invokeModel: { body: '!' } }, []],
+  ])('reads the prompt %s', (_, input, messages) => {
+    expect(wire?.isCall({ input }, count)).toBe(true)
+    expect(wire?.readCall({ input }, count)).toEqual({
+      model: 'anthropic.claude-x',
+      streaming: false,
+      messages,
+      tools: [],
+    })
+  })
+
+  test('says the count, and has no usage', () => {
+    expect(wire?.readAnswer({ inputTokens: 9 }, count)).toEqual({
+      output: [{ type: 'other', name: 'input_tokens', text: '9' }],
+      toolCalls: [],
+    })
+    expect(wire?.readAnswer({}, count).output).toEqual([])
   })
 })
 
@@ -336,6 +369,29 @@ describe('a stream', () => {
       cost: { confidence: 'estimated' },
     })
   })
+
+  test.each(['bedrock-messages-stream', 'bedrock-titan-stream'])(
+    'that an exception ends tells it, and keeps what came: %s',
+    (name) => {
+      const frames = innerEvents(bodyBytes(readRecorded(name).response.body)).slice(0, -2)
+      const exception = awsFrame(
+        { ':message-type': 'exception', ':exception-type': 'modelStreamErrorException' },
+        '{"message":"it broke"}',
+      )
+      const spec = specOf(readRecorded(name))
+      const body = Buffer.concat([...frames.map(awsChunk), exception])
+      const response = { ...spec.response, body }
+      const out = runAnalyzers(defaultAnalyzers(), exchangeMessages({ ...spec, response }))
+      const alone = { ...spec, response: { ...spec.response, body: exception } }
+
+      const answered = onlyOf(out, 'model-answered')
+      expect(answered.error).toEqual({ type: 'modelStreamErrorException', message: 'it broke' })
+      expect(answered.output).toHaveLength(Math.min(frames.length, 1))
+      expect(
+        onlyOf(runAnalyzers(defaultAnalyzers(), exchangeMessages(alone)), 'model-answered').error,
+      ).toEqual(answered.error)
+    },
+  )
 
   test('of no known family is told event by event, and called none of this format', () => {
     const out = runAnalyzers(

@@ -111,6 +111,22 @@ describe('a chat', () => {
     expect(merged).toMatchObject({ format: 'ollama', text: 'Hello', complete: true })
   })
 
+  test.each([
+    ['lines', ndjson],
+    ['lines that call themselves JSON', json],
+  ])('of %s is a stream for the parser too, which keeps no body of it', (_, headers) => {
+    const out = run('/api/chat', request, chatLines, headers)
+    const parsed = ofKind(out, 'http-parsed').find(({ direction }) => direction === 'response')
+
+    expect(parsed).toMatchObject({ bytes: Buffer.byteLength(chatLines), truncated: false })
+    expect([parsed?.json, parsed?.text, parsed?.base64, parsed?.problem]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+
   test('that is told not to stream answers in one record', () => {
     const whole = '{"model":"qwen3","message":{"role":"assistant","content":"Hi"},"done":true}\n'
     const out = run('/api/chat', { ...request, stream: false }, whole, json)

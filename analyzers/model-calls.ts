@@ -80,7 +80,7 @@ export class ModelCalls implements Analyzer {
     this.#exchanges.set(msg.exchangeId, {
       wire,
       target,
-      provider: providerOf(msg.host),
+      provider: providerOf(msg.host, wire.provider),
       started: msg,
       hasRequestBody: false,
       hasResponseBody: false,
@@ -210,11 +210,11 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
 }
 
 /** A stream is read by its own format, which a gateway may have put behind the path of another. */
-function readingOf({ wire, target, merged, parsed }: Exchange): AnswerReading {
+function readingOf({ wire, target, merged, parsed, response }: Exchange): AnswerReading {
   const body = merged?.merged ?? parsed?.json
   if (!isRecord(body)) return { output: [], toolCalls: [] }
   const reader = merged === undefined ? wire : (wireOfStream(merged.format) ?? wire)
-  return reader.readAnswer(body, target)
+  return reader.readAnswer(body, target, response?.headers ?? [])
 }
 
 /** Output tokens over the time from the first content to the last event. */

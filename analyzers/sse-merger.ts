@@ -10,8 +10,10 @@ import type { StreamFormat, StreamMerger, StreamResult } from './providers/strea
 import type { BodyEnd, BodyReader } from './wire/body-reader.ts'
 import { createBodyReader } from './wire/body-reader.ts'
 import { mergedDataLength } from './wire/bounds.ts'
+import { createEventstreamReader } from './wire/eventstream-reader.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { parseRecord } from './wire/json.ts'
+import { createNdjsonReader } from './wire/ndjson.ts'
 import { createSseReader } from './wire/sse.ts'
 import type { EventReader, Framing, FramingSniffer, StreamEvent } from './wire/stream-events.ts'
 import { createFramingSniffer } from './wire/stream-events.ts'
@@ -40,6 +42,8 @@ interface Exchange {
 
 const eventReaders: Readonly<Record<Framing, () => EventReader>> = {
   sse: createSseReader,
+  eventstream: createEventstreamReader,
+  ndjson: createNdjsonReader,
 }
 
 export class SseMerger implements Analyzer {

@@ -5,6 +5,8 @@
  */
 import type { Json, MsgOf } from '../../src/messages/schema.ts'
 import { errorTextLength } from '../wire/bounds.ts'
+import { headerValues } from '../wire/headers.ts'
+import type { JsonRecord } from '../wire/json.ts'
 import { isRecord, recordOf, textOf } from '../wire/json.ts'
 import { errorIn, errorText } from './stream-format.ts'
 
@@ -35,16 +37,26 @@ function refusalOf({ refused }: EndedCall): Failure | undefined {
   return { type: refused.reason, message: refused.message ?? `refused with ${refused.status}` }
 }
 
-function reportedError({ merged, parsed, response }: EndedCall): Failure | undefined {
+function reportedError(call: EndedCall): Failure | undefined {
+  const { merged, parsed, response } = call
   const body = recordOf(merged?.merged ?? parsed?.json)
   const error = errorIn(body)
   const status = response?.status ?? 0
   if (error !== undefined) return failureFrom(error, status)
   if (status < 400) return undefined
-  // Gateways answer with `message` or `detail` at the top, or with a page of text.
-  const text = textOf(body['message']) ?? textOf(body['detail']) ?? parsed?.text
-  const fallback = response?.statusText || 'no error body'
-  return { type: `http-${status}`, message: text ?? fallback }
+  return { type: nameOf(response) ?? `http-${status}`, message: messageOf(body, call) }
+}
+
+/** AWS names the error in a field, before an address that documents it. */
+function nameOf(response: EndedCall['response']): string | undefined {
+  return headerValues(response?.headers ?? [], 'x-amzn-errortype')[0]?.split(':')[0]
+}
+
+/** Gateways answer with `message` or `detail` at the top, or with a page of text. */
+function messageOf(body: JsonRecord, { parsed, response }: EndedCall): string {
+  const found = ['message', 'Message', 'detail'].map((key) => textOf(body[key]))
+  const text = found.find((value) => value !== undefined) ?? parsed?.text
+  return text ?? (response?.statusText || 'no error body')
 }
 
 function failureFrom(error: Json, status: number): Failure {

@@ -1,5 +1,5 @@
 /** What every wire format of model calls offers: reading a request and its answer into parts. */
-import type { Json, ModelMessage, Part, ToolCall } from '../../src/messages/schema.ts'
+import type { HeaderPairs, Json, ModelMessage, Part, ToolCall } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { recordOf, textOf } from '../wire/json.ts'
 import type { StreamFormat } from './stream-format.ts'
@@ -33,13 +33,18 @@ export interface AnswerReading {
 export interface ModelWire {
   /** As in `model-called`. */
   readonly operation: string
+  /** Who answers where the host does not tell: servers that stand on any host. */
+  readonly provider?: string
   /** How its streamed answers come; absent where they never are. */
   readonly stream?: StreamFormat
   /** Whether a request body has the shape of such a call. */
   isCall(body: JsonRecord, target: CallTarget): boolean
   readCall(body: JsonRecord, target: CallTarget): CallReading
-  /** Reads a whole or merged answer; of an incomplete one, what is there. */
-  readAnswer(body: JsonRecord, target: CallTarget): AnswerReading
+  /**
+   * Reads a whole or merged answer; of an incomplete one, what is there. `headers` are those of the
+   * response: some services report usage there.
+   */
+  readAnswer(body: JsonRecord, target: CallTarget, headers?: HeaderPairs): AnswerReading
 }
 
 /** Spreads into an object only if there is a value. */

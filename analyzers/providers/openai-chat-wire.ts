@@ -89,7 +89,8 @@ function audioParts(audio: JsonRecord): Part[] {
   ]
 }
 
-function toolCallPart(call: JsonRecord): Part {
+/** A tool call as Chat Completions has it; Cohere and Ollama do too. */
+export function toolCallPart(call: JsonRecord): Part {
   const inner = recordOf(call['function'] ?? call['custom'])
   return functionPart(inner, textOf(call['id']))
 }

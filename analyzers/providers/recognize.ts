@@ -4,9 +4,20 @@
  * whether a request is a model call.
  */
 import type { JsonRecord } from '../wire/json.ts'
+import { anthropicComplete, anthropicCompleteWire } from './anthropic-complete.ts'
 import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
+import { anthropicBatchesWire, anthropicCountWire } from './anthropic-plain-wire.ts'
+import { bedrockConverseWire } from './bedrock-converse-wire.ts'
+import { bedrockCountWire } from './bedrock-count-wire.ts'
+import { bedrockEmbeddingsWire, bedrockInvokeWire } from './bedrock-invoke-wire.ts'
+import { cohereChatWire, cohereV1ChatWire } from './cohere-chat-wire.ts'
+import { cohereChat } from './cohere-chat.ts'
+import { cohereEmbedWire, cohereGenerateWire, cohereRerankWire } from './cohere-plain-wire.ts'
+import { cohereV1Chat } from './cohere-v1-chat.ts'
 import type { CallTarget, ModelWire } from './model-wire.ts'
+import { ollamaChatWire, ollamaEmbedWire, ollamaGenerateWire } from './ollama-wire.ts'
+import { ollama } from './ollama.ts'
 import { openaiChatWire } from './openai-chat-wire.ts'
 import { openaiChat } from './openai-chat.ts'
 import { openaiCompletions } from './openai-completions.ts'
@@ -22,14 +33,33 @@ const streamFormats: readonly StreamFormat[] = [
   openaiResponses,
   anthropicMessages,
   openaiCompletions,
+  ollama,
+  cohereChat,
+  cohereV1Chat,
+  anthropicComplete,
 ]
 
 const endpoints: ReadonlyArray<{ readonly path: RegExp; readonly wire: ModelWire }> = [
+  { path: /\/model\/[^?]*embed[^/]*\/invoke$/u, wire: bedrockEmbeddingsWire },
+  { path: /\/model\/.+\/invoke(?:-with-response-stream)?$/u, wire: bedrockInvokeWire },
+  { path: /\/model\/.+\/converse(?:-stream)?$/u, wire: bedrockConverseWire },
+  { path: /\/model\/.+\/count-tokens$/u, wire: bedrockCountWire },
+  { path: /\/api\/chat$/u, wire: ollamaChatWire },
+  { path: /\/api\/generate$/u, wire: ollamaGenerateWire },
+  { path: /\/api\/embed(?:dings)?$/u, wire: ollamaEmbedWire },
+  { path: /\/v2\/chat$/u, wire: cohereChatWire },
+  { path: /\/v1\/chat$/u, wire: cohereV1ChatWire },
+  { path: /\/v1\/generate$/u, wire: cohereGenerateWire },
+  { path: /\/v[12]\/embed$/u, wire: cohereEmbedWire },
+  { path: /\/v[12]\/rerank$/u, wire: cohereRerankWire },
   { path: /\/chat\/completions$/u, wire: openaiChatWire },
   { path: /\/responses$/u, wire: openaiResponsesWire },
   { path: /\/completions$/u, wire: openaiCompletionsWire },
   { path: /\/embeddings$/u, wire: openaiEmbeddingsWire },
   { path: /\/v1\/messages$/u, wire: anthropicMessagesWire },
+  { path: /\/v1\/messages\/count_tokens$/u, wire: anthropicCountWire },
+  { path: /\/v1\/messages\/batches$/u, wire: anthropicBatchesWire },
+  { path: /\/v1\/complete$/u, wire: anthropicCompleteWire },
 ]
 
 /** The wire format of a model call, or undefined if method and path are not of one. */
@@ -92,16 +122,20 @@ const hosts: ReadonlyArray<{ readonly host: RegExp; readonly provider: string }>
   { host: /^openrouter\.ai$/u, provider: 'openrouter' },
   { host: /(?:^|\.)githubcopilot\.com$/u, provider: 'github-copilot' },
   { host: /^api\.cohere\.(?:ai|com)$/u, provider: 'cohere' },
+  { host: /^(?:.*\.)?ollama\.com$/u, provider: 'ollama' },
   { host: /^api\.perplexity\.ai$/u, provider: 'perplexity' },
   { host: /^api\.fireworks\.ai$/u, provider: 'fireworks' },
   { host: /^api\.cerebras\.ai$/u, provider: 'cerebras' },
   { host: /^api\.moonshot\.(?:ai|cn)$/u, provider: 'moonshotai' },
 ]
 
-/** The provider's name, or the host itself. `host` may carry a port. */
-export function providerOf(host: string): string {
+/**
+ * The provider's name; else the one that the wire format names, for servers that stand on any host;
+ * else the host itself. `host` may carry a port.
+ */
+export function providerOf(host: string, byWire?: string): string {
   const name = host.toLowerCase().replace(/:\d+$/u, '')
-  return hosts.find((row) => row.host.test(name))?.provider ?? host
+  return hosts.find((row) => row.host.test(name))?.provider ?? byWire ?? host
 }
 
 /** Reads an absolute or origin-form URL; `host` as in `request-started`, with or without a port. */

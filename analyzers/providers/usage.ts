@@ -157,6 +157,45 @@ function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
   }
 }
 
+export interface DisjointCounts {
+  readonly input: number | undefined
+  readonly output: number | undefined
+  readonly cacheRead?: number | undefined
+  readonly cacheWrite?: number | undefined
+  /** Part of `cacheWrite`. */
+  readonly cacheWriteLong?: number | undefined
+  /** See `ReportedUsage`. */
+  readonly isSpecial: boolean
+}
+
+/** From counts in which the cache stands beside the input; undefined without input or output. */
+export function fromDisjoint(counts: DisjointCounts): ReportedUsage | undefined {
+  const { input: inputTokens, output: outputTokens, isSpecial } = counts
+  if (inputTokens === undefined || outputTokens === undefined) return undefined
+  const cacheReadTokens = counts.cacheRead ?? 0
+  const cacheWriteTokens = counts.cacheWrite ?? 0
+  const totalTokens = inputTokens + cacheReadTokens + cacheWriteTokens + outputTokens
+  if (!Number.isSafeInteger(totalTokens)) return undefined
+  return {
+    usage: {
+      inputTokens,
+      cacheReadTokens,
+      cacheWriteTokens,
+      outputTokens,
+      reasoningTokens: 0,
+      totalTokens,
+      source: 'reported',
+    },
+    billing: {
+      cacheWriteLongTokens: Math.min(counts.cacheWriteLong ?? 0, cacheWriteTokens),
+      inputAudioTokens: 0,
+      outputAudioTokens: 0,
+      webSearches: 0,
+      isSpecial,
+    },
+  }
+}
+
 /** The tier that the answer names decides the rates; these have the plain ones. */
 function isPlainTier(tier: unknown): boolean {
   return tier === undefined || tier === null || tier === 'default' || tier === 'standard'

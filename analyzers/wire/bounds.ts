@@ -15,6 +15,12 @@ export const stackedCodings = 4
 /** UTF-16 units that one server-sent event may hold before its stream is given up. */
 export const sseEventLength = 8 * 1024 * 1024
 
+/** Bytes of one frame of an AWS event stream; the service documents 16 MiB. */
+export const eventstreamFrameBytes = 16 * 1024 * 1024
+
+/** Bytes of the headers of one such frame, as the service documents. */
+export const eventstreamHeaderBytes = 128 * 1024
+
 /** UTF-16 units of event data that one stream may feed to its merger. */
 export const mergedDataLength = 64 * 1024 * 1024
 

@@ -3,9 +3,10 @@
  * frames, JSON lines. Each framing is one reader; which one a body has follows from its media type
  * and, where that says nothing, from its first bytes.
  */
+import { createLinesSniffer, sniffedLineLength } from './ndjson-sniffer.ts'
 
 /** How a stream sets its events apart. */
-export type Framing = 'sse'
+export type Framing = 'sse' | 'eventstream' | 'ndjson'
 
 /** One event: its data as text, which all formats but `[DONE]` and the like hold JSON in. */
 export interface StreamEvent {
@@ -31,13 +32,23 @@ export interface FramingSniffer {
   push(bytes: Uint8Array): Framing | 'none' | undefined
 }
 
-const framingByType: ReadonlyMap<string, Framing> = new Map([['text/event-stream', 'sse']])
+const framingByType: ReadonlyMap<string, Framing> = new Map([
+  ['text/event-stream', 'sse'],
+  ['application/vnd.amazon.eventstream', 'eventstream'],
+  ['application/x-ndjson', 'ndjson'],
+  ['application/ndjson', 'ndjson'],
+  ['application/stream+json', 'ndjson'],
+])
+
+/** Some services name lines of JSON so. */
+const lineTypes = new Set<string | undefined>(['application/json'])
 
 const vagueTypes = new Set([undefined, 'text/plain', 'application/octet-stream'])
 
 export function createFramingSniffer(mediaType: string | undefined): FramingSniffer {
   let verdict: Framing | 'none' | undefined = framingByType.get(mediaType ?? '')
   let head = ''
+  if (lineTypes.has(mediaType)) return createLinesFraming()
   if (!vagueTypes.has(mediaType)) verdict ??= 'none'
 
   function sniff(): Framing | 'none' | undefined {
@@ -51,6 +62,21 @@ export function createFramingSniffer(mediaType: string | undefined): FramingSnif
       if (verdict !== undefined) return verdict
       head += Buffer.from(bytes.subarray(0, sniffedBytes)).toString('latin1')
       verdict = sniff()
+      return verdict
+    },
+  }
+}
+
+function createLinesFraming(): FramingSniffer {
+  const sniffer = createLinesSniffer()
+  let verdict: Framing | 'none' | undefined
+
+  return {
+    push(bytes) {
+      if (verdict !== undefined) return verdict
+      const head = bytes.subarray(0, sniffedLineLength + 1)
+      const areLines = sniffer.push(Buffer.from(head).toString('latin1'))
+      if (areLines !== undefined) verdict = areLines ? 'ndjson' : 'none'
       return verdict
     },
   }

@@ -244,7 +244,7 @@ test('a path is recognised by its end, with any prefix and query', () => {
   expect(operation('https://h/openai/v1/chat/completions?a=/x')).toBe('chat')
   expect(operation('/api/v1/responses')).toBe('responses')
   expect(operation('https://h/v1/messages?beta=true')).toBe('messages')
-  expect(operation('https://h/v1/messages/count_tokens')).toBeUndefined()
+  expect(operation('https://h/v1/messages/count_tokens')).toBe('count_tokens')
   expect(operation('https://h/v1/threads/t/messages')).toBeUndefined()
   expect(operation('https://h/x?path=/chat/completions')).toBeUndefined()
   expect(streamFormatByPath('https://h/v1/responses/resp_1?stream=true')?.name).toBe(

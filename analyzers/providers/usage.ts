@@ -29,8 +29,9 @@ export function readOpenaiUsage(answer: JsonRecord): ReportedUsage | undefined {
     ? answer['usage']
     : recordOf(recordOf(answer['x_groq'])['usage'])
   const total = countOf(usage['total_tokens'])
-  const input = recordOf(usage['prompt_tokens_details'])
-  const output = recordOf(usage['completion_tokens_details'])
+  // Writer has names of its own for the details.
+  const input = recordOf(usage['prompt_tokens_details'] ?? usage['prompt_token_details'])
+  const output = recordOf(usage['completion_tokens_details'] ?? usage['completion_token_details'])
   return fromInclusive({
     // Embeddings have no output, and some services then report the total alone.
     input: countOf(usage['prompt_tokens']) ?? (Array.isArray(answer['data']) ? total : undefined),
@@ -110,20 +111,20 @@ export function readAnthropicUsage(message: JsonRecord): ReportedUsage | undefin
   }
 }
 
-interface InclusiveCounts {
+export interface InclusiveCounts {
   readonly input: number | undefined
-  readonly output: number | undefined
-  readonly total: number | undefined
-  readonly cacheRead: number | undefined
-  readonly cacheWrite: number | undefined
-  readonly reasoning: number | undefined
-  readonly inputAudio: number | undefined
-  readonly outputAudio: number | undefined
-  readonly isSpecial: boolean
+  readonly output?: number | undefined
+  readonly total?: number | undefined
+  readonly cacheRead?: number | undefined
+  readonly cacheWrite?: number | undefined
+  readonly reasoning?: number | undefined
+  readonly inputAudio?: number | undefined
+  readonly outputAudio?: number | undefined
+  readonly isSpecial?: boolean
 }
 
 /** From counts in which the cache is part of the input and reasoning part of the output. */
-function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
+export function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
   if (counts.input === undefined) return undefined
   const reasoning = counts.reasoning ?? 0
   let outputTokens = counts.output ?? 0
@@ -152,7 +153,7 @@ function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
       inputAudioTokens: Math.min(counts.inputAudio ?? 0, inputTokens),
       outputAudioTokens: Math.min(counts.outputAudio ?? 0, outputTokens),
       webSearches: 0,
-      isSpecial: counts.isSpecial,
+      isSpecial: counts.isSpecial ?? false,
     },
   }
 }

@@ -1,11 +1,11 @@
 /**
  * The events of a streamed answer, whatever frames them: server-sent events, a vendor's binary
- * frames, JSON lines. Each framing is one reader; which one a body has follows from its media type
- * and, where that says nothing, from its first bytes.
+ * frames, JSON lines, the elements of a JSON array. Each framing is one reader; which one a body has
+ * follows from its media type and, where that says nothing, from its first bytes.
  */
 
 /** How a stream sets its events apart. */
-export type Framing = 'sse'
+export type Framing = 'sse' | 'json-array'
 
 /** One event: its data as text, which all formats but `[DONE]` and the like hold JSON in. */
 export interface StreamEvent {
@@ -35,12 +35,18 @@ const framingByType: ReadonlyMap<string, Framing> = new Map([['text/event-stream
 
 const vagueTypes = new Set([undefined, 'text/plain', 'application/octet-stream'])
 
-export function createFramingSniffer(mediaType: string | undefined): FramingSniffer {
+/** `inArrays`: the answers of this path may be arrays of events, which are plain JSON by their type. */
+export function createFramingSniffer(
+  mediaType: string | undefined,
+  inArrays: boolean = false,
+): FramingSniffer {
   let verdict: Framing | 'none' | undefined = framingByType.get(mediaType ?? '')
   let head = ''
-  if (!vagueTypes.has(mediaType)) verdict ??= 'none'
+  const isJson = inArrays && mediaType === 'application/json'
+  if (!isJson && !vagueTypes.has(mediaType)) verdict ??= 'none'
 
   function sniff(): Framing | 'none' | undefined {
+    if (isJson) return sniffArray(head)
     const text = head.startsWith(byteOrderMark) ? head.slice(byteOrderMark.length) : head
     if (/^(?:data:|event:|:[ \r\n])/u.test(text)) return 'sse'
     return head.length < sniffedBytes ? undefined : 'none'
@@ -54,6 +60,12 @@ export function createFramingSniffer(mediaType: string | undefined): FramingSnif
       return verdict
     },
   }
+}
+
+function sniffArray(head: string): Framing | 'none' | undefined {
+  const first = /[^ \t\r\n]/u.exec(head)?.[0]
+  if (first !== undefined) return first === '[' ? 'json-array' : 'none'
+  return head.length < sniffedBytes ? undefined : 'none'
 }
 
 /** U+FEFF in UTF-8, each byte as one character. */

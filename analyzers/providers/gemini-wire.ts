@@ -161,7 +161,8 @@ function candidateParts(candidate: JsonRecord): Part[] {
   const blocking = recordsOf(candidate['safetyRatings']).filter(
     (rating) => rating['blocked'] === true,
   )
-  const message = textOf(candidate['finishMessage'])
+  const message =
+    candidate['finishReason'] === 'STOP' ? undefined : textOf(candidate['finishMessage'])
   return [
     ...contentParts(candidate['content']),
     ...(blocking.length === 0 ? [] : [other('safetyRatings', blocking)]),

@@ -4,7 +4,6 @@
  * whether a request is a model call.
  */
 import type { JsonRecord } from '../wire/json.ts'
-import { anthropicCompleteWire } from './anthropic-complete.ts'
 import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
 import { modelBeforeMethod } from './gemini-model.ts'
@@ -49,7 +48,6 @@ const endpoints: readonly Endpoint[] = [
   { path: /\/completions$/u, wire: openaiCompletionsWire },
   { path: /\/embeddings$/u, wire: openaiEmbeddingsWire },
   { path: /\/v1\/messages$/u, wire: anthropicMessagesWire },
-  { path: /\/v1\/complete$/u, wire: anthropicCompleteWire },
   { path: /(?::|%3A)(?:g|streamG)enerateContent$/u, wire: geminiWire },
   { path: /(?::|%3A)countTokens$/u, wire: geminiCountTokensWire },
   { path: /(?::|%3A)(?:e|batchE|asyncBatchE)mbedContents?$/u, wire: geminiEmbedWire },
@@ -134,7 +132,10 @@ const hosts: ReadonlyArray<{ readonly host: RegExp; readonly provider: string }>
   { host: /^api\.deepseek\.com$/u, provider: 'deepseek' },
   { host: /^api\.x\.ai$/u, provider: 'x-ai' },
   { host: /^openrouter\.ai$/u, provider: 'openrouter' },
-  { host: /(?:^|\.)githubcopilot\.com$/u, provider: 'github-copilot' },
+  {
+    host: /(?:^|\.)(?:githubcopilot\.com|copilot-proxy\.githubusercontent\.com)$/u,
+    provider: 'github-copilot',
+  },
   { host: /^api\.cohere\.(?:ai|com)$/u, provider: 'cohere' },
   { host: /^api\.perplexity\.ai$/u, provider: 'perplexity' },
   { host: /^api\.fireworks\.ai$/u, provider: 'fireworks' },

@@ -6,6 +6,7 @@
 import type { Usage } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { countOf, isRecord, recordOf, textOf } from '../wire/json.ts'
+import { reportedUsdIn } from './reported-cost.ts'
 
 export interface ReportedUsage {
   readonly usage: Usage
@@ -20,6 +21,8 @@ export interface ReportedUsage {
     readonly webSearches: number
     /** Set if the call was billed at other rates than the plain ones, or fees are not known. */
     readonly isSpecial: boolean
+    /** What the provider itself says that the call cost. */
+    readonly reportedUsd?: number
   }
 }
 
@@ -43,6 +46,7 @@ export function readOpenaiUsage(answer: JsonRecord): ReportedUsage | undefined {
     inputAudio: countOf(input['audio_tokens']),
     outputAudio: countOf(output['audio_tokens']),
     isSpecial: !isPlainTier(answer['service_tier']),
+    reportedUsd: reportedUsdIn(answer, usage),
   })
 }
 
@@ -64,6 +68,7 @@ export function readResponsesUsage(response: JsonRecord): ReportedUsage | undefi
     inputAudio: countOf(input['audio_tokens']),
     outputAudio: countOf(output['audio_tokens']),
     isSpecial: hasFees || !isPlainTier(response['service_tier']),
+    reportedUsd: reportedUsdIn(response, usage),
   })
 }
 
@@ -121,6 +126,7 @@ export interface InclusiveCounts {
   readonly inputAudio?: number | undefined
   readonly outputAudio?: number | undefined
   readonly isSpecial?: boolean
+  readonly reportedUsd?: number | undefined
 }
 
 /** From counts in which the cache is part of the input and reasoning part of the output. */
@@ -154,6 +160,7 @@ export function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefine
       outputAudioTokens: Math.min(counts.outputAudio ?? 0, outputTokens),
       webSearches: 0,
       isSpecial: counts.isSpecial ?? false,
+      ...(counts.reportedUsd === undefined ? {} : { reportedUsd: counts.reportedUsd }),
     },
   }
 }

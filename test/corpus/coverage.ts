@@ -5,7 +5,7 @@
 import { HttpParser } from '../../analyzers/http-parser.ts'
 import { ModelCalls } from '../../analyzers/model-calls.ts'
 import { SseMerger } from '../../analyzers/sse-merger.ts'
-import { isRecord, parseRecord } from '../../analyzers/wire/json.ts'
+import { parseRecord } from '../../analyzers/wire/json.ts'
 import type { AnalysisMsg, Json } from '../../src/messages/schema.ts'
 import type { RecordedExchange } from '../support/recorded-exchanges.ts'
 import { specOf } from '../support/recorded-exchanges.ts'
@@ -128,14 +128,23 @@ function count(row: CoverageRow, recording: RecordedExchange): void {
   }
 }
 
-/** Every total that stands in the answer's JSON, as sent or as the sum of its two halves. */
+/** Every total that the answer's JSON holds: as sent, and as the sum of the last of its parts. */
 function reportedTotals(out: readonly AnalysisMsg[]): number[] {
   const parsed = ofKind(out, 'http-parsed').find(({ direction }) => direction === 'response')
-  const values = [parsed?.json, ...ofKind(out, 'sse-event').map(({ data }) => parseRecord(data))]
-  return [...new Set(values.flatMap((value) => totalsIn(value, 0)))]
+  const numbers: Array<readonly [string, number]> = []
+  for (const { data } of ofKind(out, 'sse-event')) collectNumbers(parseRecord(data), 0, numbers)
+  collectNumbers(parsed?.json, 0, numbers)
+  const last = new Map(numbers)
+  const cached = cacheKeys.reduce((sum, key) => sum + (last.get(key) ?? 0), 0)
+  const sums = halves.flatMap(([input, output]) => {
+    const [sent, back] = [last.get(input), last.get(output)]
+    return sent === undefined || back === undefined ? [] : [sent + back + cached]
+  })
+  const totals = numbers.filter(([key]) => totalKeys.has(key)).map(([, value]) => value)
+  return [...new Set([...totals, ...sums])].filter((total) => total > 0)
 }
 
-const totalKeys = ['total_tokens', 'totalTokens', 'totalTokenCount']
+const totalKeys = new Set(['total_tokens', 'totalTokens', 'totalTokenCount'])
 /** What is sent and what comes back, as the providers name it. */
 const halves: ReadonlyArray<readonly [string, string]> = [
   ['prompt_tokens', 'completion_tokens'],
@@ -149,23 +158,17 @@ const halves: ReadonlyArray<readonly [string, string]> = [
 /** Anthropic counts them apart from the input. */
 const cacheKeys = ['cache_read_input_tokens', 'cache_creation_input_tokens']
 
-function totalsIn(value: Json | undefined, depth: number): number[] {
-  if (depth > 6 || typeof value !== 'object' || value === null) return []
-  if (!isRecord(value))
-    return (value as readonly Json[]).flatMap((item) => totalsIn(item, depth + 1))
-  const number = (key: string): number | undefined => {
-    const found = value[key]
-    return typeof found === 'number' ? found : undefined
+/** The numbers within a value, in order; usage never lies deep. */
+function collectNumbers(
+  value: Json | undefined,
+  depth: number,
+  found: Array<readonly [string, number]>,
+): void {
+  if (depth > 6 || typeof value !== 'object' || value === null) return
+  for (const [key, inner] of Object.entries(value) as Array<[string, Json]>) {
+    if (typeof inner === 'number') found.push([key, inner])
+    else collectNumbers(inner, depth + 1, found)
   }
-  const totals = totalKeys.flatMap((key) => number(key) ?? [])
-  const cached = cacheKeys.reduce((sum, key) => sum + (number(key) ?? 0), 0)
-  const sums = halves.flatMap(([input, output]) => {
-    const sent = number(input)
-    const back = number(output)
-    return sent === undefined || back === undefined ? [] : [sent + back + cached]
-  })
-  const own = [...totals, ...sums].filter((total) => total > 0)
-  return [...own, ...Object.values(value).flatMap((inner) => totalsIn(inner, depth + 1))]
 }
 
 /** Ids and versions differ from call to call; Azure's deployments and models are names. */

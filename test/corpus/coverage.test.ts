@@ -15,7 +15,7 @@ const reason = 'no corpus beside the checkout; set PORTHOLE_CORPUS'
 const malformed = new Map([['api.writer.com/v1/chat', 6]])
 
 /** The hosts whose every `POST` is a model call. */
-const modelHosts = [
+const modelHosts = new Set([
   'api.deepseek.com',
   'api.groq.com',
   'api.mistral.ai',
@@ -26,19 +26,19 @@ const modelHosts = [
   'generativelanguage.googleapis.com',
   'test-resource.openai.azure.com',
   'traceloop-stg.openai.azure.com',
-]
+])
 /** Endpoints of hosts that offer other things too. */
-const modelPaths = [
+const modelPaths = new Set([
   'api.anthropic.com/v1/messages',
   'api.openai.com/v1/chat/completions',
   'api.openai.com/v1/completions',
   'api.openai.com/v1/embeddings',
   'api.openai.com/v1/responses',
-]
+])
 
 const endpoints = rows.filter(
   ({ host, method, path }) =>
-    method === 'POST' && (modelHosts.includes(host) || modelPaths.includes(host + path)),
+    method === 'POST' && (modelHosts.has(host) || modelPaths.has(host + path)),
 )
 const named = endpoints.map((row): [string, CoverageRow] => [row.host + row.path, row])
 

@@ -165,7 +165,7 @@ function collectNumbers(
   found: Array<readonly [string, number]>,
 ): void {
   if (depth > 6 || typeof value !== 'object' || value === null) return
-  for (const [key, inner] of Object.entries(value) as Array<[string, Json]>) {
+  for (const [key, inner] of Object.entries(value)) {
     if (typeof inner === 'number') found.push([key, inner])
     else collectNumbers(inner, depth + 1, found)
   }

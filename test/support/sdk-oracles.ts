@@ -49,9 +49,9 @@ async function generatedContent(body: Uint8Array): Promise<unknown> {
   const client = new GoogleGenAI({ vertexai: true, apiKey: 'none', httpOptions })
   const events = await client.models.generateContentStream({ model: 'any', contents: 'any' })
   const candidates = new Map<number, Candidate>()
-  let answer = {}
+  const answer = {}
   for await (const { sdkHttpResponse: _, candidates: found, ...rest } of events) {
-    answer = { ...answer, ...rest }
+    Object.assign(answer, rest)
     for (const candidate of found ?? []) {
       const index = candidate.index ?? 0
       const before = candidates.get(index)
@@ -77,8 +77,11 @@ function joined(parts: readonly Part[], part: Part): Part[] {
   return [...parts.slice(0, -1), { ...last, text: `${last.text}${part.text}` }]
 }
 
-function isText({ text, thought: _, ...rest }: Part): boolean {
-  return text !== undefined && Object.keys(rest).length === 0
+/** Text and nothing else but that it is a thought. */
+function isText(part: Part): boolean {
+  return (
+    part.text !== undefined && Object.keys(part).every((key) => key === 'text' || key === 'thought')
+  )
 }
 
 /** What a chat of Google's SDK remembers as the model's words after a stream. */

@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest'
 
 import { HttpParser } from '../../../analyzers/http-parser.ts'
 import { ModelCalls } from '../../../analyzers/model-calls.ts'
+import { geminiWire } from '../../../analyzers/providers/gemini-wire.ts'
 import { createGeminiMerger, gemini } from '../../../analyzers/providers/gemini.ts'
+import { targetOf } from '../../../analyzers/providers/recognize.ts'
 import type { StreamResult } from '../../../analyzers/providers/stream-format.ts'
 import { SseMerger } from '../../../analyzers/sse-merger.ts'
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
@@ -292,6 +294,62 @@ test('only content counts as content', () => {
   expect(carries({ functionCall: { name: 'f' } })).toBe(true)
   expect(carries({ text: '', thoughtSignature: 's' })).toBe(false)
   expect(gemini.carriesContent({ usageMetadata: {} })).toBe(false)
+})
+
+describe('any events', () => {
+  const keys = fc.constantFrom(
+    'candidates',
+    'content',
+    'parts',
+    'index',
+    'text',
+    'thought',
+    'functionCall',
+    'args',
+    'partialArgs',
+    'jsonPath',
+    'stringValue',
+    'willContinue',
+    'usageMetadata',
+    'promptFeedback',
+    'logprobsResult',
+    'response',
+    'error',
+    '__proto__',
+  )
+  const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 6 },
+      fc.constantFrom(0, 1, -1, 1e9, null, true, '', 'a', '$.a', '$.a[0]', '$.a.b', '$.a[1].b'),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc
+        .array(fc.tuple(keys, tie('value')), { maxLength: 4 })
+        .map((pairs) => Object.fromEntries(pairs)),
+    ),
+  }))
+  const call = fc.record({ functionCall: fc.dictionary(keys, value, { maxKeys: 4 }) })
+  const event = fc.oneof(
+    value,
+    fc.array(fc.oneof(value, call), { maxLength: 3 }).map((parts) => ({
+      candidates: [{ content: { parts } }],
+    })),
+  )
+
+  test('merge without a throw into what JSON can hold, and stay small', () => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 12 }), (events) => {
+        const merger = createGeminiMerger()
+        for (const item of events) merger.push(JSON.stringify(item))
+        const result = merger.result()
+        const text = JSON.stringify(result.merged)
+
+        expect(JSON.parse(text)).toEqual(result.merged)
+        expect(text.length).toBeLessThan(JSON.stringify(events).length * 4 + 20_000)
+        geminiWire.readAnswer(result.merged, targetOf('h', '/'))
+      }),
+      { numRuns: 1_500 },
+    )
+  })
 })
 
 describe('damaged streams', () => {

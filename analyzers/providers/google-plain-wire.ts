@@ -104,7 +104,7 @@ function plainCall(
 ): ReturnType<ModelWire['readCall']> {
   const [first] = recordsOf(body['requests'])
   return {
-    ...optional('model', geminiModelOf(first ?? body, target)),
+    ...optional('model', geminiModelOf(first ?? requestIn(body), target)),
     streaming: false,
     messages,
     tools: [],

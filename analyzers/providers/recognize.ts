@@ -10,6 +10,7 @@ import { modelBeforeMethod } from './gemini-model.ts'
 import { geminiWire } from './gemini-wire.ts'
 import { gemini } from './gemini.ts'
 import { geminiCountTokensWire, geminiEmbedWire, vertexPredictWire } from './google-plain-wire.ts'
+import { mistralFimWire } from './mistral-fim-wire.ts'
 import type { CallTarget, ModelWire } from './model-wire.ts'
 import { openaiChatWire } from './openai-chat-wire.ts'
 import { openaiChat } from './openai-chat.ts'
@@ -44,6 +45,8 @@ const endpoints: readonly Endpoint[] = [
   { path: /\/v1\/completions$/u, host: /(?:^|\.)writer\.com$/u, wire: writerCompletionsWire },
   { path: /\/v1\/rerank$/u, host: /(?:^|\.)voyageai\.com$/u, wire: voyageRerankWire },
   { path: /\/chat\/completions$/u, wire: openaiChatWire },
+  { path: /\/fim\/completions$/u, wire: mistralFimWire },
+  { path: /\/agents\/completions$/u, wire: openaiChatWire },
   { path: /\/responses$/u, wire: openaiResponsesWire },
   { path: /\/completions$/u, wire: openaiCompletionsWire },
   { path: /\/embeddings$/u, wire: openaiEmbeddingsWire },
@@ -52,7 +55,7 @@ const endpoints: readonly Endpoint[] = [
   { path: /(?::|%3A)countTokens$/u, wire: geminiCountTokensWire },
   { path: /(?::|%3A)(?:e|batchE|asyncBatchE)mbedContents?$/u, wire: geminiEmbedWire },
   {
-    path: /\/publishers\/anthropic\/models\/[^/]+(?::|%3A)(?:r|streamR)awPredict$/u,
+    path: /\/publishers\/anthropic\/models\/(?!count-tokens)[^/]+(?::|%3A)(?:r|streamR)awPredict$/u,
     wire: anthropicMessagesWire,
   },
   {

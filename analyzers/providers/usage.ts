@@ -5,7 +5,7 @@
  */
 import type { Usage } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
-import { countOf, isRecord, recordOf, textOf } from '../wire/json.ts'
+import { countOf, isRecord, recordOf, recordsOf, textOf } from '../wire/json.ts'
 import { reportedUsdIn } from './reported-cost.ts'
 
 export interface ReportedUsage {
@@ -28,9 +28,7 @@ export interface ReportedUsage {
 
 /** `usage` of Chat Completions, Completions and Embeddings; `answer` is the object that holds it. */
 export function readOpenaiUsage(answer: JsonRecord): ReportedUsage | undefined {
-  const usage = isRecord(answer['usage'])
-    ? answer['usage']
-    : recordOf(recordOf(answer['x_groq'])['usage'])
+  const usage = usageIn(answer)
   const total = countOf(usage['total_tokens'])
   // Writer has names of its own for the details.
   const input = recordOf(usage['prompt_tokens_details'] ?? usage['prompt_token_details'])
@@ -48,6 +46,13 @@ export function readOpenaiUsage(answer: JsonRecord): ReportedUsage | undefined {
     isSpecial: !isPlainTier(answer['service_tier']),
     reportedUsd: reportedUsdIn(answer, usage),
   })
+}
+
+/** Groq and Moonshot have places of their own for it in streams. */
+function usageIn(answer: JsonRecord): JsonRecord {
+  const inGroq = recordOf(answer['x_groq'])['usage']
+  const inChoice = recordsOf(answer['choices']).map((choice) => choice['usage'])
+  return [answer['usage'], inGroq, ...inChoice].find(isRecord) ?? {}
 }
 
 /** `usage` of the Responses API. */
@@ -159,7 +164,8 @@ export function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefine
       inputAudioTokens: Math.min(counts.inputAudio ?? 0, inputTokens),
       outputAudioTokens: Math.min(counts.outputAudio ?? 0, outputTokens),
       webSearches: 0,
-      isSpecial: counts.isSpecial ?? false,
+      // Tokens that the total counts and no part does have an unknown rate.
+      isSpecial: counts.isSpecial === true || total > sum,
       ...(counts.reportedUsd === undefined ? {} : { reportedUsd: counts.reportedUsd }),
     },
   }

@@ -189,6 +189,58 @@ describe('streams', () => {
   })
 })
 
+test('Moonshot reports the usage of a stream within its choice', () => {
+  const usage = { prompt_tokens: 3, completion_tokens: 1, total_tokens: 4 }
+  const result = merge(delta({ content: 'a' }), delta({}, { finish_reason: 'stop', usage }))
+
+  expect(readOpenaiUsage(result.merged)?.usage.totalTokens).toBe(4)
+})
+
+test('tokens that only the total counts make the cost an estimate', () => {
+  const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 115 }
+  const reading = readOpenaiUsage({ usage })
+  if (reading === undefined) throw new Error('no usage')
+  const call = {
+    provider: 'google',
+    model: 'gemini-2.5-flash',
+    usage: reading,
+    at: Date.UTC(2026, 0),
+  }
+
+  expect(reading.usage).toMatchObject({ outputTokens: 5, totalTokens: 115 })
+  expect(priceCall(call).confidence).toBe('estimated')
+})
+
+test('Mistral fills in the middle: a completion that is answered like a chat', () => {
+  const events = [delta({ content: 'b +' }), delta({ content: ' c' }, { finish_reason: 'stop' })]
+  const chunk = { object: 'chat.completion.chunk' }
+  const body = events.map((event) => `data: ${JSON.stringify({ ...event, ...chunk })}\n\n`).join('')
+  const out = run({
+    request: {
+      url: 'https://codestral.mistral.ai/v1/fim/completions',
+      body: JSON.stringify({
+        model: 'codestral-latest',
+        prompt: 'a = ',
+        suffix: '\n',
+        stream: true,
+      }),
+    },
+    response: { headers: [['content-type', 'text/event-stream']], body },
+  })
+
+  expect(onlyOf(out, 'model-called')).toMatchObject({
+    operation: 'completions',
+    messages: [
+      { role: 'user', parts: [{ type: 'text', text: 'a = ' }] },
+      { role: 'user', parts: [{ type: 'other', name: 'suffix', text: '\n' }] },
+    ],
+  })
+  expect(onlyOf(out, 'model-answered')).toMatchObject({
+    complete: true,
+    output: [{ type: 'text', text: 'b + c' }],
+  })
+})
+
 describe('a reported cost', () => {
   const tokens = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 }
   const cost = (usage: JsonRecord, more: JsonRecord = {}): number | undefined =>

@@ -142,6 +142,20 @@ describe('other methods', () => {
     expect(onlyOf(out, 'model-answered').usage).toBeUndefined()
   })
 
+  test('count tokens for Code Assist, which names the model within its wrapping', () => {
+    const contents = [{ role: 'user', parts: [{ text: 'a' }] }]
+    const out = exchange(
+      'https://cloudcode-pa.googleapis.com/v1internal:countTokens',
+      { request: { model: 'models/gemini-2.5-pro', contents } },
+      { totalTokens: 1 },
+    )
+
+    expect(onlyOf(out, 'model-called')).toMatchObject({
+      model: 'gemini-2.5-pro',
+      messages: [{ role: 'user', parts: [{ type: 'text', text: 'a' }] }],
+    })
+  })
+
   test('embed one content, or many', () => {
     const content = { parts: [{ text: 'a' }] }
     const one = exchange(

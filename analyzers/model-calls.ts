@@ -105,12 +105,14 @@ function isSettled(exchange: Exchange): boolean {
   if (exchange.call === undefined) return !exchange.hasRequestBody
   if (!exchange.hasResponseBody || exchange.merged !== undefined) return true
   if (exchange.parsed === undefined) return false
-  return !isStream(exchange.parsed) || exchange.wire.stream === undefined
+  return !isStream(exchange.parsed, exchange.wire) || exchange.wire.stream === undefined
 }
 
-/** An event stream is parsed without content. */
-function isStream(parsed: MsgOf<'http-parsed'>): boolean {
+/** An event stream is parsed without content, but for arrays, which are JSON all the same. */
+function isStream(parsed: MsgOf<'http-parsed'>, wire: ModelWire): boolean {
   const { json, text, base64 } = parsed
+  const isArray = Array.isArray(json) || text?.trimStart().startsWith('[') === true
+  if (isArray && wire.stream?.inArrays === true) return true
   return parsed.bytes > 0 && json === undefined && text === undefined && base64 === undefined
 }
 

@@ -12,6 +12,7 @@ import { createBodyReader } from './wire/body-reader.ts'
 import { mergedDataLength } from './wire/bounds.ts'
 import { createEventstreamReader } from './wire/eventstream-reader.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
+import { createJsonArrayReader } from './wire/json-array.ts'
 import { parseRecord } from './wire/json.ts'
 import { createNdjsonReader } from './wire/ndjson.ts'
 import { createSseReader } from './wire/sse.ts'
@@ -44,6 +45,7 @@ const eventReaders: Readonly<Record<Framing, () => EventReader>> = {
   sse: createSseReader,
   eventstream: createEventstreamReader,
   ndjson: createNdjsonReader,
+  'json-array': createJsonArrayReader,
 }
 
 export class SseMerger implements Analyzer {
@@ -54,13 +56,13 @@ export class SseMerger implements Analyzer {
     switch (msg.kind) {
       case 'request-started':
         if (msg.exchangeId !== undefined) {
-          const formatByPath = streamFormatByPath(msg.url)
+          const formatByPath = streamFormatByPath(msg.url, msg.host)
           this.#exchanges.set(msg.exchangeId, { startedAt: msg.at, formatByPath })
         }
         break
       case 'response-started': {
         const exchange = this.#exchanges.get(msg.exchangeId)
-        if (exchange !== undefined) exchange.stream = openStream(msg)
+        if (exchange !== undefined) exchange.stream = openStream(msg, exchange.formatByPath)
         break
       }
       case 'response-body':
@@ -122,11 +124,11 @@ export class SseMerger implements Analyzer {
   }
 }
 
-function openStream(msg: MsgOf<'response-started'>): Stream {
+function openStream(msg: MsgOf<'response-started'>, byPath: StreamFormat | undefined): Stream {
   const body = createBodyReader(msg.headers)
   return {
     body,
-    sniffer: createFramingSniffer(body.type.mediaType),
+    sniffer: createFramingSniffer(body.type.mediaType, byPath?.inArrays),
     held: [],
     framing: undefined,
     events: undefined,
@@ -169,7 +171,8 @@ function problemOf(stream: Stream, result: StreamResult, end: BodyEnd): string |
   if (stream.events?.problem !== undefined) return stream.events.problem
   if (stream.mergedLength > mergedDataLength) return 'the stream is longer than the limit'
   // Cut off after its own end, as by clients that have heard enough, an answer is complete.
-  if (!end.isWhole && !(result.complete && end.problem === 'cut off')) return end.problem
+  const hasEnded = result.complete && result.endsWithBody !== true
+  if (!end.isWhole && !(hasEnded && end.problem === 'cut off')) return end.problem
   if (stream.merger === undefined) return 'no event of this format'
   return result.complete ? undefined : 'ends before the answer does'
 }

@@ -63,7 +63,9 @@ function failureFrom(error: Json, status: number): Failure {
   const record = isRecord(error) ? error : {}
   const code = typeof record['code'] === 'number' ? String(record['code']) : textOf(record['code'])
   const type = textOf(record['type'])
-  const named = type === undefined || type === 'error' ? (code ?? type) : type
+  // Google's code is the status of the answer, its status a name.
+  const name = textOf(record['status']) ?? code
+  const named = type === undefined || type === 'error' ? (name ?? type) : type
   return { type: named ?? (status >= 400 ? `http-${status}` : 'error'), message: errorText(error) }
 }
 

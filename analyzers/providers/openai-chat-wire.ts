@@ -2,6 +2,7 @@
 import type { Json, ModelMessage, Part } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { isRecord, listOf, recordOf, recordsOf, textOf } from '../wire/json.ts'
+import { contentFilterParts } from './content-filter.ts'
 import type { AnswerReading, ModelWire } from './model-wire.ts'
 import {
   argumentsText,
@@ -32,7 +33,10 @@ export const openaiChatWire: ModelWire = {
 
 function readAnswer(body: JsonRecord): AnswerReading {
   const choices = recordsOf(body['choices'])
-  const output = choices.flatMap((choice) => messageParts(recordOf(choice['message'])))
+  const output = [
+    ...choices.flatMap((choice) => messageParts(recordOf(choice['message']))),
+    ...contentFilterParts(body),
+  ]
   const finish = choices.map((choice) => textOf(choice['finish_reason']))
   return {
     ...optional('model', textOf(body['model'])),
@@ -69,6 +73,7 @@ function messageParts(message: JsonRecord): Part[] {
     isFilled(message[key]),
   )
   if (reasoning !== undefined) parts.push({ type: 'reasoning', text: jsonText(message[reasoning]) })
+  else parts.push(...reasoningDetails(message['reasoning_details']))
   parts.push(...contentParts(message['content']))
   const refusal = textOf(message['refusal'])
   if (refusal !== undefined && refusal !== '') {
@@ -79,6 +84,15 @@ function messageParts(message: JsonRecord): Part[] {
   if (isRecord(message['function_call']))
     parts.push(functionPart(message['function_call'], undefined))
   return parts
+}
+
+/** OpenRouter's reasoning where it stands in its pieces alone; what is encrypted has no text. */
+function reasoningDetails(details: Json | undefined): Part[] {
+  const texts = recordsOf(details).map(
+    (item) => textOf(item['text']) ?? textOf(item['summary']) ?? '',
+  )
+  const text = texts.join('')
+  return text === '' ? [] : [{ type: 'reasoning', text }]
 }
 
 function audioParts(audio: JsonRecord): Part[] {

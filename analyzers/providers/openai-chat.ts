@@ -60,7 +60,7 @@ export function createChatMerger(): StreamMerger {
     if (data.trim() === '[DONE]') return
     const chunk = parseRecord(data)
     if (chunk === undefined) return
-    error ??= errorIn(chunk)
+    error ??= errorIn(chunk) ?? errorIn(recordOf(chunk['x_groq']))
     if (snapshot === undefined) {
       snapshot = draftOf(chunk, notTopLevel)
     } else {
@@ -99,8 +99,8 @@ export function createChatMerger(): StreamMerger {
 /** Padding against traffic analysis, and what is merged on its own. */
 const notTopLevel = new Set(['choices', 'obfuscation'])
 const notOverwritten = new Set([...notTopLevel, 'usage'])
-/** `message`: some repeat the delta under the name that the merged message has. */
-const notChoice = new Set(['delta', 'finish_reason', 'index', 'logprobs', 'message'])
+/** `message` and `text`: some repeat the delta under the names that a merged answer has. */
+const notChoice = new Set(['delta', 'finish_reason', 'index', 'logprobs', 'message', 'text'])
 const notDelta = new Set(['audio', 'content', 'refusal', 'function_call', 'role', 'tool_calls'])
 
 function mergeChoice(choices: Map<number, JsonDraft>, from: JsonRecord): void {
@@ -146,6 +146,8 @@ function mergeUnknown(message: JsonDraft, key: string, value: Json): void {
   const before = Object.hasOwn(message, key) ? message[key] : undefined
   if (growingText.has(key) && typeof before === 'string')
     appendText(message, key, value ?? undefined)
+  else if (key === 'reasoning_details' && Array.isArray(value))
+    mergeDetails(listAt(message, key), recordsOf(value))
   else if (Array.isArray(before) && Array.isArray(value))
     listAt(message, key).push(...listOf(value))
   else if (value !== null || before === undefined) assignOwn(message, { [key]: value })
@@ -153,15 +155,60 @@ function mergeUnknown(message: JsonDraft, key: string, value: Json): void {
 
 const growingText = new Set(['reasoning_content', 'reasoning', 'thinking'])
 
+/** OpenRouter's pieces of reasoning: those of one index and type are one. */
+function mergeDetails(details: Json[], pieces: readonly JsonRecord[]): void {
+  for (const piece of pieces) {
+    const last = details.at(-1)
+    const isSame =
+      isRecord(last) && last['type'] === piece['type'] && last['index'] === piece['index']
+    if (!isSame || typeof piece['index'] !== 'number') {
+      details.push(piece)
+      continue
+    }
+    const joined = draftOf(last)
+    for (const [key, value] of Object.entries(piece)) {
+      if (typeof value === 'string' && growingDetails.has(key)) appendText(joined, key, value)
+      else if (value !== null) assignOwn(joined, { [key]: value })
+    }
+    details[details.length - 1] = joined
+  }
+}
+
+const growingDetails = new Set(['text', 'summary', 'data'])
+
 /** Text grows; Mistral sends lists of parts in place of text for models that think. */
 function mergeContent(message: JsonDraft, more: Json | undefined): void {
   const before = message['content']
   if (typeof more === 'string' && !Array.isArray(before)) appendText(message, 'content', more)
-  else if (typeof more === 'string') listAt(message, 'content').push({ type: 'text', text: more })
+  else if (typeof more === 'string') appendPart(listAt(message, 'content'), textPart(more))
   else if (Array.isArray(more)) {
     if (typeof before === 'string') message['content'] = before === '' ? [] : [textPart(before)]
-    listAt(message, 'content').push(...listOf(more))
+    for (const part of listOf(more)) appendPart(listAt(message, 'content'), part)
   }
+}
+
+/** Adjacent text is one part, as is adjacent thinking, which is itself a list of parts. */
+function appendPart(parts: Json[], part: Json): void {
+  const last = recordOf(parts.at(-1))
+  const next = recordOf(part)
+  if (isBare(last, 'text') && isBare(next, 'text')) {
+    parts[parts.length - 1] = textPart(`${textOf(last['text']) ?? ''}${textOf(next['text']) ?? ''}`)
+  } else if (isBare(last, 'thinking') && isBare(next, 'thinking')) {
+    const joined = draftOf(last)
+    assignOwn(joined, next, new Set(['thinking']))
+    for (const piece of listOf(next['thinking'])) appendPart(listAt(joined, 'thinking'), piece)
+    parts[parts.length - 1] = joined
+  } else {
+    parts.push(part)
+  }
+}
+
+/** A part of this type that says nothing beside its content. */
+function isBare(part: JsonRecord, type: 'text' | 'thinking'): boolean {
+  const isContent =
+    type === 'text' ? typeof part['text'] === 'string' : Array.isArray(part['thinking'])
+  const keys = Object.keys(part).filter((key) => key !== 'type' && key !== 'closed')
+  return part['type'] === type && isContent && keys.length === 1
 }
 
 function textPart(text: string): JsonDraft {

@@ -24,7 +24,9 @@ import {
 export const openaiCompletions: StreamFormat = {
   name: 'openai-completions',
   createMerger: createCompletionsMerger,
-  matches: (data) => data['object'] === 'text_completion' || Array.isArray(data['choices']),
+  matches: (data) =>
+    data['object'] === 'text_completion' ||
+    (Array.isArray(data['choices']) && data['object'] !== 'chat.completion.chunk'),
   carriesContent: (data) => recordsOf(data['choices']).some((choice) => isFilled(choice['text'])),
 }
 

@@ -11,6 +11,9 @@ import type { ReportedUsage } from './usage.ts'
 /** Name and version of the tables; a test holds it to the installed package. */
 export const priceSource = '@pydantic/genai-prices 0.1.8'
 
+/** Stands for the tables where the provider's answer says what it cost. */
+export const reportedSource = 'reported by the provider'
+
 export interface PricedCall {
   /** As `providerOf` names it. */
   readonly provider: string
@@ -21,6 +24,11 @@ export interface PricedCall {
 }
 
 export function priceCall({ provider, model, usage, at }: PricedCall): Cost {
+  const { reportedUsd } = usage.billing
+  // Who sends the bill knows best.
+  if (reportedUsd !== undefined) {
+    return { usd: reportedUsd, confidence: 'exact', lines: [], priceSource: reportedSource }
+  }
   const found = model === undefined ? null : lookUp(provider, model, at, usage)
   if (found === null) return { confidence: 'unknown', lines: [] }
   const lines = linesOf(found, usage)

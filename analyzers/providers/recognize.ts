@@ -15,6 +15,11 @@ import { cohereChatWire, cohereV1ChatWire } from './cohere-chat-wire.ts'
 import { cohereChat } from './cohere-chat.ts'
 import { cohereEmbedWire, cohereGenerateWire, cohereRerankWire } from './cohere-plain-wire.ts'
 import { cohereV1Chat } from './cohere-v1-chat.ts'
+import { modelBeforeMethod } from './gemini-model.ts'
+import { geminiWire } from './gemini-wire.ts'
+import { gemini } from './gemini.ts'
+import { geminiCountTokensWire, geminiEmbedWire, vertexPredictWire } from './google-plain-wire.ts'
+import { mistralFimWire } from './mistral-fim-wire.ts'
 import type { CallTarget, ModelWire } from './model-wire.ts'
 import { ollamaChatWire, ollamaEmbedWire, ollamaGenerateWire } from './ollama-wire.ts'
 import { ollama } from './ollama.ts'
@@ -24,8 +29,11 @@ import { openaiCompletions } from './openai-completions.ts'
 import { openaiCompletionsWire, openaiEmbeddingsWire } from './openai-plain-wire.ts'
 import { openaiResponsesWire } from './openai-responses-wire.ts'
 import { openaiResponses } from './openai-responses.ts'
+import { replicateWire } from './replicate.ts'
 import type { StreamFormat } from './stream-format.ts'
 import { errorIn } from './stream-format.ts'
+import { voyageRerankWire } from './voyage-rerank-wire.ts'
+import { writerCompletionsWire } from './writer-completions.ts'
 
 /** Every streamed format, in the order in which shapes are tried. */
 const streamFormats: readonly StreamFormat[] = [
@@ -37,9 +45,20 @@ const streamFormats: readonly StreamFormat[] = [
   cohereChat,
   cohereV1Chat,
   anthropicComplete,
+  gemini,
 ]
 
-const endpoints: ReadonlyArray<{ readonly path: RegExp; readonly wire: ModelWire }> = [
+interface Endpoint {
+  readonly path: RegExp
+  /** Where the same path means something else on other hosts. */
+  readonly host?: RegExp
+  readonly wire: ModelWire
+}
+
+const endpoints: readonly Endpoint[] = [
+  { path: /\/v1\/chat$/u, host: /(?:^|\.)writer\.com$/u, wire: openaiChatWire },
+  { path: /\/v1\/completions$/u, host: /(?:^|\.)writer\.com$/u, wire: writerCompletionsWire },
+  { path: /\/v1\/rerank$/u, host: /(?:^|\.)voyageai\.com$/u, wire: voyageRerankWire },
   { path: /\/model\/[^?]*embed[^/]*\/invoke$/u, wire: bedrockEmbeddingsWire },
   { path: /\/model\/.+\/invoke(?:-with-response-stream)?$/u, wire: bedrockInvokeWire },
   { path: /\/model\/.+\/converse(?:-stream)?$/u, wire: bedrockConverseWire },
@@ -53,6 +72,8 @@ const endpoints: ReadonlyArray<{ readonly path: RegExp; readonly wire: ModelWire
   { path: /\/v[12]\/embed$/u, wire: cohereEmbedWire },
   { path: /\/v[12]\/rerank$/u, wire: cohereRerankWire },
   { path: /\/chat\/completions$/u, wire: openaiChatWire },
+  { path: /\/fim\/completions$/u, wire: mistralFimWire },
+  { path: /\/agents\/completions$/u, wire: openaiChatWire },
   { path: /\/responses$/u, wire: openaiResponsesWire },
   { path: /\/completions$/u, wire: openaiCompletionsWire },
   { path: /\/embeddings$/u, wire: openaiEmbeddingsWire },
@@ -60,19 +81,38 @@ const endpoints: ReadonlyArray<{ readonly path: RegExp; readonly wire: ModelWire
   { path: /\/v1\/messages\/count_tokens$/u, wire: anthropicCountWire },
   { path: /\/v1\/messages\/batches$/u, wire: anthropicBatchesWire },
   { path: /\/v1\/complete$/u, wire: anthropicCompleteWire },
+  { path: /(?::|%3A)(?:g|streamG)enerateContent$/u, wire: geminiWire },
+  { path: /(?::|%3A)countTokens$/u, wire: geminiCountTokensWire },
+  { path: /(?::|%3A)(?:e|batchE|asyncBatchE)mbedContents?$/u, wire: geminiEmbedWire },
+  {
+    path: /\/publishers\/anthropic\/models\/(?!count-tokens)[^/]+(?::|%3A)(?:r|streamR)awPredict$/u,
+    wire: anthropicMessagesWire,
+  },
+  {
+    path: /\/publishers\/mistralai\/models\/[^/]+(?::|%3A)(?:r|streamR)awPredict$/u,
+    wire: openaiChatWire,
+  },
+  { path: /\/models\/[^/]+(?::|%3A)predict$/u, wire: vertexPredictWire },
+  {
+    path: /\/v1\/(?:models\/[^/]+\/[^/]+\/|deployments\/[^/]+\/[^/]+\/)?predictions$/u,
+    wire: replicateWire,
+  },
 ]
+
+function endpointOf({ host, path }: CallTarget): Endpoint | undefined {
+  return endpoints.find((row) => row.path.test(path) && (row.host?.test(host) ?? true))
+}
 
 /** The wire format of a model call, or undefined if method and path are not of one. */
 export function recognizeCall(method: string, target: CallTarget): ModelWire | undefined {
-  if (method !== 'POST') return undefined
-  return endpoints.find((endpoint) => endpoint.path.test(target.path))?.wire
+  return method.toUpperCase() === 'POST' ? endpointOf(target)?.wire : undefined
 }
 
 /** The streamed format that answers on this path have; a stored response can be replayed too. */
-export function streamFormatByPath(url: string): StreamFormat | undefined {
-  const path = pathOf(url)
-  if (/\/responses\/[^/]+$/u.test(path)) return openaiResponses
-  return endpoints.find((endpoint) => endpoint.path.test(path))?.wire.stream
+export function streamFormatByPath(url: string, host: string = ''): StreamFormat | undefined {
+  const target = targetOf(host, url)
+  if (/\/responses\/[^/]+$/u.test(target.path)) return openaiResponses
+  return endpointOf(target)?.wire.stream
 }
 
 /**
@@ -93,8 +133,13 @@ export function wireOfStream(name: string): ModelWire | undefined {
   return endpoints.find((endpoint) => endpoint.wire.stream?.name === name)?.wire
 }
 
-/** The model that a path names: Azure calls it a deployment. */
-export function modelInPath({ path }: CallTarget): string | undefined {
+/** The model that a path names: Azure calls it a deployment, Replicate gives it an owner. */
+export function modelInPath(target: CallTarget): string | undefined {
+  const { path } = target
+  const owned = /\/v1\/models\/([^/]+\/[^/]+)\/predictions$/u.exec(path)?.[1]
+  if (owned !== undefined) return owned
+  const named = modelBeforeMethod(target)
+  if (named !== undefined) return named
   const name = /\/deployments\/([^/]+)\//u.exec(path)?.[1]
   if (name === undefined) return undefined
   try {
@@ -120,13 +165,21 @@ const hosts: ReadonlyArray<{ readonly host: RegExp; readonly provider: string }>
   { host: /^api\.deepseek\.com$/u, provider: 'deepseek' },
   { host: /^api\.x\.ai$/u, provider: 'x-ai' },
   { host: /^openrouter\.ai$/u, provider: 'openrouter' },
-  { host: /(?:^|\.)githubcopilot\.com$/u, provider: 'github-copilot' },
+  {
+    host: /(?:^|\.)(?:githubcopilot\.com|copilot-proxy\.githubusercontent\.com)$/u,
+    provider: 'github-copilot',
+  },
   { host: /^api\.cohere\.(?:ai|com)$/u, provider: 'cohere' },
   { host: /^(?:.*\.)?ollama\.com$/u, provider: 'ollama' },
   { host: /^api\.perplexity\.ai$/u, provider: 'perplexity' },
   { host: /^api\.fireworks\.ai$/u, provider: 'fireworks' },
   { host: /^api\.cerebras\.ai$/u, provider: 'cerebras' },
   { host: /^api\.moonshot\.(?:ai|cn)$/u, provider: 'moonshotai' },
+  { host: /(?:^|\.)writer\.com$/u, provider: 'writer' },
+  { host: /^api\.voyageai\.com$/u, provider: 'voyageai' },
+  { host: /^api\.replicate\.com$/u, provider: 'replicate' },
+  { host: /^router\.huggingface\.co$/u, provider: 'huggingface' },
+  { host: /^models\.github\.ai$/u, provider: 'github-models' },
 ]
 
 /**

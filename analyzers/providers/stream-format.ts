@@ -22,12 +22,16 @@ export interface StreamResult {
   readonly text: string
   /** The provider said that the answer is finished, and reported no error. */
   readonly complete: boolean
+  /** The format says nothing at its end: what has come is all only if the body is. */
+  readonly endsWithBody?: boolean
   readonly problem?: string
 }
 
 export interface StreamFormat {
   /** As in `stream-merged`. */
   readonly name: string
+  /** Its answers may also come as one JSON array of events. */
+  readonly inArrays?: boolean
   createMerger(): StreamMerger
   /** Whether one event's data is of this format; errors are of every format. */
   matches(data: JsonRecord): boolean

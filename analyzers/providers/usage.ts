@@ -5,7 +5,8 @@
  */
 import type { Usage } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
-import { countOf, isRecord, recordOf, textOf } from '../wire/json.ts'
+import { countOf, isRecord, recordOf, recordsOf, textOf } from '../wire/json.ts'
+import { reportedUsdIn } from './reported-cost.ts'
 
 export interface ReportedUsage {
   readonly usage: Usage
@@ -20,17 +21,18 @@ export interface ReportedUsage {
     readonly webSearches: number
     /** Set if the call was billed at other rates than the plain ones, or fees are not known. */
     readonly isSpecial: boolean
+    /** What the provider itself says that the call cost. */
+    readonly reportedUsd?: number
   }
 }
 
 /** `usage` of Chat Completions, Completions and Embeddings; `answer` is the object that holds it. */
 export function readOpenaiUsage(answer: JsonRecord): ReportedUsage | undefined {
-  const usage = isRecord(answer['usage'])
-    ? answer['usage']
-    : recordOf(recordOf(answer['x_groq'])['usage'])
+  const usage = usageIn(answer)
   const total = countOf(usage['total_tokens'])
-  const input = recordOf(usage['prompt_tokens_details'])
-  const output = recordOf(usage['completion_tokens_details'])
+  // Writer has names of its own for the details.
+  const input = recordOf(usage['prompt_tokens_details'] ?? usage['prompt_token_details'])
+  const output = recordOf(usage['completion_tokens_details'] ?? usage['completion_token_details'])
   return fromInclusive({
     // Embeddings have no output, and some services then report the total alone.
     input: countOf(usage['prompt_tokens']) ?? (Array.isArray(answer['data']) ? total : undefined),
@@ -42,7 +44,15 @@ export function readOpenaiUsage(answer: JsonRecord): ReportedUsage | undefined {
     inputAudio: countOf(input['audio_tokens']),
     outputAudio: countOf(output['audio_tokens']),
     isSpecial: !isPlainTier(answer['service_tier']),
+    reportedUsd: reportedUsdIn(answer, usage),
   })
+}
+
+/** Groq and Moonshot have places of their own for it in streams. */
+function usageIn(answer: JsonRecord): JsonRecord {
+  const inGroq = recordOf(answer['x_groq'])['usage']
+  const inChoice = recordsOf(answer['choices']).map((choice) => choice['usage'])
+  return [answer['usage'], inGroq, ...inChoice].find(isRecord) ?? {}
 }
 
 /** `usage` of the Responses API. */
@@ -63,6 +73,7 @@ export function readResponsesUsage(response: JsonRecord): ReportedUsage | undefi
     inputAudio: countOf(input['audio_tokens']),
     outputAudio: countOf(output['audio_tokens']),
     isSpecial: hasFees || !isPlainTier(response['service_tier']),
+    reportedUsd: reportedUsdIn(response, usage),
   })
 }
 
@@ -110,20 +121,21 @@ export function readAnthropicUsage(message: JsonRecord): ReportedUsage | undefin
   }
 }
 
-interface InclusiveCounts {
+export interface InclusiveCounts {
   readonly input: number | undefined
-  readonly output: number | undefined
-  readonly total: number | undefined
-  readonly cacheRead: number | undefined
-  readonly cacheWrite: number | undefined
-  readonly reasoning: number | undefined
-  readonly inputAudio: number | undefined
-  readonly outputAudio: number | undefined
-  readonly isSpecial: boolean
+  readonly output?: number | undefined
+  readonly total?: number | undefined
+  readonly cacheRead?: number | undefined
+  readonly cacheWrite?: number | undefined
+  readonly reasoning?: number | undefined
+  readonly inputAudio?: number | undefined
+  readonly outputAudio?: number | undefined
+  readonly isSpecial?: boolean
+  readonly reportedUsd?: number | undefined
 }
 
 /** From counts in which the cache is part of the input and reasoning part of the output. */
-function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
+export function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
   if (counts.input === undefined) return undefined
   const reasoning = counts.reasoning ?? 0
   let outputTokens = counts.output ?? 0
@@ -152,7 +164,9 @@ function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
       inputAudioTokens: Math.min(counts.inputAudio ?? 0, inputTokens),
       outputAudioTokens: Math.min(counts.outputAudio ?? 0, outputTokens),
       webSearches: 0,
-      isSpecial: counts.isSpecial,
+      // Tokens that the total counts and no part does have an unknown rate.
+      isSpecial: counts.isSpecial === true || total > sum,
+      ...(counts.reportedUsd === undefined ? {} : { reportedUsd: counts.reportedUsd }),
     },
   }
 }

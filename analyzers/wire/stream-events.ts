@@ -1,12 +1,12 @@
 /**
  * The events of a streamed answer, whatever frames them: server-sent events, a vendor's binary
- * frames, JSON lines. Each framing is one reader; which one a body has follows from its media type
- * and, where that says nothing, from its first bytes.
+ * frames, JSON lines, the elements of a JSON array. Each framing is one reader; which one a body has
+ * follows from its media type and, where that says nothing, from its first bytes.
  */
 import { createLinesSniffer, sniffedLineLength } from './ndjson-sniffer.ts'
 
 /** How a stream sets its events apart. */
-export type Framing = 'sse' | 'eventstream' | 'ndjson'
+export type Framing = 'sse' | 'eventstream' | 'ndjson' | 'json-array'
 
 /** One event: its data as text, which all formats but `[DONE]` and the like hold JSON in. */
 export interface StreamEvent {
@@ -45,13 +45,19 @@ const lineTypes = new Set<string | undefined>(['application/json'])
 
 const vagueTypes = new Set([undefined, 'text/plain', 'application/octet-stream'])
 
-export function createFramingSniffer(mediaType: string | undefined): FramingSniffer {
+/** `inArrays`: the answers of this path may be arrays of events, which are plain JSON by their type. */
+export function createFramingSniffer(
+  mediaType: string | undefined,
+  inArrays: boolean = false,
+): FramingSniffer {
   let verdict: Framing | 'none' | undefined = framingByType.get(mediaType ?? '')
   let head = ''
-  if (lineTypes.has(mediaType)) return createLinesFraming()
-  if (!vagueTypes.has(mediaType)) verdict ??= 'none'
+  const isJson = inArrays && mediaType === 'application/json'
+  if (!isJson && lineTypes.has(mediaType)) return createLinesFraming()
+  if (!isJson && !vagueTypes.has(mediaType)) verdict ??= 'none'
 
   function sniff(): Framing | 'none' | undefined {
+    if (isJson) return sniffArray(head)
     const text = head.startsWith(byteOrderMark) ? head.slice(byteOrderMark.length) : head
     if (/^(?:data:|event:|:[ \r\n])/u.test(text)) return 'sse'
     return head.length < sniffedBytes ? undefined : 'none'
@@ -80,6 +86,12 @@ function createLinesFraming(): FramingSniffer {
       return verdict
     },
   }
+}
+
+function sniffArray(head: string): Framing | 'none' | undefined {
+  const first = /[^ \t\r\n]/u.exec(head)?.[0]
+  if (first !== undefined) return first === '[' ? 'json-array' : 'none'
+  return head.length < sniffedBytes ? undefined : 'none'
 }
 
 /** U+FEFF in UTF-8, each byte as one character. */

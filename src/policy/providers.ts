@@ -3,7 +3,11 @@
 export const hostPresets = {
   openai: ['api.openai.com', 'files.openai.com'],
   anthropic: ['api.anthropic.com'],
-  gemini: ['generativelanguage.googleapis.com', 'cloudcode-pa.googleapis.com'],
+  gemini: [
+    'generativelanguage.googleapis.com',
+    'cloudcode-pa.googleapis.com',
+    'aiplatform.googleapis.com',
+  ],
 } as const
 
 const otherProviders = [
@@ -18,12 +22,16 @@ const otherProviders = [
   'api.mistral.ai',
   'api.moonshot.ai',
   'api.perplexity.ai',
+  'api.replicate.com',
   'api.together.xyz',
+  'api.voyageai.com',
+  'api.writer.com',
   'api.cerebras.ai',
   'api.x.ai',
   'chatgpt.com',
   'opencode.ai',
   'openrouter.ai',
+  'router.huggingface.co',
 ] as const
 
 /** Every built-in provider host, as host patterns. */

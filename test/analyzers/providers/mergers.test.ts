@@ -103,7 +103,7 @@ describe('Chat Completions', () => {
 
     expect(result.text).toBe('so!')
     expect(messageOf(result)).toMatchObject({
-      content: [thinking, { type: 'text', text: 'so' }, { type: 'text', text: '!' }],
+      content: [thinking, { type: 'text', text: 'so!' }],
     })
   })
 

@@ -26,3 +26,6 @@ export const streamListIndex = 1024
 
 /** Text of one error message passed on. */
 export const errorTextLength = 2_000
+
+/** Model calls of one WebSocket that wait for their answer at a time; the oldest gives way. */
+export const openSocketCalls = 64

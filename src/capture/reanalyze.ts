@@ -15,6 +15,9 @@ const derivedKinds: ReadonlySet<string> = new Set([
   'stream-merged',
   'model-called',
   'model-answered',
+  'operation-performed',
+  'mcp-called',
+  'mcp-answered',
 ])
 
 /** Whether an analyzer made it from recorded bytes, and would make it again. */

@@ -9,15 +9,16 @@ import { readFailure } from './providers/failure.ts'
 import { optional } from './providers/model-wire.ts'
 import type { AnswerReading, CallReading, CallTarget, ModelWire } from './providers/model-wire.ts'
 import { priceCall } from './providers/price.ts'
+import { providerOf } from './providers/provider-hosts.ts'
 import {
   modelInPath,
-  providerOf,
   recognizeCall,
   recognizeStream,
   targetOf,
   wireOfStream,
 } from './providers/recognize.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
+import { recordOfForm } from './wire/form-record.ts'
 import { isRecord, parseRecord } from './wire/json.ts'
 import { readRateLimits } from './wire/rate-limits.ts'
 
@@ -110,10 +111,10 @@ function isSettled(exchange: Exchange): boolean {
 
 /** An event stream is parsed without content, but for arrays, which are JSON all the same. */
 function isStream(parsed: MsgOf<'http-parsed'>, wire: ModelWire): boolean {
-  const { json, text, base64 } = parsed
+  const { json, text, base64, form, media } = parsed
   const isArray = Array.isArray(json) || text?.trimStart().startsWith('[') === true
   if (isArray && wire.stream?.inArrays === true) return true
-  return parsed.bytes > 0 && json === undefined && text === undefined && base64 === undefined
+  return parsed.bytes > 0 && [json, text, base64, form, media].every((held) => held === undefined)
 }
 
 function take(exchange: Exchange, msg: AnalysisMsg, emit: Emit, end?: EndMsg): void {
@@ -152,8 +153,9 @@ function takeRequest(
 ): void {
   exchange.hasRequestBody = false
   const { wire, target } = exchange
-  if (!isRecord(msg.json) || !wire.isCall(msg.json, target)) return
-  const call = wire.readCall(msg.json, target)
+  const body = msg.json ?? (msg.form === undefined ? undefined : recordOfForm(msg.form))
+  if (!isRecord(body) || !wire.isCall(body, target)) return
+  const call = wire.readCall(body, target)
   exchange.call = call
   const model = call.model ?? modelInPath(target)
   emit({
@@ -164,6 +166,9 @@ function takeRequest(
     streaming: call.streaming,
     messages: call.messages,
     tools: call.tools,
+    ...optional('previousResponseId', call.previousResponseId),
+    ...optional('conversationId', call.conversationId),
+    ...optional('background', call.background),
     ...(end === undefined ? {} : headOf(end)),
   })
 }
@@ -186,7 +191,8 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
   const { call, provider, merged, parsed, response, refused, started } = exchange
   if (call === undefined) return
   const reading = readingOf(exchange)
-  const error = readFailure({ end, refused, response, parsed, merged })
+  const body = parsed === undefined ? undefined : exchange.wire.bodyOf?.(parsed)
+  const error = readFailure({ end, refused, response, parsed, merged, body })
   const model = reading.model ?? call.model ?? modelInPath(exchange.target)
   const { usage } = reading
   const draft: AnalysisMsgDraft = {
@@ -199,6 +205,7 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
     output: reading.output,
     toolCalls: reading.toolCalls,
     ...optional('finishReason', reading.finishReason),
+    ...optional('responseId', reading.responseId),
     ...optional('usage', usage?.usage),
     ...(usage === undefined ? {} : { cost: priceCall({ provider, model, usage, at: started.at }) }),
     ...optional('ttftMs', exchange.firstContentMs),
@@ -213,7 +220,8 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
 
 /** A stream is read by its own format, which a gateway may have put behind the path of another. */
 function readingOf({ wire, target, merged, parsed, response }: Exchange): AnswerReading {
-  const body = merged?.merged ?? parsed?.json
+  const plain = parsed === undefined ? undefined : (wire.bodyOf?.(parsed) ?? parsed.json)
+  const body = merged?.merged ?? plain
   if (!isRecord(body)) return { output: [], toolCalls: [] }
   const reader = merged === undefined ? wire : (wireOfStream(merged.format) ?? wire)
   return reader.readAnswer(body, target, response?.headers ?? [])

@@ -20,6 +20,8 @@ export interface EndedCall {
   readonly refused: MsgOf<'request-refused'> | undefined
   readonly response: MsgOf<'response-started'> | undefined
   readonly parsed: MsgOf<'http-parsed'> | undefined
+  /** What its format makes of an answer that is no JSON object, as `ModelWire.bodyOf` does. */
+  readonly body?: JsonRecord | undefined
   readonly merged: MsgOf<'stream-merged'> | undefined
 }
 
@@ -27,9 +29,12 @@ export interface EndedCall {
 export function readFailure(call: EndedCall): Failure | undefined {
   const failure =
     refusalOf(call) ?? reportedError(call) ?? brokenExchange(call) ?? unreadableAnswer(call)
-  return failure === undefined
-    ? undefined
-    : { type: shortened(failure.type), message: shortened(failure.message) }
+  return failure === undefined ? undefined : shortFailure(failure)
+}
+
+/** The same within the bound of what is passed on. */
+export function shortFailure({ type, message }: Failure): Failure {
+  return { type: shortened(type), message: shortened(message) }
 }
 
 function refusalOf({ refused }: EndedCall): Failure | undefined {
@@ -59,7 +64,8 @@ function messageOf(body: JsonRecord, { parsed, response }: EndedCall): string {
   return text ?? (response?.statusText || 'no error body')
 }
 
-function failureFrom(error: Json, status: number): Failure {
+/** What an error value of any provider says; `status` of the answer, or 0. */
+export function failureFrom(error: Json, status: number): Failure {
   const record = isRecord(error) ? error : {}
   const code = typeof record['code'] === 'number' ? String(record['code']) : textOf(record['code'])
   const type = textOf(record['type'])
@@ -74,13 +80,13 @@ function brokenExchange({ end, merged }: EndedCall): Failure | undefined {
   return { type: end.code, message: end.message ?? `ended by the ${end.by} (${end.phase})` }
 }
 
-function unreadableAnswer({ merged, parsed }: EndedCall): Failure | undefined {
+function unreadableAnswer({ merged, parsed, body }: EndedCall): Failure | undefined {
   if (merged !== undefined) {
     if (merged.complete) return undefined
     return { type: 'incomplete-stream', message: merged.problem ?? 'the stream is incomplete' }
   }
   if (parsed === undefined) return { type: 'no-answer', message: 'the response has no body' }
-  if (isRecord(parsed.json) && !parsed.truncated) return undefined
+  if (isRecord(body ?? parsed.json) && !parsed.truncated) return undefined
   const message = parsed.problem ?? `the answer is ${parsed.mediaType ?? 'of unknown type'}`
   return { type: parsed.truncated ? 'incomplete-answer' : 'unreadable-answer', message }
 }

@@ -12,6 +12,8 @@
 import { z } from 'zod'
 
 import { callLinkShape, rateLimits } from './call-link.ts'
+import type { DeepReadonly } from './content.ts'
+import { cost, count, dimensions, failure, formPart, milliseconds, part, usage } from './content.ts'
 
 /** Version of the format, in every message as `v`. */
 export const messageVersion = 1
@@ -28,14 +30,14 @@ const common = {
 }
 /** The analyzer that said it; absent on what the proxy itself reports. */
 const by = z.string().optional()
-const count = z.int().nonnegative()
-const milliseconds = z.number().nonnegative()
 const port = z.int().min(0).max(65_535)
 /** Raw header pairs in wire order, names as sent, secrets replaced by `[REDACTED]`. */
 const headers = z.array(z.tuple([z.string(), z.string()]))
 /** Bytes as `text` if they are well-formed UTF-8, else as `base64`; exactly one of the two. */
 const bytesOf = { text: z.string().optional(), base64: z.string().optional() }
 const json = z.json()
+/** Which model call of its exchange, from 0; absent where an exchange is one call. */
+const call = count.optional()
 
 function kind<K extends string, S extends z.ZodRawShape>(
   name: K,
@@ -149,6 +151,10 @@ const contents = [
     contentEncoding: z.string().optional(),
     json: json.optional(),
     ...bytesOf,
+    /** In place of the bytes of a form. */
+    form: z.array(formPart).optional(),
+    /** In place of the bytes of an image or of audio. */
+    media: z.object({ mediaType: z.string(), ...dimensions }).optional(),
     /** Decoded bytes seen; of the whole body even where `truncated`. */
     bytes: count,
     truncated: z.boolean(),
@@ -167,7 +173,8 @@ const contents = [
   }),
   kind('stream-merged', {
     by,
-    /** Wire format: `openai-chat`, `openai-responses`, `anthropic-messages`. */
+    call,
+    /** Wire format: `openai-chat`, `openai-responses`, `anthropic-messages`, … */
     format: z.string(),
     /** The object that the provider's own non-streamed answer would have been. */
     merged: json,
@@ -198,47 +205,10 @@ const contents = [
   }),
 ] as const
 
-/** A piece of a prompt or an answer; content that is not text is described, never dumped. */
-const part = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('text'), text: z.string() }),
-  z.object({ type: z.literal('reasoning'), text: z.string() }),
-  z.object({
-    type: z.literal('tool-call'),
-    id: z.string().optional(),
-    name: z.string(),
-    arguments: z.string(),
-  }),
-  z.object({ type: z.literal('tool-result'), id: z.string().optional(), text: z.string() }),
-  z.object({ type: z.literal('media'), mediaType: z.string(), bytes: count.optional() }),
-  z.object({ type: z.literal('other'), name: z.string(), text: z.string() }),
-])
-
-/** Disjoint buckets: fresh input, cache reads, cache writes and output never overlap. */
-const usage = z.object({
-  inputTokens: count,
-  cacheReadTokens: count,
-  cacheWriteTokens: count,
-  outputTokens: count,
-  /** Part of `outputTokens`. */
-  reasoningTokens: count,
-  totalTokens: count,
-  source: z.enum(['reported', 'estimated']),
-})
-
-/** `usd` is absent when the confidence is `unknown`: an unknown price is never zero. */
-const cost = z.object({
-  usd: z.number().nonnegative().optional(),
-  confidence: z.enum(['exact', 'estimated', 'unknown']),
-  lines: z.array(
-    z.object({ bucket: z.string(), tokens: count, usdPerMillion: z.number(), usd: z.number() }),
-  ),
-  priceSource: z.string().optional(),
-  priceDate: z.string().optional(),
-})
-
 const models = [
   kind('model-called', {
     by,
+    call,
     /** `openai`, `anthropic`, or the host of a compatible service. */
     provider: z.string(),
     /** `chat`, `responses`, `messages`, `completions`, `embeddings`, … */
@@ -248,9 +218,15 @@ const models = [
     /** System prompt first, as role `system`. */
     messages: z.array(z.object({ role: z.string(), parts: z.array(part) })),
     tools: z.array(z.object({ name: z.string(), description: z.string().optional() })),
+    /** What the prompt continues, where the provider keeps the rest of it. */
+    previousResponseId: z.string().optional(),
+    conversationId: z.string().optional(),
+    /** The answer comes later, by another request. */
+    background: z.boolean().optional(),
   }),
   kind('model-answered', {
     by,
+    call,
     provider: z.string(),
     operation: z.string(),
     /** As the answer names it, else as the request did. */
@@ -261,6 +237,8 @@ const models = [
       z.object({ id: z.string().optional(), name: z.string(), arguments: z.string() }),
     ),
     finishReason: z.string().optional(),
+    /** Under which the provider keeps the answer. */
+    responseId: z.string().optional(),
     usage: usage.optional(),
     cost: cost.optional(),
     /** From the request's start to the first generated content; streams only. */
@@ -269,7 +247,7 @@ const models = [
     /** Output tokens over the time from first content to the end; streams only. */
     tokensPerSecond: z.number().nonnegative().optional(),
     complete: z.boolean(),
-    error: z.object({ type: z.string(), message: z.string() }).optional(),
+    error: failure.optional(),
     rateLimits: rateLimits.optional(),
   }),
   /**
@@ -277,6 +255,54 @@ const models = [
    * none.
    */
   kind('call-linked', { by, ...callLinkShape }),
+] as const
+
+const operations = [
+  /** A request of a provider's interface that runs no model: files, batches, stored objects. */
+  kind('operation-performed', {
+    by,
+    provider: z.string(),
+    /** `files.create`, `threads.runs.retrieve`, … */
+    operation: z.string(),
+    /** Ids that the path names, the outermost first. */
+    subjects: z.array(z.string()),
+    status: count.optional(),
+    /** What the answer says of its object, in short. */
+    facts: z.array(z.object({ name: z.string(), value: z.string() })),
+    durationMs: milliseconds,
+    complete: z.boolean(),
+    error: failure.optional(),
+  }),
+  /** A request or a notification of the Model Context Protocol. */
+  kind('mcp-called', {
+    by,
+    call,
+    /** Host of the server. */
+    server: z.string(),
+    /** `tools/call`, `initialize`, … */
+    method: z.string(),
+    /** Absent on notifications, which get no answer. */
+    requestId: z.string().optional(),
+    /** Of the tool or prompt, or the address of the resource. */
+    name: z.string().optional(),
+    /** JSON. */
+    arguments: z.string().optional(),
+    sessionId: z.string().optional(),
+  }),
+  kind('mcp-answered', {
+    by,
+    call,
+    server: z.string(),
+    method: z.string(),
+    requestId: z.string(),
+    name: z.string().optional(),
+    result: z.array(part),
+    status: count.optional(),
+    durationMs: milliseconds,
+    /** The server gave a result, even if that tells of a failed tool. */
+    complete: z.boolean(),
+    error: failure.optional(),
+  }),
 ] as const
 
 const decision = {
@@ -297,17 +323,9 @@ export const analysisMsgSchema = z.discriminatedUnion('kind', [
   ...exchanges,
   ...contents,
   ...models,
+  ...operations,
   ...health,
 ])
-
-type DeepReadonly<T> =
-  T extends ReadonlyArray<infer Item>
-    ? T extends readonly [infer A, infer B]
-      ? readonly [A, B]
-      : ReadonlyArray<DeepReadonly<Item>>
-    : T extends object
-      ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-      : T
 
 export type AnalysisMsg = DeepReadonly<z.infer<typeof analysisMsgSchema>>
 export type MsgKind = AnalysisMsg['kind']
@@ -320,6 +338,7 @@ export type AnalysisMsgDraft = DistributiveOmit<AnalysisMsg, 'v' | 'seq' | 'at'>
 }
 
 export type HeaderPairs = ReadonlyArray<readonly [string, string]>
+export type FormPart = DeepReadonly<z.infer<typeof formPart>>
 export type Part = DeepReadonly<z.infer<typeof part>>
 export type Usage = DeepReadonly<z.infer<typeof usage>>
 export type Cost = DeepReadonly<z.infer<typeof cost>>

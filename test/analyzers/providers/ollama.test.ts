@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import { defaultAnalyzers } from '../../../analyzers/index.ts'
 import { createOllamaMerger } from '../../../analyzers/providers/ollama.ts'
-import { providerOf } from '../../../analyzers/providers/recognize.ts'
+import { providerOf } from '../../../analyzers/providers/provider-hosts.ts'
 import type { AnalysisMsg, HeaderPairs } from '../../../src/messages/schema.ts'
 import { mergeData } from '../../support/merge-events.ts'
 import { exchangeMessages, ofKind, onlyOf, runAnalyzers } from '../../support/run-analyzers.ts'

@@ -18,6 +18,7 @@ import {
   wireOfStream,
 } from './providers/recognize.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
+import { recordOfForm } from './wire/form-record.ts'
 import { isRecord, parseRecord } from './wire/json.ts'
 import { readRateLimits } from './wire/rate-limits.ts'
 
@@ -110,8 +111,8 @@ function isSettled(exchange: Exchange): boolean {
 
 /** An event stream is parsed without content. */
 function isStream(parsed: MsgOf<'http-parsed'>): boolean {
-  const { json, text, base64 } = parsed
-  return parsed.bytes > 0 && json === undefined && text === undefined && base64 === undefined
+  const { json, text, base64, form, media } = parsed
+  return parsed.bytes > 0 && [json, text, base64, form, media].every((held) => held === undefined)
 }
 
 function take(exchange: Exchange, msg: AnalysisMsg, emit: Emit, end?: EndMsg): void {
@@ -150,8 +151,9 @@ function takeRequest(
 ): void {
   exchange.hasRequestBody = false
   const { wire, target } = exchange
-  if (!isRecord(msg.json) || !wire.isCall(msg.json, target)) return
-  const call = wire.readCall(msg.json, target)
+  const body = msg.json ?? (msg.form === undefined ? undefined : recordOfForm(msg.form))
+  if (!isRecord(body) || !wire.isCall(body, target)) return
+  const call = wire.readCall(body, target)
   exchange.call = call
   const model = call.model ?? modelInPath(target)
   emit({
@@ -162,6 +164,9 @@ function takeRequest(
     streaming: call.streaming,
     messages: call.messages,
     tools: call.tools,
+    ...optional('previousResponseId', call.previousResponseId),
+    ...optional('conversationId', call.conversationId),
+    ...optional('background', call.background),
     ...(end === undefined ? {} : headOf(end)),
   })
 }
@@ -184,7 +189,8 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
   const { call, provider, merged, parsed, response, refused, started } = exchange
   if (call === undefined) return
   const reading = readingOf(exchange)
-  const error = readFailure({ end, refused, response, parsed, merged })
+  const body = parsed === undefined ? undefined : exchange.wire.bodyOf?.(parsed)
+  const error = readFailure({ end, refused, response, parsed, merged, body })
   const model = reading.model ?? call.model ?? modelInPath(exchange.target)
   const { usage } = reading
   const draft: AnalysisMsgDraft = {
@@ -197,6 +203,7 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
     output: reading.output,
     toolCalls: reading.toolCalls,
     ...optional('finishReason', reading.finishReason),
+    ...optional('responseId', reading.responseId),
     ...optional('usage', usage?.usage),
     ...(usage === undefined ? {} : { cost: priceCall({ provider, model, usage, at: started.at }) }),
     ...optional('ttftMs', exchange.firstContentMs),
@@ -211,7 +218,8 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
 
 /** A stream is read by its own format, which a gateway may have put behind the path of another. */
 function readingOf({ wire, target, merged, parsed }: Exchange): AnswerReading {
-  const body = merged?.merged ?? parsed?.json
+  const plain = parsed === undefined ? undefined : (wire.bodyOf?.(parsed) ?? parsed.json)
+  const body = merged?.merged ?? plain
   if (!isRecord(body)) return { output: [], toolCalls: [] }
   const reader = merged === undefined ? wire : (wireOfStream(merged.format) ?? wire)
   return reader.readAnswer(body, target)

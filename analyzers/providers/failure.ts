@@ -5,6 +5,7 @@
  */
 import type { Json, MsgOf } from '../../src/messages/schema.ts'
 import { errorTextLength } from '../wire/bounds.ts'
+import type { JsonRecord } from '../wire/json.ts'
 import { isRecord, recordOf, textOf } from '../wire/json.ts'
 import { errorIn, errorText } from './stream-format.ts'
 
@@ -18,6 +19,8 @@ export interface EndedCall {
   readonly refused: MsgOf<'request-refused'> | undefined
   readonly response: MsgOf<'response-started'> | undefined
   readonly parsed: MsgOf<'http-parsed'> | undefined
+  /** What its format makes of an answer that is no JSON object, as `ModelWire.bodyOf` does. */
+  readonly body?: JsonRecord | undefined
   readonly merged: MsgOf<'stream-merged'> | undefined
 }
 
@@ -25,9 +28,12 @@ export interface EndedCall {
 export function readFailure(call: EndedCall): Failure | undefined {
   const failure =
     refusalOf(call) ?? reportedError(call) ?? brokenExchange(call) ?? unreadableAnswer(call)
-  return failure === undefined
-    ? undefined
-    : { type: shortened(failure.type), message: shortened(failure.message) }
+  return failure === undefined ? undefined : shortFailure(failure)
+}
+
+/** The same within the bound of what is passed on. */
+export function shortFailure({ type, message }: Failure): Failure {
+  return { type: shortened(type), message: shortened(message) }
 }
 
 function refusalOf({ refused }: EndedCall): Failure | undefined {
@@ -47,7 +53,8 @@ function reportedError({ merged, parsed, response }: EndedCall): Failure | undef
   return { type: `http-${status}`, message: text ?? fallback }
 }
 
-function failureFrom(error: Json, status: number): Failure {
+/** What an error value of any provider says; `status` of the answer, or 0. */
+export function failureFrom(error: Json, status: number): Failure {
   const record = isRecord(error) ? error : {}
   const code = typeof record['code'] === 'number' ? String(record['code']) : textOf(record['code'])
   const type = textOf(record['type'])
@@ -60,13 +67,13 @@ function brokenExchange({ end, merged }: EndedCall): Failure | undefined {
   return { type: end.code, message: end.message ?? `ended by the ${end.by} (${end.phase})` }
 }
 
-function unreadableAnswer({ merged, parsed }: EndedCall): Failure | undefined {
+function unreadableAnswer({ merged, parsed, body }: EndedCall): Failure | undefined {
   if (merged !== undefined) {
     if (merged.complete) return undefined
     return { type: 'incomplete-stream', message: merged.problem ?? 'the stream is incomplete' }
   }
   if (parsed === undefined) return { type: 'no-answer', message: 'the response has no body' }
-  if (isRecord(parsed.json) && !parsed.truncated) return undefined
+  if (isRecord(body ?? parsed.json) && !parsed.truncated) return undefined
   const message = parsed.problem ?? `the answer is ${parsed.mediaType ?? 'of unknown type'}`
   return { type: parsed.truncated ? 'incomplete-answer' : 'unreadable-answer', message }
 }

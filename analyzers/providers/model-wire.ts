@@ -1,7 +1,8 @@
 /** What every wire format of model calls offers: reading a request and its answer into parts. */
-import type { Json, ModelMessage, Part, ToolCall } from '../../src/messages/schema.ts'
+import type { Json, ModelMessage, MsgOf, Part, ToolCall } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { recordOf, textOf } from '../wire/json.ts'
+import { mediaHeadBytes, mediaTailBytes, readMedia } from '../wire/media.ts'
 import type { StreamFormat } from './stream-format.ts'
 import type { ReportedUsage } from './usage.ts'
 
@@ -20,6 +21,10 @@ export interface CallReading {
   readonly streaming: boolean
   readonly messages: readonly ModelMessage[]
   readonly tools: ReadonlyArray<{ readonly name: string; readonly description?: string }>
+  /** What the prompt continues, and whether its answer comes later: as in `model-called`. */
+  readonly previousResponseId?: string
+  readonly conversationId?: string
+  readonly background?: boolean
 }
 
 export interface AnswerReading {
@@ -27,6 +32,7 @@ export interface AnswerReading {
   readonly output: readonly Part[]
   readonly toolCalls: readonly ToolCall[]
   readonly finishReason?: string
+  readonly responseId?: string
   readonly usage?: ReportedUsage
 }
 
@@ -40,6 +46,8 @@ export interface ModelWire {
   readCall(body: JsonRecord, target: CallTarget): CallReading
   /** Reads a whole or merged answer; of an incomplete one, what is there. */
   readAnswer(body: JsonRecord, target: CallTarget): AnswerReading
+  /** An answer that is no JSON object, such as audio, as one; absent where every answer is. */
+  bodyOf?(parsed: MsgOf<'http-parsed'>): JsonRecord | undefined
 }
 
 /** Spreads into an object only if there is a value. */
@@ -64,17 +72,24 @@ export function mediaFromUrl(url: Json | undefined, fallback: string): Part {
   if (match === null) return { type: 'media', mediaType: fallback }
   const [head, mediaType = '', parameters = ''] = match
   const data = (textOf(url) ?? '').slice(head.length)
-  return {
-    type: 'media',
-    mediaType: mediaType === '' ? fallback : mediaType,
-    bytes: parameters.includes('base64') ? base64Bytes(data) : data.length,
-  }
+  const named = mediaType === '' ? fallback : mediaType
+  if (parameters.includes('base64')) return mediaFromBase64(data, named)
+  return { type: 'media', mediaType: named, bytes: data.length }
 }
 
 /** Media whose bytes stand in the body as base64. */
 export function mediaFromBase64(data: Json | undefined, mediaType: string): Part {
   const text = textOf(data)
-  return { type: 'media', mediaType, ...(text === undefined ? {} : { bytes: base64Bytes(text) }) }
+  if (text === undefined) return { type: 'media', mediaType }
+  const bytes = base64Bytes(text)
+  // Four characters are three bytes: both cuts fall between groups.
+  const head = Buffer.from(text.slice(0, (mediaHeadBytes / 3) * 4), 'base64')
+  const tailStart = Math.max(0, text.length - (text.length % 4) - (mediaTailBytes / 3) * 4)
+  const tail = Buffer.from(text.slice(tailStart), 'base64')
+  const facts = readMedia({ head, tail, bytes })
+  // What is named in full stands, what is named in part is filled in.
+  const named = mediaType.endsWith('/*') ? (facts?.mediaType ?? mediaType) : mediaType
+  return { type: 'media', bytes, ...facts, mediaType: named }
 }
 
 function base64Bytes(data: string): number {

@@ -42,6 +42,7 @@ function readAnswer(body: JsonRecord): AnswerReading {
       'finishReason',
       finish.find((reason) => reason !== undefined),
     ),
+    ...optional('responseId', textOf(body['id'])),
     ...optional('usage', readOpenaiUsage(body)),
   }
 }

@@ -1,5 +1,5 @@
 /** Responses requests and answers, read into parts. */
-import type { ModelMessage, Part } from '../../src/messages/schema.ts'
+import type { Json, ModelMessage, Part } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { isRecord, recordOf, recordsOf, textOf } from '../wire/json.ts'
 import type { AnswerReading, ModelWire } from './model-wire.ts'
@@ -28,8 +28,19 @@ export const openaiResponsesWire: ModelWire = {
     streaming: body['stream'] === true,
     messages: [...instructions(body), ...inputMessages(body)],
     tools: recordsOf(body['tools']).map(toolOf),
+    ...optional('previousResponseId', textOf(body['previous_response_id'])),
+    ...optional('conversationId', conversationOf(body['conversation'])),
+    ...(body['background'] === true ? { background: true } : {}),
   }),
   readAnswer,
+}
+
+/** A model shortens a conversation: its answer is the items that stand for what was said. */
+export const openaiCompactWire: ModelWire = { ...openaiResponsesWire, operation: 'compact' }
+
+/** Named by its id, or as a record that holds it. */
+function conversationOf(value: Json | undefined): string | undefined {
+  return textOf(value) ?? textOf(recordOf(value)['id'])
 }
 
 function instructions(body: JsonRecord): ModelMessage[] {
@@ -40,7 +51,12 @@ function instructions(body: JsonRecord): ModelMessage[] {
 function inputMessages(body: JsonRecord): ModelMessage[] {
   const { input } = body
   if (typeof input === 'string') return [{ role: 'user', parts: contentParts(input) }]
-  return recordsOf(input).map((item) => ({ role: roleOf(item), parts: itemParts(item) }))
+  return recordsOf(input).map(readItem)
+}
+
+/** One input or output item, as a message. */
+export function readItem(item: JsonRecord): ModelMessage {
+  return { role: roleOf(item), parts: itemParts(item) }
 }
 
 function roleOf(item: JsonRecord): string {
@@ -99,6 +115,7 @@ function readAnswer(body: JsonRecord): AnswerReading {
     output,
     toolCalls: toolCallsIn(output),
     ...optional('finishReason', incomplete ?? textOf(body['status'])),
+    ...optional('responseId', textOf(body['id'])),
     ...optional('usage', readResponsesUsage(body)),
   }
 }

@@ -7,12 +7,26 @@ import type { JsonRecord } from '../wire/json.ts'
 import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
 import type { CallTarget, ModelWire } from './model-wire.ts'
+import { openaiRunsWire } from './openai-assistants-wire.ts'
+import { openaiAssistants } from './openai-assistants.ts'
+import { openaiSpeech, openaiTranscript } from './openai-audio.ts'
 import { openaiChatWire } from './openai-chat-wire.ts'
 import { openaiChat } from './openai-chat.ts'
 import { openaiCompletions } from './openai-completions.ts'
+import { openaiImages } from './openai-images.ts'
+import {
+  openaiImagesWire,
+  openaiModerationsWire,
+  openaiSpeechWire,
+  openaiTranscriptionWire,
+  openaiTranslationWire,
+} from './openai-media-wire.ts'
 import { openaiCompletionsWire, openaiEmbeddingsWire } from './openai-plain-wire.ts'
-import { openaiResponsesWire } from './openai-responses-wire.ts'
+import { createRealtimeDialect } from './openai-realtime-socket.ts'
+import { createResponsesDialect } from './openai-responses-socket.ts'
+import { openaiCompactWire, openaiResponsesWire } from './openai-responses-wire.ts'
 import { openaiResponses } from './openai-responses.ts'
+import type { SocketDialect } from './socket-dialect.ts'
 import type { StreamFormat } from './stream-format.ts'
 import { errorIn } from './stream-format.ts'
 
@@ -22,6 +36,10 @@ const streamFormats: readonly StreamFormat[] = [
   openaiResponses,
   anthropicMessages,
   openaiCompletions,
+  openaiAssistants,
+  openaiImages,
+  openaiSpeech,
+  openaiTranscript,
 ]
 
 const endpoints: ReadonlyArray<{ readonly path: RegExp; readonly wire: ModelWire }> = [
@@ -30,6 +48,14 @@ const endpoints: ReadonlyArray<{ readonly path: RegExp; readonly wire: ModelWire
   { path: /\/completions$/u, wire: openaiCompletionsWire },
   { path: /\/embeddings$/u, wire: openaiEmbeddingsWire },
   { path: /\/v1\/messages$/u, wire: anthropicMessagesWire },
+  { path: /\/responses\/compact$/u, wire: openaiCompactWire },
+  { path: /\/images\/(?:generations|edits|variations)$/u, wire: openaiImagesWire },
+  { path: /\/audio\/speech$/u, wire: openaiSpeechWire },
+  { path: /\/audio\/transcriptions$/u, wire: openaiTranscriptionWire },
+  { path: /\/audio\/translations$/u, wire: openaiTranslationWire },
+  { path: /\/moderations$/u, wire: openaiModerationsWire },
+  { path: /\/threads\/(?:[^/]+\/)?runs$/u, wire: openaiRunsWire },
+  { path: /\/threads\/[^/]+\/runs\/[^/]+\/submit_tool_outputs$/u, wire: openaiRunsWire },
 ]
 
 /** The wire format of a model call, or undefined if method and path are not of one. */
@@ -61,6 +87,19 @@ export function recognizeStream(
 /** The wire format whose streams are named so in `stream-merged`. */
 export function wireOfStream(name: string): ModelWire | undefined {
   return endpoints.find((endpoint) => endpoint.wire.stream?.name === name)?.wire
+}
+
+const sockets: ReadonlyArray<{
+  readonly path: RegExp
+  readonly open: (target: CallTarget) => SocketDialect
+}> = [
+  { path: /\/responses$/u, open: createResponsesDialect },
+  { path: /\/realtime$/u, open: createRealtimeDialect },
+]
+
+/** How model calls are told apart on a WebSocket to this place, or undefined if it has none. */
+export function dialectOf(target: CallTarget): SocketDialect | undefined {
+  return sockets.find((socket) => socket.path.test(target.path))?.open(target)
 }
 
 /** The model that a path names: Azure calls it a deployment. */

@@ -123,7 +123,7 @@ interface InclusiveCounts {
 }
 
 /** From counts in which the cache is part of the input and reasoning part of the output. */
-function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
+export function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
   if (counts.input === undefined) return undefined
   const reasoning = counts.reasoning ?? 0
   let outputTokens = counts.output ?? 0

@@ -3,14 +3,18 @@
  * WHATWG Encoding). Where no type is given, the bytes decide. Bytes that are not text in their
  * charset stay bytes: a replacement character would be content that nobody sent.
  */
-import type { Json } from '../../src/messages/schema.ts'
+import type { FormPart, Json } from '../../src/messages/schema.ts'
+import { summarizeBody } from './body-summary.ts'
 import type { ContentType } from './headers.ts'
 import { parseJson } from './json.ts'
+import type { MediaFacts } from './media.ts'
 
 export interface BodyContent {
   readonly json?: Json
   readonly text?: string
   readonly base64?: string
+  readonly form?: readonly FormPart[]
+  readonly media?: MediaFacts
   readonly problem?: string
 }
 
@@ -18,7 +22,7 @@ export interface BodyContent {
 export function readBody(bytes: Uint8Array, type: ContentType, isWhole: boolean): BodyContent {
   if (bytes.length === 0) return {}
   const kind = kindOf(type.mediaType)
-  if (kind === 'bytes') return asBase64(bytes)
+  if (kind === 'bytes') return summarizeBody(bytes, type, isWhole) ?? asBase64(bytes)
   const text = decodeText(bytes, type.charset ?? 'utf-8', isWhole)
   if (text === undefined) {
     const isExpected = type.mediaType === undefined

@@ -63,3 +63,6 @@ export const clientIdLength = 256
 
 /** Rate limits read from one answer. */
 export const rateLimitKinds = 32
+
+/** Model calls of one WebSocket that wait for their answer at a time; the oldest gives way. */
+export const openSocketCalls = 64

@@ -11,6 +11,8 @@ export interface ContentType {
   readonly mediaType?: string
   /** Lower case, unquoted. */
   readonly charset?: string
+  /** Of multipart bodies, as it stands. */
+  readonly boundary?: string
 }
 
 export function readContentType(headers: HeaderPairs): ContentType {
@@ -21,7 +23,10 @@ export function readContentType(headers: HeaderPairs): ContentType {
   const charset = parameters
     .map((parameter) => /^\s*charset\s*=\s*"?([^"\s]+)"?\s*$/iu.exec(parameter)?.[1])
     .find((found) => found !== undefined)
+  const boundary = /;\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))/iu.exec(value)
+  const named = boundary?.[1] ?? boundary?.[2]
   return {
+    ...(named === undefined ? {} : { boundary: named }),
     ...(/^[\w.!#$&^+-]+\/[\w.!#$&^+-]+$/u.test(mediaType) ? { mediaType } : {}),
     ...(charset === undefined ? {} : { charset: charset.toLowerCase() }),
   }

@@ -16,6 +16,9 @@ const derivedKinds: ReadonlySet<string> = new Set([
   'model-called',
   'model-answered',
   'call-linked',
+  'operation-performed',
+  'mcp-called',
+  'mcp-answered',
 ])
 
 /** Whether an analyzer made it from recorded bytes, and would make it again. */

@@ -36,6 +36,8 @@ const headers = z.array(z.tuple([z.string(), z.string()]))
 /** Bytes as `text` if they are well-formed UTF-8, else as `base64`; exactly one of the two. */
 const bytesOf = { text: z.string().optional(), base64: z.string().optional() }
 const json = z.json()
+/** Which model call of its exchange, from 0; absent where an exchange is one call. */
+const call = count.optional()
 
 function kind<K extends string, S extends z.ZodRawShape>(
   name: K,
@@ -141,6 +143,24 @@ const exchanges = [
   }),
 ] as const
 
+/** Images and audio by what their headers say: pixels, and milliseconds of sound. */
+const dimensions = {
+  width: count.optional(),
+  height: count.optional(),
+  durationMs: milliseconds.optional(),
+}
+
+/** One part of `multipart/form-data`: a field with its text, or a file without its content. */
+const formPart = z.object({
+  name: z.string().optional(),
+  filename: z.string().optional(),
+  mediaType: z.string().optional(),
+  bytes: count,
+  /** Its beginning, if it is no file and well-formed UTF-8. */
+  text: z.string().optional(),
+  ...dimensions,
+})
+
 const contents = [
   kind('http-parsed', {
     by,
@@ -149,6 +169,10 @@ const contents = [
     contentEncoding: z.string().optional(),
     json: json.optional(),
     ...bytesOf,
+    /** In place of the bytes of a form. */
+    form: z.array(formPart).optional(),
+    /** In place of the bytes of an image or of audio. */
+    media: z.object({ mediaType: z.string(), ...dimensions }).optional(),
     /** Decoded bytes seen; of the whole body even where `truncated`. */
     bytes: count,
     truncated: z.boolean(),
@@ -167,6 +191,7 @@ const contents = [
   }),
   kind('stream-merged', {
     by,
+    call,
     /** Wire format: `openai-chat`, `openai-responses`, `anthropic-messages`. */
     format: z.string(),
     /** The object that the provider's own non-streamed answer would have been. */
@@ -209,7 +234,12 @@ const part = z.discriminatedUnion('type', [
     arguments: z.string(),
   }),
   z.object({ type: z.literal('tool-result'), id: z.string().optional(), text: z.string() }),
-  z.object({ type: z.literal('media'), mediaType: z.string(), bytes: count.optional() }),
+  z.object({
+    type: z.literal('media'),
+    mediaType: z.string(),
+    bytes: count.optional(),
+    ...dimensions,
+  }),
   z.object({ type: z.literal('other'), name: z.string(), text: z.string() }),
 ])
 
@@ -239,6 +269,7 @@ const cost = z.object({
 const models = [
   kind('model-called', {
     by,
+    call,
     /** `openai`, `anthropic`, or the host of a compatible service. */
     provider: z.string(),
     /** `chat`, `responses`, `messages`, `completions`, `embeddings`, … */
@@ -248,9 +279,15 @@ const models = [
     /** System prompt first, as role `system`. */
     messages: z.array(z.object({ role: z.string(), parts: z.array(part) })),
     tools: z.array(z.object({ name: z.string(), description: z.string().optional() })),
+    /** What the prompt continues, where the provider keeps the rest of it. */
+    previousResponseId: z.string().optional(),
+    conversationId: z.string().optional(),
+    /** The answer comes later, by another request. */
+    background: z.boolean().optional(),
   }),
   kind('model-answered', {
     by,
+    call,
     provider: z.string(),
     operation: z.string(),
     /** As the answer names it, else as the request did. */
@@ -261,6 +298,8 @@ const models = [
       z.object({ id: z.string().optional(), name: z.string(), arguments: z.string() }),
     ),
     finishReason: z.string().optional(),
+    /** Under which the provider keeps the answer. */
+    responseId: z.string().optional(),
     usage: usage.optional(),
     cost: cost.optional(),
     /** From the request's start to the first generated content; streams only. */
@@ -277,6 +316,56 @@ const models = [
    * none.
    */
   kind('call-linked', { by, ...callLinkShape }),
+] as const
+
+const failure = z.object({ type: z.string(), message: z.string() })
+
+const operations = [
+  /** A request of a provider's interface that runs no model: files, batches, stored objects. */
+  kind('operation-performed', {
+    by,
+    provider: z.string(),
+    /** `files.create`, `threads.runs.retrieve`, … */
+    operation: z.string(),
+    /** Ids that the path names, the outermost first. */
+    subjects: z.array(z.string()),
+    status: count.optional(),
+    /** What the answer says of its object, in short. */
+    facts: z.array(z.object({ name: z.string(), value: z.string() })),
+    durationMs: milliseconds,
+    complete: z.boolean(),
+    error: failure.optional(),
+  }),
+  /** A request or a notification of the Model Context Protocol. */
+  kind('mcp-called', {
+    by,
+    call,
+    /** Host of the server. */
+    server: z.string(),
+    /** `tools/call`, `initialize`, … */
+    method: z.string(),
+    /** Absent on notifications, which get no answer. */
+    requestId: z.string().optional(),
+    /** Of the tool or prompt, or the address of the resource. */
+    name: z.string().optional(),
+    /** JSON. */
+    arguments: z.string().optional(),
+    sessionId: z.string().optional(),
+  }),
+  kind('mcp-answered', {
+    by,
+    call,
+    server: z.string(),
+    method: z.string(),
+    requestId: z.string(),
+    name: z.string().optional(),
+    result: z.array(part),
+    status: count.optional(),
+    durationMs: milliseconds,
+    /** The server gave a result, even if that tells of a failed tool. */
+    complete: z.boolean(),
+    error: failure.optional(),
+  }),
 ] as const
 
 const decision = {
@@ -297,6 +386,7 @@ export const analysisMsgSchema = z.discriminatedUnion('kind', [
   ...exchanges,
   ...contents,
   ...models,
+  ...operations,
   ...health,
 ])
 
@@ -320,6 +410,7 @@ export type AnalysisMsgDraft = DistributiveOmit<AnalysisMsg, 'v' | 'seq' | 'at'>
 }
 
 export type HeaderPairs = ReadonlyArray<readonly [string, string]>
+export type FormPart = DeepReadonly<z.infer<typeof formPart>>
 export type Part = DeepReadonly<z.infer<typeof part>>
 export type Usage = DeepReadonly<z.infer<typeof usage>>
 export type Cost = DeepReadonly<z.infer<typeof cost>>

@@ -1,0 +1,54 @@
+/**
+ * Token counts of OpenAI's answers that keep them in a shape of their own: images, audio,
+ * transcripts, Realtime and runs of assistants. What is billed by the minute or the picture reports
+ * no tokens, and so has no usage here.
+ */
+import type { JsonRecord } from '../wire/json.ts'
+import { countOf, recordOf } from '../wire/json.ts'
+import type { ReportedUsage } from './usage.ts'
+import { fromInclusive } from './usage.ts'
+
+/** `usage` with `input_token_details` or, in some, `input_tokens_details`. */
+export function readMediaUsage(answer: JsonRecord): ReportedUsage | undefined {
+  const usage = recordOf(answer['usage'])
+  const input = recordOf(usage['input_token_details'] ?? usage['input_tokens_details'])
+  const output = recordOf(usage['output_token_details'] ?? usage['output_tokens_details'])
+  const cached = countOf(input['cached_tokens']) ?? 0
+  const images = countOf(input['image_tokens']) ?? 0
+  const inputAudio = countOf(input['audio_tokens']) ?? 0
+  return fromInclusive({
+    input: countOf(usage['input_tokens']),
+    output: countOf(usage['output_tokens']),
+    total: countOf(usage['total_tokens']),
+    cacheRead: cached,
+    cacheWrite: undefined,
+    reasoning: undefined,
+    inputAudio:
+      inputAudio - (countOf(recordOf(input['cached_tokens_details'])['audio_tokens']) ?? 0),
+    outputAudio: countOf(output['audio_tokens']),
+    // Pictures in a prompt, and sound in the cache, have rates of their own.
+    isSpecial: images > 0 || (cached > 0 && inputAudio > 0),
+  })
+}
+
+/** `usage` of a run, which is null until the run has ended. */
+export function readRunUsage(run: JsonRecord): ReportedUsage | undefined {
+  const usage = recordOf(run['usage'])
+  return fromInclusive({
+    input: countOf(usage['prompt_tokens']),
+    output: countOf(usage['completion_tokens']),
+    total: countOf(usage['total_tokens']),
+    cacheRead: countOf(recordOf(usage['prompt_token_details'])['cached_tokens']),
+    cacheWrite: undefined,
+    reasoning: undefined,
+    inputAudio: undefined,
+    outputAudio: undefined,
+    // Its built-in tools are billed apart.
+    isSpecial: Array.isArray(run['tools']) && run['tools'].some(isPaidTool),
+  })
+}
+
+function isPaidTool(tool: JsonRecord[string]): boolean {
+  const { type } = recordOf(tool)
+  return type === 'code_interpreter' || type === 'file_search'
+}

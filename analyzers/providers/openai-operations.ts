@@ -85,29 +85,29 @@ const verbs: Readonly<Record<string, { readonly one: string; readonly all: strin
 
 /** Undefined for a path of no known collection. */
 export function recognizeOperation(method: string, target: CallTarget): Operation | undefined {
-  const words = wordsOf(target.path)
   const verb = Object.hasOwn(verbs, method) ? verbs[method] : undefined
-  if (words === undefined || verb === undefined) return undefined
-  const last = words.at(-1) ?? ''
-  const action = words.length > 1 && actions.has(last) ? last : undefined
-  const place = placeOf(action === undefined ? words : words.slice(0, -1))
-  if (place === undefined) return undefined
-  const { name, subjects, isOne } = place
-  if (name === 'traces.ingest') return { name, subjects }
-  return { name: `${name}.${action ?? (isOne ? verb.one : verb.all)}`, subjects }
+  if (verb === undefined) return undefined
+  for (const words of wordsOf(target.path)) {
+    const last = words.at(-1) ?? ''
+    const action = words.length > 1 && actions.has(last) ? last : undefined
+    const place = placeOf(action === undefined ? words : words.slice(0, -1))
+    if (place === undefined) continue
+    const { name, subjects, isOne } = place
+    if (name === 'traces.ingest') return { name, subjects }
+    return { name: `${name}.${action ?? (isOne ? verb.one : verb.all)}`, subjects }
+  }
+  return undefined
 }
 
-/**
- * What follows the version, or Azure's prefix; `deployments/NAME` in it is a place of the model.
- * Without either, a path is some other interface's.
- */
-function wordsOf(path: string): string[] | undefined {
-  const rest = /^(?:.*\/)?(?:v1|openai)\/(?!v1\/)(.+?)\/*$/u.exec(path)?.[1]
-  const words = rest?.split('/')
-  return words === undefined || words.length > maxWords ? undefined : words
+/** What follows a version, or Azure's prefix. Without either, a path is some other interface's. */
+function wordsOf(path: string): string[][] {
+  const words = path.split('/', maxWords).filter((word) => word !== '')
+  return words.flatMap((word, at) =>
+    word === 'v1' || word === 'openai' ? [words.slice(at + 1)] : [],
+  )
 }
 
-const maxWords = 10
+const maxWords = 16
 
 function placeOf(
   words: readonly string[],

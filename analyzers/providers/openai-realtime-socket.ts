@@ -23,13 +23,13 @@ export function createRealtimeDialect({ query }: CallTarget): SocketDialect {
   return {
     stream: openaiRealtime,
     sent(message) {
-      session.takeSent(message)
+      session.take(message)
       if (message['type'] !== 'response.create') return undefined
       const response = recordOf(message['response'])
       return { ...session.call(response), eventId: textOf(message['event_id']) }
     },
     heard(message) {
-      session.takeHeard(message)
+      session.take(message)
       const type = textOf(message['type']) ?? ''
       if (type === 'error') return failureOf(message)
       if (!openaiRealtime.matches(message)) return undefined
@@ -52,8 +52,8 @@ function failureOf(message: JsonRecord): ReturnType<SocketDialect['heard']> {
 }
 
 interface Session {
-  takeSent(message: JsonRecord): void
-  takeHeard(message: JsonRecord): void
+  /** Takes a message of either side. */
+  take(message: JsonRecord): void
   /** A call with all that waits; `response` overrides what the session says. */
   call(response: JsonRecord): Asked
 }
@@ -65,61 +65,51 @@ function createSession(query: string): Session {
   const addressed = new URLSearchParams(query)
   const named = addressed.get('model') ?? addressed.get('deployment') ?? undefined
 
-  function add(message: ModelMessage): void {
+  const add = (message: ModelMessage): void => {
     if (message.parts.length === 0) return
     pending.push(message)
     if (pending.length > maxPending) pending.shift()
   }
+  const takers: Readonly<Record<string, (message: JsonRecord) => void>> = {
+    'session.update'(message) {
+      settings = { ...settings, ...draftOf(recordOf(message['session'])) }
+    },
+    'session.created'(message) {
+      settings = draftOf(recordOf(message['session']))
+    },
+    'conversation.item.create': (message) => add(readItem(withAudio(recordOf(message['item'])))),
+    'input_audio_buffer.append'(message) {
+      soundBytes += Buffer.byteLength(textOf(message['audio']) ?? '', 'base64')
+    },
+    'input_audio_buffer.clear'() {
+      soundBytes = 0
+    },
+    'input_audio_buffer.committed'() {
+      add({ role: 'user', parts: [{ type: 'media', mediaType: 'audio/*', bytes: soundBytes }] })
+      soundBytes = 0
+    },
+    'conversation.item.input_audio_transcription.completed': (message) =>
+      add({ role: 'user', parts: contentParts(message['transcript']) }),
+  }
 
   return {
-    takeSent(message) {
-      switch (message['type']) {
-        case 'session.update':
-          settings = { ...settings, ...draftOf(recordOf(message['session'])) }
-          break
-        case 'conversation.item.create':
-          add(readItem(withAudio(recordOf(message['item']))))
-          break
-        case 'input_audio_buffer.append':
-          soundBytes += Buffer.byteLength(textOf(message['audio']) ?? '', 'base64')
-          break
-        case 'input_audio_buffer.clear':
-          soundBytes = 0
-          break
-        default:
-      }
-    },
-    takeHeard(message) {
-      switch (message['type']) {
-        case 'session.created':
-        case 'session.updated':
-          settings = draftOf(recordOf(message['session']))
-          break
-        case 'input_audio_buffer.committed':
-          add({ role: 'user', parts: [{ type: 'media', mediaType: 'audio/*', bytes: soundBytes }] })
-          soundBytes = 0
-          break
-        case 'conversation.item.input_audio_transcription.completed':
-          add({ role: 'user', parts: contentParts(message['transcript']) })
-          break
-        default:
-      }
+    take(message) {
+      const type = textOf(message['type']) ?? ''
+      const name = type === 'session.updated' ? 'session.created' : type
+      if (Object.hasOwn(takers, name)) takers[name]?.(message)
     },
     call(response) {
       const from = { ...settings, ...response }
+      // A response with an input of its own stands beside the conversation.
+      const own = Array.isArray(response['input']) ? recordsOf(response['input']) : undefined
+      const messages = own?.map((item) => readItem(withAudio(item))) ?? pending
+      if (own === undefined) pending = []
       const reading: CallReading = {
         ...optional('model', textOf(settings['model']) ?? named),
         streaming: true,
-        messages: [
-          ...systemMessage(from),
-          ...(Array.isArray(response['input'])
-            ? recordsOf(response['input']).map((item) => readItem(withAudio(item)))
-            : pending),
-        ],
+        messages: [...systemMessage(from), ...messages],
         tools: recordsOf(from['tools']).map(toolOf),
       }
-      // A response with an input of its own stands beside the conversation.
-      if (!Array.isArray(response['input'])) pending = []
       return { operation: 'realtime', reading, lane: '' }
     },
   }
@@ -145,7 +135,7 @@ function readAnswer(body: JsonRecord): AnswerReading {
   const output = recordsOf(body['output']).flatMap((item) =>
     item['type'] === 'message'
       ? recordsOf(item['content']).flatMap(answerParts)
-      : [...readItem(item).parts],
+      : readItem(item).parts,
   )
   const details = recordOf(body['status_details'])
   return {

@@ -30,7 +30,7 @@ import {
 export const openaiRealtime: StreamFormat = {
   name: 'openai-realtime',
   createMerger: createRealtimeMerger,
-  matches: (data) => /^response\./u.test(textOf(data['type']) ?? ''),
+  matches: (data) => (textOf(data['type']) ?? '').startsWith('response.'),
   carriesContent(data) {
     const type = textOf(data['type']) ?? ''
     if (type.endsWith('.delta')) return isFilled(data['delta'])
@@ -114,9 +114,11 @@ function withSound(output: readonly Json[], soundBytes: ReadonlyMap<string, numb
     if (!isRecord(item) || !Array.isArray(item['content'])) return item
     const content = listOf(item['content']).map((part, index) => {
       const bytes = soundBytes.get(`${at}/${index}`)
-      return bytes === undefined || !isRecord(part) ? part : { ...part, audio_bytes: bytes }
+      return bytes === undefined || !isRecord(part)
+        ? part
+        : Object.assign(draftOf(part), { audio_bytes: bytes })
     })
-    return { ...item, content }
+    return Object.assign(draftOf(item), { content })
   })
 }
 

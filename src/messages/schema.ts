@@ -12,6 +12,8 @@
 import { z } from 'zod'
 
 import { callLinkShape, rateLimits } from './call-link.ts'
+import type { DeepReadonly } from './content.ts'
+import { cost, count, dimensions, failure, formPart, milliseconds, part, usage } from './content.ts'
 
 /** Version of the format, in every message as `v`. */
 export const messageVersion = 1
@@ -28,8 +30,6 @@ const common = {
 }
 /** The analyzer that said it; absent on what the proxy itself reports. */
 const by = z.string().optional()
-const count = z.int().nonnegative()
-const milliseconds = z.number().nonnegative()
 const port = z.int().min(0).max(65_535)
 /** Raw header pairs in wire order, names as sent, secrets replaced by `[REDACTED]`. */
 const headers = z.array(z.tuple([z.string(), z.string()]))
@@ -143,24 +143,6 @@ const exchanges = [
   }),
 ] as const
 
-/** Images and audio by what their headers say: pixels, and milliseconds of sound. */
-const dimensions = {
-  width: count.optional(),
-  height: count.optional(),
-  durationMs: milliseconds.optional(),
-}
-
-/** One part of `multipart/form-data`: a field with its text, or a file without its content. */
-const formPart = z.object({
-  name: z.string().optional(),
-  filename: z.string().optional(),
-  mediaType: z.string().optional(),
-  bytes: count,
-  /** Its beginning, if it is no file and well-formed UTF-8. */
-  text: z.string().optional(),
-  ...dimensions,
-})
-
 const contents = [
   kind('http-parsed', {
     by,
@@ -223,49 +205,6 @@ const contents = [
   }),
 ] as const
 
-/** A piece of a prompt or an answer; content that is not text is described, never dumped. */
-const part = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('text'), text: z.string() }),
-  z.object({ type: z.literal('reasoning'), text: z.string() }),
-  z.object({
-    type: z.literal('tool-call'),
-    id: z.string().optional(),
-    name: z.string(),
-    arguments: z.string(),
-  }),
-  z.object({ type: z.literal('tool-result'), id: z.string().optional(), text: z.string() }),
-  z.object({
-    type: z.literal('media'),
-    mediaType: z.string(),
-    bytes: count.optional(),
-    ...dimensions,
-  }),
-  z.object({ type: z.literal('other'), name: z.string(), text: z.string() }),
-])
-
-/** Disjoint buckets: fresh input, cache reads, cache writes and output never overlap. */
-const usage = z.object({
-  inputTokens: count,
-  cacheReadTokens: count,
-  cacheWriteTokens: count,
-  outputTokens: count,
-  /** Part of `outputTokens`. */
-  reasoningTokens: count,
-  totalTokens: count,
-  source: z.enum(['reported', 'estimated']),
-})
-
-/** `usd` is absent when the confidence is `unknown`: an unknown price is never zero. */
-const cost = z.object({
-  usd: z.number().nonnegative().optional(),
-  confidence: z.enum(['exact', 'estimated', 'unknown']),
-  lines: z.array(
-    z.object({ bucket: z.string(), tokens: count, usdPerMillion: z.number(), usd: z.number() }),
-  ),
-  priceSource: z.string().optional(),
-  priceDate: z.string().optional(),
-})
-
 const models = [
   kind('model-called', {
     by,
@@ -308,8 +247,8 @@ const models = [
     /** Output tokens over the time from first content to the end; streams only. */
     tokensPerSecond: z.number().nonnegative().optional(),
     complete: z.boolean(),
-    error: z.object({ type: z.string(), message: z.string() }).optional(),
     rateLimits: rateLimits.optional(),
+    error: failure.optional(),
   }),
   /**
    * Where a call stands in its conversation; told right after its `model-answered`. Embeddings have
@@ -317,8 +256,6 @@ const models = [
    */
   kind('call-linked', { by, ...callLinkShape }),
 ] as const
-
-const failure = z.object({ type: z.string(), message: z.string() })
 
 const operations = [
   /** A request of a provider's interface that runs no model: files, batches, stored objects. */
@@ -389,15 +326,6 @@ export const analysisMsgSchema = z.discriminatedUnion('kind', [
   ...operations,
   ...health,
 ])
-
-type DeepReadonly<T> =
-  T extends ReadonlyArray<infer Item>
-    ? T extends readonly [infer A, infer B]
-      ? readonly [A, B]
-      : ReadonlyArray<DeepReadonly<Item>>
-    : T extends object
-      ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-      : T
 
 export type AnalysisMsg = DeepReadonly<z.infer<typeof analysisMsgSchema>>
 export type MsgKind = AnalysisMsg['kind']

@@ -35,6 +35,8 @@ const waitingLimit = 10_000
 /** A call without an answer yet. */
 interface WaitingCall {
   readonly exchangeId: string
+  /** Which of its exchange; answers of one WebSocket may come in another order than the calls. */
+  readonly call: number | undefined
   readonly provider: string
   readonly model: string
 }
@@ -48,7 +50,12 @@ export class CallTotals {
 
   addCall(msg: MsgOf<'model-called'>): void {
     const exchangeId = msg.exchangeId ?? ''
-    const call = { exchangeId, provider: msg.provider, model: msg.model ?? '' }
+    const call = {
+      exchangeId,
+      call: msg.call,
+      provider: msg.provider,
+      model: msg.model ?? '',
+    }
     const calls = this.#waiting.get(exchangeId)
     if (calls === undefined) this.#waiting.set(exchangeId, [call])
     else if (calls.length < waitingLimit) calls.push(call)
@@ -61,7 +68,7 @@ export class CallTotals {
   }
 
   addAnswer(msg: MsgOf<'model-answered'>): void {
-    this.#settle(msg.exchangeId ?? '')
+    this.#settle(msg.exchangeId ?? '', msg.call)
     const totals = modelRow(this.#models, msg.provider, msg.model ?? '')
     const outcome = outcomeOf(msg)
     totals.calls += 1
@@ -88,9 +95,10 @@ export class CallTotals {
     return [...all.values()]
   }
 
-  #settle(exchangeId: string): void {
+  #settle(exchangeId: string, call: number | undefined): void {
     const calls = this.#waiting.get(exchangeId)
-    calls?.shift()
+    const at = calls?.findIndex((waiting) => waiting.call === call) ?? -1
+    if (at !== -1) calls?.splice(at, 1)
     if (calls?.length === 0) this.#waiting.delete(exchangeId)
   }
 

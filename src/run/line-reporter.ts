@@ -44,10 +44,11 @@ export function createLineReporter(clockTime: (at: number) => string = localTime
         remember(open, msg)
         return undefined
       case 'model-called':
+      case 'mcp-called':
       case 'request-refused': {
         const exchange = open.get(msg.exchangeId ?? '')
         if (exchange !== undefined) exchange.isTold = true
-        if (msg.kind === 'model-called') return undefined
+        if (msg.kind !== 'request-refused') return undefined
         return refusal(formatWireText(exchange?.target ?? 'a request', 160), msg)
       }
       case 'exchange-completed':
@@ -95,6 +96,8 @@ function describeAlone(msg: AnalysisMsg): string | undefined {
         formatWireText(msg.code),
         formatWireText(msg.hint, 300),
       )
+    case 'mcp-answered':
+      return describeMcp(msg)
     case 'analyzer-failed':
       return parts(
         `analyzer ${formatWireText(msg.analyzer)} failed`,
@@ -128,6 +131,20 @@ function describeAnswer(msg: MsgOf<'model-answered'>): string {
     msg.finishReason === undefined ? undefined : formatWireText(msg.finishReason),
     msg.complete || error !== undefined ? undefined : 'cut short',
     tools.length === 0 ? undefined : `tools: ${tools.join(', ')}`,
+    error === undefined ? undefined : formatWireText(`${error.type}: ${error.message}`, 160),
+  )
+}
+
+/** What a server was asked to do; that it was asked what it can do is too common to list. */
+function describeMcp(msg: MsgOf<'mcp-answered'>): string | undefined {
+  if (msg.name === undefined && msg.error === undefined) return undefined
+  const { server, method, name, error } = msg
+  return parts(
+    ['mcp', server, method, name ?? '']
+      .map((word) => formatWireText(word, 80))
+      .join(' ')
+      .trimEnd(),
+    formatDuration(msg.durationMs),
     error === undefined ? undefined : formatWireText(`${error.type}: ${error.message}`, 160),
   )
 }

@@ -3,8 +3,9 @@
  * bound on one row's detail is kept here, the bounds over all rows in `model.ts`.
  */
 import type { AnalysisMsg, ModelMessage, MsgOf, Part } from '../messages/schema.ts'
+import { applyOperation } from './apply-operation.ts'
 import type { Body, Row, StreamEvent } from './row.ts'
-import { addNote, addTallies, appendLive, emptyTally, summaryOf, tallyOf } from './row.ts'
+import { addNote, addTallies, appendLive, emptyTally, reserve, summaryOf, tallyOf } from './row.ts'
 import { readStreamDeltas } from './stream-delta.ts'
 
 /** Applies `msg` and returns by how many model calls the row grew. */
@@ -14,7 +15,9 @@ export function applyToRow(row: Row, msg: AnalysisMsg, maxRowBytes: number): num
   if (msg.kind === 'model-answered') applyAnswer(row, msg)
   else if (msg.kind === 'call-linked') applyLink(row, msg)
   else if (msg.kind === 'stream-merged') applyMerged(row, msg, maxRowBytes)
-  else if (!applyConnection(row, msg)) applyNote(row, msg)
+  else if (!applyOperation(row, msg, maxRowBytes) && !applyConnection(row, msg)) {
+    applyNote(row, msg)
+  }
   return 0
 }
 
@@ -197,6 +200,7 @@ function applyAnswer(row: Row, msg: MsgOf<'model-answered'>): void {
     row.problem ??= `${msg.error.type}: ${msg.error.message}`
     if (row.phase === 'done') row.phase = 'failed'
   }
+  if (row.isPart) row.phase = msg.error === undefined ? 'done' : 'failed'
   if (row.detail === undefined) return
   row.detail.answered = msg
   // The answer now stands in one piece.
@@ -217,7 +221,9 @@ function applyMerged(row: Row, msg: MsgOf<'stream-merged'>, maxRowBytes: number)
 
 function applyFrame(row: Row, msg: MsgOf<'websocket-message'>, maxRowBytes: number): void {
   const data = frameText(msg)
-  if (msg.direction === 'response') appendLive(row, readStreamDeltas(data))
+  if (msg.direction === 'response' && row.latestPartId === undefined) {
+    appendLive(row, readStreamDeltas(data))
+  }
   const label = msg.direction === 'request' ? '▲ sent' : '▼ received'
   keepEvent(row, { label, data, sinceRequestMs: Math.max(0, msg.at - row.startedAt) }, maxRowBytes)
 }
@@ -251,7 +257,8 @@ function keepParsed(row: Row, msg: MsgOf<'http-parsed'>, maxRowBytes: number): v
   const body = bodyOf(row, msg.direction === 'request')
   if (body === undefined) return
   // A message without content (a stream, say, that is told event by event) adds nothing to show.
-  if (msg.json === undefined && msg.text === undefined && msg.base64 === undefined) return
+  const held = [msg.json, msg.text, msg.base64, msg.form, msg.media]
+  if (held.every((content) => content === undefined)) return
   if (!reserve(row, msg.bytes, maxRowBytes)) return
   body.parsed = msg
   release(
@@ -268,16 +275,6 @@ function keepEvent(row: Row, event: StreamEvent, maxRowBytes: number): void {
 
 function bodyOf(row: Row, isRequest: boolean): Body | undefined {
   return isRequest ? row.detail?.request : row.detail?.response
-}
-
-function reserve(row: Row, size: number, maxRowBytes: number): boolean {
-  if (row.detail === undefined) return false
-  if (row.keptBytes + size > maxRowBytes) {
-    row.detail.isCut = true
-    return false
-  }
-  row.keptBytes += size
-  return true
 }
 
 function release(row: Row, size: number): void {

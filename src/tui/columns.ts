@@ -337,6 +337,12 @@ export function describeRow(row: Row): string {
     case 'refused':
     case 'tls':
       return `${safeLine(row.host, 256)} ${problem}`.trim()
+    case 'api':
+    case 'mcp': {
+      const asked = `${safeLine(row.host, 256)} ${safePreview(row.prompt)}`
+      const outcome = problem === '' ? safePreview(row.answer) : problem
+      return outcome === '' ? asked : `${asked}${arrow}${outcome}`
+    }
     case 'http':
     case 'call': {
       const place = `${safeLine(row.host, 256)}${safeLine(row.path, 1024)}`

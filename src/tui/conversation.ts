@@ -5,10 +5,9 @@
  */
 import type { CallLink, Cost, ModelMessage, MsgOf, Part, Usage } from '../messages/schema.ts'
 import type { BlockCache } from './block.ts'
-import { heading, prettyJson, textLines } from './block.ts'
+import { fieldLines, heading, prettyJson, textLines } from './block.ts'
 import { describeRow } from './columns.ts'
 import {
-  formatBytes,
   formatCost,
   formatCount,
   formatDuration,
@@ -19,6 +18,7 @@ import {
 import type { Line, Tone } from './line.ts'
 import { clipLine, span } from './line.ts'
 import { linkLines } from './link-lines.ts'
+import { describeMedia } from './media-text.ts'
 import type { Row } from './row.ts'
 
 export interface Document {
@@ -31,6 +31,9 @@ const blank: Line = []
 
 export function conversation(row: Row, width: number, cache: BlockCache): Document {
   const { detail } = row
+  if (row.kind === 'mcp' || row.kind === 'api') {
+    return { lines: operationLines(row, width), anchor: 0 }
+  }
   if (row.kind !== 'call') return { lines: otherLines(row, width), anchor: 0 }
   if (detail === undefined) return { lines: summaryLines(row, width), anchor: 0 }
   const { call } = detail
@@ -102,10 +105,8 @@ function partLines(part: Part, width: number): Line[] {
       return toolCallLines(part.name, part.arguments, width)
     case 'tool-result':
       return [heading('  ⤷ result', width, part.id ?? '', 'tool'), ...textLines(part.text, width)]
-    case 'media': {
-      const size = part.bytes === undefined ? '' : `, ${formatBytes(part.bytes)}`
-      return textLines(`[${part.mediaType}${size}]`, width, 'dim')
-    }
+    case 'media':
+      return textLines(`[${describeMedia(part)}]`, width, 'dim')
     case 'other':
       return [heading(`  ${part.name}`, width), ...textLines(part.text, width, 'dim')]
   }
@@ -244,6 +245,27 @@ function costLines(cost: Cost, width: number): Line[] {
   ]
 }
 
+/** An operation with its facts, or a call of a tool with its arguments and its result. */
+function operationLines(row: Row, width: number): Line[] {
+  const { operation, asked, replied } = row.detail ?? {}
+  const lines = otherLines(row, width)
+  if (operation !== undefined) {
+    const facts = operation.facts.flatMap(({ name, value }) =>
+      fieldLines(name, value, width, 'user'),
+    )
+    lines.push(blank, heading(operation.operation, width, operation.subjects.join(' ')), ...facts)
+  }
+  if (asked !== undefined) {
+    lines.push(blank, heading(asked.method, width, asked.name ?? '', 'tool'))
+    lines.push(...textLines(prettyJson(asked.arguments ?? ''), width))
+  }
+  if (replied !== undefined) {
+    lines.push(blank, heading('result', width, formatDuration(replied.durationMs), 'assistant'))
+    lines.push(...replied.result.flatMap((part) => partLines(part, width)))
+  }
+  return [...lines, ...problem(row, width)]
+}
+
 function summaryLines(row: Row, width: number): Line[] {
   return [
     [span('  The details of this call were dropped to make room; the capture has them.', 'warn')],
@@ -270,6 +292,8 @@ const hints: Readonly<Record<string, string>> = {
 function otherLines(row: Row, width: number): Line[] {
   const titles = {
     http: 'not a model call',
+    api: 'operation of the provider',
+    mcp: 'Model Context Protocol',
     call: 'model call',
     tunnel: 'tunnel',
     refused: 'refused connection',

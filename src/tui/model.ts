@@ -9,7 +9,8 @@
 import type { AnalysisMsg } from '../messages/schema.ts'
 import { applyToRow } from './apply.ts'
 import type { Row, Tally } from './row.ts'
-import { addTallies, createRow, emptyTally, subtractTally } from './row.ts'
+import { addTallies, appendLive, createRow, emptyTally, subtractTally } from './row.ts'
+import { readStreamDeltas } from './stream-delta.ts'
 
 export interface ViewLimits {
   readonly maxRows: number
@@ -105,6 +106,7 @@ export function applyMessage(state: ViewState, msg: AnalysisMsg, origin: string)
   const row = rowFor(state, msg, origin)
   if (row === undefined) return
   updateRow(state, row, msg)
+  followSocket(state, row, msg)
   makeRoom(state)
 }
 
@@ -122,15 +124,43 @@ export function endRunningRows(state: ViewState): void {
 
 function rowFor(state: ViewState, msg: AnalysisMsg, origin: string): Row | undefined {
   const own = ownId(msg, origin)
-  const id = msg.exchangeId ?? own
-  if (id === undefined || state.gone.has(id)) return undefined
+  const exchangeId = msg.exchangeId ?? own
+  if (exchangeId === undefined || state.gone.has(exchangeId)) return undefined
+  const id = idOf(msg, exchangeId)
   const known = state.byId.get(id)
   if (known !== undefined) return known
+  if (state.gone.has(id)) return undefined
   const row = createRow(id, origin, kindOf(msg), msg)
+  const whole = row.isPart ? state.byId.get(exchangeId) : undefined
+  if (whole !== undefined) enterPart(row, whole)
   state.rows.push(row)
   state.byId.set(id, row)
   state.running += 1
   return row
+}
+
+/** Each of several calls of one exchange has a row of its own, beside that of the exchange. */
+function idOf(msg: AnalysisMsg, exchangeId: string): string {
+  const isOne = !('call' in msg) || msg.call === undefined
+  return isOne ? exchangeId : `${exchangeId}\u0000${msg.call}`
+}
+
+function enterPart(row: Row, whole: Row): void {
+  row.method = whole.method
+  row.url = whole.url
+  row.host = whole.host
+  row.path = whole.path
+  row.status = whole.status
+  whole.latestPartId = row.id
+}
+
+/** What comes on a socket belongs to the newest answer that is still being written on it. */
+function followSocket(state: ViewState, whole: Row, msg: AnalysisMsg): void {
+  const row = whole.latestPartId === undefined ? undefined : state.byId.get(whole.latestPartId)
+  if (msg.kind !== 'websocket-message' || row?.phase !== 'running') return
+  if (msg.direction !== 'response' || msg.text === undefined) return
+  appendLive(row, readStreamDeltas(msg.text))
+  row.version += 1
 }
 
 /** An id for what makes a row without being an exchange. */

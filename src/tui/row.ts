@@ -7,7 +7,7 @@ import type { AnalysisMsg, CallLink, HeaderPairs, MsgOf } from '../messages/sche
 import type { SpendSum } from './format.ts'
 import type { StreamDelta } from './stream-delta.ts'
 
-export type RowKind = 'call' | 'http' | 'tunnel' | 'refused' | 'tls'
+export type RowKind = 'call' | 'api' | 'mcp' | 'http' | 'tunnel' | 'refused' | 'tls'
 export type RowPhase = 'running' | 'done' | 'failed'
 
 /** UTF-16 units of prompt and answer that a summary keeps for the list and for searching. */
@@ -25,6 +25,10 @@ export interface Row {
   version: number
   readonly startedAt: number
   lastAt: number
+  /** It is one of several calls of an exchange, and ends with its answer. */
+  readonly isPart: boolean
+  /** Of the row of an exchange: the row of its latest call. */
+  latestPartId: string | undefined
   agent: string | undefined
   method: string
   /** Absolute URL as reported; empty while unknown. */
@@ -110,6 +114,9 @@ export interface RowDetail {
   readonly request: Body
   readonly response: Body
   readonly events: StreamEvent[]
+  operation: MsgOf<'operation-performed'> | undefined
+  asked: MsgOf<'mcp-called'> | undefined
+  replied: MsgOf<'mcp-answered'> | undefined
   call: MsgOf<'model-called'> | undefined
   answered: MsgOf<'model-answered'> | undefined
   link: CallLink | undefined
@@ -130,6 +137,8 @@ export function createRow(id: string, origin: string, kind: RowKind, msg: Analys
     version: 0,
     startedAt: msg.at,
     lastAt: msg.at,
+    isPart: 'call' in msg && msg.call !== undefined,
+    latestPartId: undefined,
     agent: msg.agent,
     method: '',
     url: '',
@@ -166,6 +175,9 @@ function createDetail(): RowDetail {
     request: { chunks: [], parsed: undefined },
     response: { chunks: [], parsed: undefined },
     events: [],
+    operation: undefined,
+    asked: undefined,
+    replied: undefined,
     call: undefined,
     answered: undefined,
     link: undefined,
@@ -246,4 +258,15 @@ export function addNote(row: Row, at: number, text: string, isProblem: boolean):
 export function summaryOf(text: string): string {
   if (text.length <= summaryCharacters) return text
   return Buffer.from(text.slice(0, summaryCharacters), 'utf16le').toString('utf16le')
+}
+
+/** Whether the row may keep `size` more UTF-16 units; if not, its detail says that it is cut. */
+export function reserve(row: Row, size: number, maxRowBytes: number): boolean {
+  if (row.detail === undefined) return false
+  if (row.keptBytes + size > maxRowBytes) {
+    row.detail.isCut = true
+    return false
+  }
+  row.keptBytes += size
+  return true
 }

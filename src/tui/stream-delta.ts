@@ -1,6 +1,6 @@
 /**
  * What one event of a streamed answer adds to it, for showing an answer while it arrives. It knows
- * the shapes of OpenAI chat and legacy completions, OpenAI Responses, Anthropic Messages and Gemini;
+ * the shapes of OpenAI (chat, completions, Responses, Realtime, runs, transcripts), Anthropic and Gemini;
  * anything else adds nothing. The merged answer that follows a stream replaces what this gathered.
  */
 
@@ -24,8 +24,10 @@ export function readStreamDeltas(data: string): readonly StreamDelta[] {
   if (!isRecord(value)) return []
   const type = value['type']
   if (typeof type === 'string') {
+    if (type === 'transcript.text.delta') return piece('text', value['delta'])
     return type.startsWith('response.') ? readResponses(type, value) : readAnthropic(type, value)
   }
+  if (value['object'] === 'thread.message.delta') return readThreadMessage(value['delta'])
   const choices = records(value['choices'])
   if (choices.length > 0) return choices.filter(isFirstChoice).flatMap(readChoice)
   return records(value['candidates']).slice(0, 1).flatMap(readCandidate)
@@ -37,6 +39,9 @@ function readResponses(type: string, event: Fields): StreamDelta[] {
   switch (type) {
     case 'response.output_text.delta':
     case 'response.refusal.delta':
+    case 'response.output_audio_transcript.delta':
+    case 'response.audio_transcript.delta':
+    case 'response.text.delta':
       return piece('text', event['delta'])
     case 'response.reasoning_text.delta':
     case 'response.reasoning_summary_text.delta':
@@ -51,6 +56,14 @@ function readResponses(type: string, event: Fields): StreamDelta[] {
     default:
       return []
   }
+}
+
+/** Messages of assistants: their texts stand one level deeper than elsewhere. */
+function readThreadMessage(delta: unknown): StreamDelta[] {
+  if (!isRecord(delta)) return []
+  return records(delta['content']).flatMap(({ text }) =>
+    isRecord(text) ? piece('text', text['value']) : [],
+  )
 }
 
 function readAnthropic(type: string, event: Fields): StreamDelta[] {

@@ -2,12 +2,13 @@
 import { isUtf8 } from 'node:buffer'
 
 import { decodeBytes } from '../messages/codec.ts'
-import type { HeaderPairs, MsgOf } from '../messages/schema.ts'
+import type { FormPart, HeaderPairs, MsgOf } from '../messages/schema.ts'
 import type { BlockCache } from './block.ts'
 import { fieldLines, heading, maxTextCharacters, textLines } from './block.ts'
 import { formatBytes, formatCount, formatTime, safeLine } from './format.ts'
 import type { Line } from './line.ts'
 import { clipLine, span } from './line.ts'
+import { describeMedia } from './media-text.ts'
 import type { Body, Row, RowDetail, StreamEvent } from './row.ts'
 import { wrapText } from './wrap.ts'
 
@@ -152,7 +153,17 @@ function parsedLines(title: string, parsed: MsgOf<'http-parsed'>, width: number)
     return [first, ...textLines(JSON.stringify(parsed.json, undefined, 2), width)]
   }
   if (parsed.text !== undefined) return [first, ...textLines(parsed.text, width)]
+  if (parsed.form !== undefined)
+    return [first, ...parsed.form.flatMap((part) => formLines(part, width))]
+  if (parsed.media !== undefined) return [first, ...textLines(describeMedia(parsed.media), width)]
   return [first, ...hexLines(decodeBytes(parsed), width)]
+}
+
+function formLines(part: FormPart, width: number): Line[] {
+  const { name = '', filename, text, ...media } = part
+  if (filename === undefined && text !== undefined) return fieldLines(name, text, width, 'user')
+  const file = [filename ?? '', describeMedia(media)].filter((piece) => piece !== '').join(', ')
+  return fieldLines(name, file, width, 'user')
 }
 
 /** At most `maxTextCharacters` bytes, cut where a character ends. */

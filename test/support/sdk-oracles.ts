@@ -36,6 +36,20 @@ async function message(body: Uint8Array): Promise<unknown> {
   return client.messages.stream({ model: 'any', messages: [], max_tokens: 1 }).finalMessage()
 }
 
+/** What the SDK's helper for runs of assistants accumulates, in three pieces as it gives them. */
+export async function assistantsResult(
+  body: Uint8Array,
+): Promise<{ readonly run: Json; readonly messages: Json; readonly steps: Json }> {
+  const client = new OpenAI({ apiKey: 'none', fetch: fetchOf(body), maxRetries: 0 })
+  const stream = client.beta.threads.runs.stream('thread_any', { assistant_id: 'asst_any' })
+  const [run, messages, steps] = await Promise.all([
+    stream.finalRun(),
+    stream.finalMessages(),
+    stream.finalRunSteps(),
+  ])
+  return { run: plain(run), messages: plain(messages), steps: plain(steps) }
+}
+
 /** As JSON holds it: what the SDKs keep beside the data (getters, symbols) is gone. */
 function plain(value: unknown): Json {
   return JSON.parse(JSON.stringify(value)) as Json

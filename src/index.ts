@@ -14,12 +14,15 @@ export type {
 } from './messages/schema.ts'
 export type { Analyzer, Emit, HeaderList, OutgoingRequest, Refusal } from './pipeline/analyzer.ts'
 export {
+  ApiOperations,
   Conversations,
   CredentialInjector,
   defaultAnalyzers,
   FileLogger,
   HttpParser,
+  McpCalls,
   ModelCalls,
   SseMerger,
+  WebSocketCalls,
 } from '../analyzers/index.ts'
 export type { FileLoggerOptions, StaticCredential } from '../analyzers/index.ts'

@@ -86,7 +86,27 @@ describe('a body', () => {
   })
 
   test('of any other type is bytes', () => {
-    expect(parsedResponse('GIF89a', type('image/gif'))).toMatchObject({ base64: 'R0lGODlh' })
+    expect(parsedResponse('GIF89b', type('application/pdf'))).toMatchObject({ base64: 'R0lGODli' })
+  })
+
+  test('that is a picture or a sound is described, and its bytes left out', () => {
+    const gif = Buffer.from('GIF89a\u0003\u0000\u0002\u0000', 'latin1')
+
+    const parsed = parsedResponse(gif, type('image/gif'))
+    expect(parsed).toMatchObject({ media: { mediaType: 'image/gif', width: 3, height: 2 } })
+    expect(parsed).not.toHaveProperty('base64')
+    expect(parsedResponse('???', type('audio/pcm'))).toMatchObject({
+      media: { mediaType: 'audio/pcm' },
+    })
+  })
+
+  test('that is a form is told field by field', () => {
+    const body = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--'
+
+    expect(parsedResponse(body, type('multipart/form-data; boundary=b'))).toMatchObject({
+      form: [{ name: 'a', bytes: 1, text: '1' }],
+    })
+    expect(parsedResponse(body, type('multipart/form-data'))).toHaveProperty('base64')
   })
 
   test('without a type is what its bytes are', () => {

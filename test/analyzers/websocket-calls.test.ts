@@ -351,7 +351,9 @@ test('any messages lost, doubled or out of order give valid messages, and one an
       }
       const calls = ofKind(out, 'model-called').map(({ call }) => call)
       const answers = ofKind(out, 'model-answered').map(({ call }) => call)
-      expect(answers.toSorted()).toEqual(calls.toSorted())
+      expect(calls).toEqual(calls.map((_call, index) => index))
+      expect(answers).toHaveLength(calls.length)
+      expect(new Set(answers)).toEqual(new Set(calls))
     }),
     { numRuns: 300 },
   )

@@ -49,10 +49,10 @@ export function socketMessages(spec: SocketSpec): AnalysisMsg[] {
           durationMs: 9,
         },
   ]
-  return drafts.map(
-    (draft, seq) =>
-      ({ v: 1, seq, at: 1_700_000_000_000 + seq * stepMs, exchangeId, ...draft }) as AnalysisMsg,
-  )
+  return drafts.map((draft, seq): AnalysisMsg => {
+    const at = 1_700_000_000_000 + seq * stepMs
+    return Object.assign({ v: 1 as const, seq, at, exchangeId }, draft)
+  })
 }
 
 function frameOf({ by, data }: Said): AnalysisMsgDraft {

@@ -176,6 +176,38 @@ test('tunnels, refused connections, TLS failures and losses are one line each', 
   ])
 })
 
+test('a tool that was called is one line, and other requests to its server are none', () => {
+  const mcp = (method: string, over: object = {}) =>
+    [
+      { kind: 'mcp-called', exchangeId: 'x1', server: 'mcp.example.org', method },
+      {
+        kind: 'mcp-answered',
+        exchangeId: 'x1',
+        server: 'mcp.example.org',
+        method,
+        requestId: '1',
+        result: [],
+        durationMs: 12,
+        complete: true,
+        ...over,
+      },
+    ] as const
+  const error = { type: 'tool-error', message: 'no such file' }
+
+  expect(
+    linesOf(
+      started('x1'),
+      ...mcp('tools/list'),
+      ...mcp('tools/call', { name: 'search' }),
+      ...mcp('tools/call', { name: 'read', error }),
+      completed('x1', 500),
+    ),
+  ).toEqual([
+    '12:00:00 mcp mcp.example.org tools/call search · 12 ms',
+    '12:00:00 mcp mcp.example.org tools/call read · 12 ms · tool-error: no such file',
+  ])
+})
+
 test('no message can make two lines of one', () => {
   assert(
     property(array(anyMessage), (drafts) => {

@@ -134,6 +134,19 @@ describe('model calls', () => {
     expect(summary).toMatchObject({ calls: 2, failed: 1, costUsd: 1 })
   })
 
+  test('of one exchange are paired by their number, in whatever order the answers come', () => {
+    const summary = summaryOf(
+      called('x1', { call: 0, model: 'a' }),
+      called('x1', { call: 1, model: 'b' }),
+      answered('x1', { call: 1, model: 'b' }),
+    )
+
+    expect(summary.models.map(({ model, calls, failed }) => [model, calls, failed])).toEqual([
+      ['b', 1, 0],
+      ['a', 1, 1],
+    ])
+  })
+
   test('may be summed at any time without changing the result', () => {
     const summary = createSummary()
     const [call, answer] = messages(called('x1'), answered('x1', { cost: exact(1) }))

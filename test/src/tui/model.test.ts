@@ -32,6 +32,87 @@ function onlyRow(state: ViewState): Row {
   return row
 }
 
+describe('several calls on one socket', () => {
+  const url = 'wss://api.openai.com/v1/responses'
+  const socket = [
+    stamp({
+      kind: 'request-started',
+      exchangeId: 'w1',
+      method: 'GET',
+      url,
+      httpVersion: '1.1',
+      headers: [],
+      host: 'api.openai.com',
+    }),
+    stamp({ kind: 'response-started', exchangeId: 'w1', status: 101, headers: [], ttfbMs: 1 }),
+  ]
+  const called = (call: number): AnalysisMsg =>
+    stamp({
+      kind: 'model-called',
+      exchangeId: 'w1',
+      call,
+      provider: 'openai',
+      operation: 'responses',
+      model: 'gpt-5',
+      streaming: true,
+      messages: [{ role: 'user', parts: [{ type: 'text', text: `ask ${call}` }] }],
+      tools: [],
+    })
+  const answered = (call: number, more: object = {}): AnalysisMsg =>
+    stamp({
+      kind: 'model-answered',
+      exchangeId: 'w1',
+      call,
+      provider: 'openai',
+      operation: 'responses',
+      model: 'gpt-5',
+      output: [{ type: 'text', text: `answer ${call}` }],
+      toolCalls: [],
+      usage: sampleUsage,
+      durationMs: 5,
+      complete: true,
+      ...more,
+    })
+  const delta = stamp({
+    kind: 'websocket-message',
+    exchangeId: 'w1',
+    direction: 'response',
+    opcode: 1,
+    text: '{"type":"response.output_text.delta","delta":"so far"}',
+  })
+
+  it('are rows of their own, beside that of the socket', () => {
+    const error = { type: 'overloaded', message: 'later' }
+    const state = stateOf([...socket, called(0), answered(0), called(1), answered(1, { error })])
+
+    expect(state.rows.map(({ kind, phase, prompt }) => [kind, phase, prompt])).toEqual([
+      ['http', 'running', ''],
+      ['call', 'done', 'ask 0'],
+      ['call', 'failed', 'ask 1'],
+    ])
+    expect(state.rows[1]).toMatchObject({ url, path: '/v1/responses', answer: 'answer 0' })
+    expect(state).toMatchObject({ calls: 2, running: 1 })
+    expect(state.totals.outputTokens).toBe(642)
+  })
+
+  it('show their answers as they are written', () => {
+    const state = stateOf([...socket, called(0), delta])
+
+    expect(state.rows.map(({ phase, answer }) => [phase, answer])).toEqual([
+      ['running', ''],
+      ['running', 'so far'],
+    ])
+    expect(state.rows[1]?.detail?.live).toMatchObject([{ type: 'text', text: 'so far' }])
+  })
+
+  it('do not come back once their socket was dropped', () => {
+    const limits = { maxRows: 1, maxDetailBytes: 1e6, maxRowBytes: 1e6 }
+    const state = stateOf([...socket, ...wholeCall({ id: 'x2' }), called(0)], limits)
+
+    expect(onlyRow(state).id).toBe('x2')
+  })
+})
+
 describe('a model call', () => {
   it('is one row from its request to its answer', () => {
     const state = stateOf(wholeCall({ id: 'x1' }))

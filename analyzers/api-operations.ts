@@ -10,7 +10,7 @@ import type { CallTarget } from './providers/model-wire.ts'
 import { optional } from './providers/model-wire.ts'
 import type { Operation } from './providers/openai-operations.ts'
 import { factsOf, recognizeOperation } from './providers/openai-operations.ts'
-import { providerOf, recognizeCall, targetOf } from './providers/recognize.ts'
+import { dialectOf, providerOf, recognizeCall, targetOf } from './providers/recognize.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { isRecord } from './wire/json.ts'
 
@@ -47,8 +47,7 @@ export class ApiOperations implements Analyzer {
       case 'exchange-completed':
       case 'exchange-failed':
         this.#exchanges.take(msg.exchangeId)
-        // What follows an upgrade is no operation, but a talk of its own.
-        if (msg.status !== 101) tell(exchange, msg, emit)
+        tell(exchange, msg, emit)
         break
       default:
     }
@@ -58,6 +57,8 @@ export class ApiOperations implements Analyzer {
     if (exchangeId === undefined) return
     const target: CallTarget = targetOf(host, url)
     if (recognizeCall(method, target) !== undefined) return
+    // An upgrade that was refused lists nothing.
+    if (method === 'GET' && dialectOf(target) !== undefined) return
     const operation = recognizeOperation(method, target)
     if (operation === undefined) return
     this.#exchanges.set(exchangeId, { operation, provider: providerOf(host) })
@@ -93,7 +94,7 @@ function formFacts(sent: MsgOf<'http-parsed'> | undefined): Array<{ name: string
     .slice(0, maxFiles)
     .map(({ name = '', filename = '', mediaType, bytes }) => ({
       name: `sent ${name.slice(0, maxText)}`,
-      value: [filename.slice(0, maxText), mediaType, `${bytes} bytes`]
+      value: [filename.slice(0, maxText), mediaType, bytes === undefined ? bytes : `${bytes} bytes`]
         .filter((piece) => piece !== undefined)
         .join(', '),
     }))

@@ -147,10 +147,9 @@ function callOf(body: JsonRecord, parts: readonly Part[]): CallReading {
 /** A file of a form, the address of one, or its content. */
 function filePart(value: Json, fallback: string): Part {
   if (!isRecord(value)) return mediaFromUrl(value, fallback)
-  if (typeof value['bytes'] !== 'number') {
-    return mediaFromUrl(value['image_url'] ?? value['url'], fallback)
-  }
-  return mediaPart(value, fallback)
+  const isSent = value['filename'] !== undefined || value['bytes'] !== undefined
+  if (isSent) return mediaPart(value, fallback)
+  return mediaFromUrl(value['image_url'] ?? value['url'], fallback)
 }
 
 function mediaPart(value: JsonRecord, fallback: string): Part {

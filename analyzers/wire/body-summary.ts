@@ -24,7 +24,9 @@ export function summarizeBody(
     return { form, ...(problem === undefined ? {} : { problem }) }
   }
   const isMedia = /^(?:image|audio|video)\//u.test(mediaType)
-  const media = readMedia(sampleOf(bytes))
+  const isVague = !isMedia && bytes[0] === 0xff && bytes[1] !== 0xd8
+  // A frame of MP3 has too few marks to be known by them alone.
+  const media = isVague ? undefined : readMedia(sampleOf(bytes))
   if (media !== undefined) {
     // Of a body that goes on, the length in time is not known.
     const { durationMs: _durationMs, ...timeless } = media

@@ -48,7 +48,7 @@ export function readMultipart(
     const next = body.indexOf(`\r\n${delimiter}`, start - 2)
     const content = body.subarray(start, next === -1 ? body.length : Math.max(start, next))
     const part = readPart(body.toString('utf8', at, Math.max(at, head)), content, textLeft)
-    parts.push(part)
+    parts.push(next === -1 ? withoutSize(part) : part)
     textLeft -= Buffer.byteLength(part.text ?? '')
     if (next === -1) return { parts, problem: isWhole ? 'no closing boundary' : 'cut off' }
     at = afterDelimiter(body, next + 2, delimiter)
@@ -84,11 +84,16 @@ function readPart(head: string, content: Buffer, textLeft: number): FormPart {
     ...(mediaType === undefined ? {} : { mediaType: mediaType.toLowerCase() }),
     bytes: content.length,
   }
-  const media = readMedia(sampleOf(content))
-  if (media !== undefined) return { ...described, ...media, ...described }
-  if (filename !== undefined) return described
-  const text = textOf(content.subarray(0, Math.min(maxFieldBytes, Math.max(0, textLeft))))
-  return text === undefined ? described : { ...described, text }
+  const shown = content.subarray(0, Math.min(maxFieldBytes, Math.max(0, textLeft)))
+  const text = filename === undefined ? textOf(shown) : undefined
+  if (text !== undefined) return { ...described, text }
+  // What the client names stands; the rest is filled in from the content.
+  return { ...readMedia(sampleOf(content)), ...described }
+}
+
+/** Of a part whose end did not come, neither size nor length in time is known. */
+function withoutSize({ bytes: _bytes, durationMs: _durationMs, ...part }: FormPart): FormPart {
+  return part
 }
 
 /** The value of a field, its folded lines joined; empty if there is none. */

@@ -19,7 +19,8 @@ export const formPart = z.object({
   name: z.string().optional(),
   filename: z.string().optional(),
   mediaType: z.string().optional(),
-  bytes: count,
+  /** Absent if its end did not come. */
+  bytes: count.optional(),
   /** Its beginning, if it is no file and well-formed UTF-8. */
   text: z.string().optional(),
   ...dimensions,

@@ -174,7 +174,7 @@ const contents = [
   kind('stream-merged', {
     by,
     call,
-    /** Wire format: `openai-chat`, `openai-responses`, `anthropic-messages`. */
+    /** Wire format: `openai-chat`, `openai-responses`, `anthropic-messages`, … */
     format: z.string(),
     /** The object that the provider's own non-streamed answer would have been. */
     merged: json,

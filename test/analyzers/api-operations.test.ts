@@ -58,6 +58,8 @@ test.each([
   ['POST', '/v1/chat/completions'],
   ['POST', '/v1/threads/t1/runs'],
   ['POST', '/v1/responses'],
+  ['GET', '/v1/realtime'],
+  ['GET', '/v1/responses'],
   ['GET', '/v1/unheard-of'],
   ['GET', '/files'],
   ['GET', '/v1/files/a/b/c/d'],

@@ -95,6 +95,9 @@ describe('a body', () => {
     const parsed = parsedResponse(gif, type('image/gif'))
     expect(parsed).toMatchObject({ media: { mediaType: 'image/gif', width: 3, height: 2 } })
     expect(parsed).not.toHaveProperty('base64')
+    const frame = Buffer.from('fffb9000', 'hex')
+    expect(parsedResponse(frame, type('audio/mpeg'))).toHaveProperty('media')
+    expect(parsedResponse(frame, type('application/octet-stream'))).toHaveProperty('base64')
     expect(parsedResponse('???', type('audio/pcm'))).toMatchObject({
       media: { mediaType: 'audio/pcm' },
     })

@@ -12,15 +12,7 @@ export { CredentialInjector } from './credential-injector.ts'
 export type { StaticCredential } from './credential-injector.ts'
 export { FileLogger } from './file-logger.ts'
 export type { FileLoggerOptions } from './file-logger.ts'
-export {
-  ApiOperations,
-  Conversations,
-  HttpParser,
-  McpCalls,
-  ModelCalls,
-  SseMerger,
-  WebSocketCalls,
-}
+export { ApiOperations, Conversations, HttpParser, McpCalls, ModelCalls, SseMerger, WebSocketCalls }
 
 /** A new chain of those that make sense of traffic, in the order in which they must stand. */
 export function defaultAnalyzers(): Analyzer[] {

@@ -1,3 +1,4 @@
+import { describeRow } from './describe-row.ts'
 /**
  * The columns of the list: which of them a terminal of a given width shows, and what a row says in
  * each. Columns drop out by rank, least useful first, until the preview has room to be read.
@@ -5,7 +6,6 @@
 import {
   displayWidth,
   fit,
-  formatBytes,
   formatDuration,
   formatSpendShort,
   formatTime,
@@ -322,32 +322,4 @@ function liveTail(row: Row): string {
   const last = row.detail?.live.at(-1)
   if (last === undefined) return row.answer.slice(-1024)
   return last.name === undefined ? last.text.slice(-1024) : `⚙ ${last.name}`
-}
-
-/** One line that says what a row is that is no model call: `GET host/path`, or where a tunnel went. */
-export function describeRow(row: Row): string {
-  const problem = row.problem === undefined ? '' : safePreview(row.problem)
-  switch (row.kind) {
-    case 'tunnel': {
-      const bytes = row.requestBytes + row.responseBytes
-      const moved =
-        bytes === 0 ? '' : ` ▲ ${formatBytes(row.requestBytes)} ▼ ${formatBytes(row.responseBytes)}`
-      return `${safeLine(row.host, 256)} ${problem}${moved}`
-    }
-    case 'refused':
-    case 'tls':
-      return `${safeLine(row.host, 256)} ${problem}`.trim()
-    case 'api':
-    case 'mcp': {
-      const asked = `${safeLine(row.host, 256)} ${safePreview(row.prompt)}`
-      const outcome = problem === '' ? safePreview(row.answer) : problem
-      return outcome === '' ? asked : `${asked}${arrow}${outcome}`
-    }
-    case 'http':
-    case 'call': {
-      const place = `${safeLine(row.host, 256)}${safeLine(row.path, 1024)}`
-      const target = `${safeLine(row.method, 32)} ${place}`.trim()
-      return [target, problem].filter((piece) => piece !== '').join(' – ')
-    }
-  }
 }

@@ -6,7 +6,7 @@
 import type { CallLink, Cost, ModelMessage, MsgOf, Part, Usage } from '../messages/schema.ts'
 import type { BlockCache } from './block.ts'
 import { fieldLines, heading, prettyJson, textLines } from './block.ts'
-import { describeRow } from './columns.ts'
+import { describeRow } from './describe-row.ts'
 import {
   formatCost,
   formatCount,

@@ -1,7 +1,8 @@
 /** One row in full: a summary line, the tabs, and the part of the tab that is scrolled to. */
 import type { ReactElement } from 'react'
 
-import { describeRow, statusText, statusTone, tallyOfRow } from '../columns.ts'
+import { statusText, statusTone, tallyOfRow } from '../columns.ts'
+import { describeRow } from '../describe-row.ts'
 import { formatDuration, formatSpend, formatTime, formatTokens, safeLine } from '../format.ts'
 import type { Line, Span } from '../line.ts'
 import { clipLine, lineWidth, span } from '../line.ts'

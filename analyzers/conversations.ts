@@ -104,8 +104,7 @@ export class Conversations implements Analyzer {
   }
 
   #call(exchangeId: string, msg: MsgOf<'model-called'>): void {
-    // Texts that are turned into vectors are no conversation.
-    if (msg.operation === 'embeddings') return
+    if (alone.has(msg.operation)) return
     const exchange = this.#exchanges.get(exchangeId) ?? newExchange(unknownHead, undefined, false)
     this.#exchanges.set(exchangeId, exchange)
     if (exchange.pending.length >= pendingCallsOfExchange) exchange.pending.shift()
@@ -120,9 +119,12 @@ export class Conversations implements Analyzer {
 
   #answer(exchangeId: string, msg: MsgOf<'model-answered'>, emit: Emit): void {
     const exchange = this.#exchanges.get(exchangeId)
+    // Its call is not among those that wait.
+    if (alone.has(msg.operation)) return
     const call = exchange?.pending.shift()
     if (exchange === undefined || call === undefined) return
-    emit(this.#calls.finish(call, msg, exchange.responseId))
+    const linked = this.#calls.finish(call, msg, exchange.responseId)
+    emit(msg.call === undefined ? linked : Object.assign(linked, { call: msg.call }))
     exchange.responseId = undefined
     if (exchange.hasEnded && exchange.pending.length === 0) this.#exchanges.delete(exchangeId)
   }
@@ -133,6 +135,16 @@ export class Conversations implements Analyzer {
     if (exchange !== undefined) exchange.hasEnded = true
   }
 }
+
+/** Texts that are turned into vectors, pictures or sound, and the like, are no conversation. */
+const alone = new Set([
+  'embeddings',
+  'images',
+  'speech',
+  'transcription',
+  'translation',
+  'moderations',
+])
 
 const unknownHead: HeadIds = { isSubAgent: false }
 

@@ -160,6 +160,7 @@ const drafts = {
     },
   },
   'call-linked': {
+    call: 0,
     sessionId: 's1',
     sessionSource: 'header',
     clientSessionId: 'c1',

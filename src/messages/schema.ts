@@ -254,7 +254,7 @@ const models = [
    * Where a call stands in its conversation; told right after its `model-answered`. Embeddings have
    * none.
    */
-  kind('call-linked', { by, ...callLinkShape }),
+  kind('call-linked', { by, call, ...callLinkShape }),
 ] as const
 
 const operations = [

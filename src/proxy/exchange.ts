@@ -297,16 +297,19 @@ class Exchange {
     else this.fail(end.by, 'response', end.code, `the ${end.by} broke off the WebSocket`)
   }
 
-  /** Neither side has sent a byte for too long: whoever's turn it was. */
+  /** Neither side has moved a byte for too long: whoever's turn it was to send, or to take. */
   #onIdle(): void {
-    const { upgrade } = this.#input
-    const isClients = !this.#report.isRequestEnded && !this.#hasAnswer
-    const phase = isClients ? 'request' : this.#hasAnswer ? 'response' : 'waiting'
+    const { response, upgrade } = this.#input
+    const phase = this.#hasAnswer ? 'response' : this.#report.isRequestEnded ? 'waiting' : 'request'
+    const isUpstreamFull = this.#upstream?.body.writableNeedDrain === true
+    const isClients = this.#hasAnswer
+      ? response.writableNeedDrain
+      : phase === 'request' && !isUpstreamFull
     this.fail(
       isClients ? 'client' : 'upstream',
       phase,
       'idle-timeout',
-      'no byte came in time',
+      'no byte moved in time',
       isClients ? 408 : 504,
     )
     upgrade?.socket.destroy()

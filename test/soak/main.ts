@@ -6,7 +6,8 @@ import { existsSync } from 'node:fs'
 
 import { missingBuild } from '../bench/built.ts'
 import { parseCommandLine, usage } from './command-line.ts'
-import { renderSoak } from './report.ts'
+import { runKills } from './kills.ts'
+import { renderKills, renderSoak } from './report.ts'
 import { soak } from './soak.ts'
 
 process.exitCode = await main(process.argv.slice(2))
@@ -32,6 +33,11 @@ async function main(args: readonly string[]): Promise<number> {
     return 2
   }
   tell(`seed ${options.seed}`)
+  if (options.kills !== undefined) {
+    const report = await runKills({ kills: options.kills, seed: options.seed, tell })
+    process.stdout.write(renderKills(report))
+    return report.violations.length === 0 ? 0 : 1
+  }
   const report = await soak({ ...options, tell })
   process.stdout.write(renderSoak(report))
   return report.violations.length === 0 ? 0 : 1

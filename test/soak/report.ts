@@ -1,4 +1,5 @@
 /** What a soak or a series of kills came to, for people to read. */
+import type { KillsReport } from './kills.ts'
 import { mebibytes, memoryCriterion } from './memory.ts'
 import type { Leftovers, SoakReport } from './soak.ts'
 
@@ -26,7 +27,19 @@ export function renderSoak(report: SoakReport): string {
   return `${lines.join('\n')}\n`
 }
 
-export function renderViolations(violations: readonly string[]): string[] {
+export function renderKills(report: KillsReport): string {
+  const lines = [
+    `seed ${report.seed}`,
+    `kills      ${report.kills}, of them ${report.killedWhileStarting} while starting; each followed by a start`,
+    `exchanges  ${report.exchanges}; lost though complete: ${report.lost}, the oldest over ${report.oldestLostMs} ms before its kill`,
+    `capture    ${report.cutOffLines} lines cut off, every other one readable`,
+    `left over  ${report.leftovers.length === 0 ? 'nothing' : report.leftovers.join(', ')}`,
+    ...renderViolations(report.violations),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function renderViolations(violations: readonly string[]): string[] {
   if (violations.length === 0) return ['violations none']
   return [`violations ${violations.length}`, ...violations.map((text) => `  ${text}`)]
 }

@@ -305,13 +305,8 @@ class Exchange {
     const isClients = this.#hasAnswer
       ? response.writableNeedDrain
       : phase === 'request' && !isUpstreamFull
-    this.fail(
-      isClients ? 'client' : 'upstream',
-      phase,
-      'idle-timeout',
-      'no byte moved in time',
-      isClients ? 408 : 504,
-    )
+    const [by, status] = isClients ? (['client', 408] as const) : (['upstream', 504] as const)
+    this.fail(by, phase, 'idle-timeout', 'no byte moved in time', status)
     upgrade?.socket.destroy()
   }
 

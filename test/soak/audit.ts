@@ -6,7 +6,7 @@ import { readCapture } from '../../src/capture/reader.ts'
 import { decodeBytes } from '../../src/messages/codec.ts'
 import type { AnalysisMsg, MsgOf } from '../../src/messages/schema.ts'
 import { bodyOf, isPieceOf } from './bodies.ts'
-import type { ClientEntry, Ledger } from './ledger.ts'
+import type { ClientEntry, Ledger, OriginEntry } from './ledger.ts'
 
 interface Recorded {
   readonly exchangeId: string
@@ -248,16 +248,12 @@ export class Audit {
 
   #compare(client: ClientEntry, tunnels: ReadonlyMap<string, MsgOf<'tunnel-closed'>>): void {
     const tell = (what: string): void => this.violate(`${client.id} (${client.what}): ${what}`)
-    if (client.problem !== undefined) tell(client.problem)
-    const origin = this.#ledger.origins.get(client.id)
-    if (origin?.problem !== undefined) tell(`at the origin ${origin.problem}`)
-    if ((origin?.attempts ?? 0) > 1) tell(`the origin got it ${origin?.attempts} times`)
-    if (client.outcome === 'stuck') tell('its client waited in vain')
-    if (client.outcome === 'running') tell('its client never ended')
-    if (client.kind === 'tunnel') {
-      this.#compareTunnel(client, tunnels.get(client.id), tell)
-      return
-    }
+    for (const problem of problemsOf(client, this.#ledger.origins.get(client.id))) tell(problem)
+    if (client.kind === 'tunnel') this.#compareTunnel(client, tunnels.get(client.id), tell)
+    else this.#compareExchange(client, tell)
+  }
+
+  #compareExchange(client: ClientEntry, tell: (what: string) => void): void {
     this.#recordedFor ??= Map.groupBy(this.#ended.values(), ({ soakId }) => soakId)
     const records = this.#recordedFor.get(client.id) ?? []
     if (records.length > 1) tell(`it is recorded ${records.length} times`)
@@ -319,4 +315,14 @@ export class Audit {
       tell(`${where}: ${closed.bytesDown} bytes down, the origin sent ${origin.sent}`)
     }
   }
+}
+
+/** What needs no capture to be seen. */
+function* problemsOf(client: ClientEntry, origin: OriginEntry | undefined): Generator<string> {
+  if (client.problem !== undefined) yield client.problem
+  if (origin?.problem !== undefined) yield `at the origin ${origin.problem}`
+  if (origin !== undefined && origin.attempts > 1)
+    yield `the origin got it ${origin.attempts} times`
+  if (client.outcome === 'stuck') yield 'its client waited in vain'
+  if (client.outcome === 'running') yield 'its client never ended'
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { loadExistingAuthority } from '../../ca/key-store.ts'
 import { AppError } from '../../src/base/errors.ts'
 import { readCapture } from '../../src/capture/reader.ts'
+import type { AnalysisMsg } from '../../src/messages/schema.ts'
 import type { Ledger } from './ledger.ts'
 
 export interface CrashFacts {
@@ -44,38 +45,29 @@ export async function checkAfterKill(facts: CrashFacts, round: number): Promise<
   await checkModes(join(facts.capture, '..'), facts, tell)
 }
 
+interface Contents {
+  /** Ids of the soak, of exchanges that completed. */
+  readonly completed: Set<string>
+  headers: number
+  cutOff: number
+}
+
 async function checkCapture(
   facts: CrashFacts,
   round: number,
   tell: (what: string) => void,
 ): Promise<void> {
-  const completed = new Set<string>()
-  const ids = new Map<string, string>()
-  let headers = 0
-  let cutOff = 0
+  let contents: Contents
   try {
-    for await (const line of readCapture(facts.capture)) {
-      if (line.type === 'header') {
-        headers += 1
-        // Exchange ids begin anew with each process.
-        ids.clear()
-      } else if (line.type === 'problem') {
-        cutOff += 1
-        if (!line.cutOff) tell(`line ${line.lineNumber} of the capture: ${line.problem}`)
-      } else if (line.type === 'unknown') tell(`line ${line.lineNumber} is of no known kind`)
-      else if (line.msg.kind === 'request-started') {
-        const id = /[?&]soak=(?<id>\w+)/u.exec(line.msg.url)?.groups?.['id'] ?? ''
-        ids.set(line.msg.exchangeId ?? '', id)
-      } else if (line.msg.kind === 'exchange-completed') {
-        completed.add(ids.get(line.msg.exchangeId ?? '') ?? '')
-      }
-    }
+    contents = await readContents(facts.capture, tell)
   } catch (error) {
     // Killed before the first capture was made.
-    if (facts.killedAt.size === 0 && error instanceof AppError) return
-    tell(`the capture does not open: ${String(error)}`)
+    if (facts.killedAt.size > 0 || !(error instanceof AppError)) {
+      tell(`the capture does not open: ${String(error)}`)
+    }
     return
   }
+  const { completed, headers, cutOff } = contents
   facts.cutOffLines = cutOff
   if (cutOff > round) tell(`${cutOff} lines are cut off after ${round} kills`)
   if (headers < facts.killedAt.size) tell(`${headers} first lines for ${facts.killedAt.size} runs`)
@@ -90,6 +82,28 @@ async function checkCapture(
     facts.oldestLostMs = Math.max(facts.oldestLostMs, ageMs)
     if (ageMs > lossMs) tell(`${client.id} was over ${ageMs} ms before the kill and is not there`)
   }
+}
+
+async function readContents(path: string, tell: (what: string) => void): Promise<Contents> {
+  const contents: Contents = { completed: new Set(), headers: 0, cutOff: 0 }
+  const ids = new Map<string, string>()
+  for await (const line of readCapture(path)) {
+    if (line.type === 'message') noteMessage(line.msg, ids, contents.completed)
+    else if (line.type === 'header') {
+      contents.headers += 1
+      // Exchange ids begin anew with each process.
+      ids.clear()
+    } else if (line.type === 'problem' && line.cutOff) contents.cutOff += 1
+    else tell(`line ${line.lineNumber} of the capture is damaged`)
+  }
+  return contents
+}
+
+function noteMessage(msg: AnalysisMsg, ids: Map<string, string>, completed: Set<string>): void {
+  const exchangeId = msg.exchangeId ?? ''
+  if (msg.kind === 'request-started') {
+    ids.set(exchangeId, /[?&]soak=(?<id>\w+)/u.exec(msg.url)?.groups?.['id'] ?? '')
+  } else if (msg.kind === 'exchange-completed') completed.add(ids.get(exchangeId) ?? '')
 }
 
 async function checkAuthority(facts: CrashFacts, tell: (what: string) => void): Promise<void> {

@@ -78,11 +78,12 @@ export async function runKills({ kills, seed, tell = () => {} }: KillsPlan): Pro
   let killedWhileStarting = 0
   try {
     for (let round = 1; round <= kills; round += 1) {
-      const isStarting = random() < 0.3
-      if (isStarting) {
-        killedWhileStarting += 1
-        await killWhileStarting(place, random() * startingMs)
-      } else await killUnderLoad(place, facts, random() * loadMs, round)
+      const draw = random()
+      const isStarting = draw < 0.4
+      if (isStarting) killedWhileStarting += 1
+      if (draw < 0.2) await killFirstStart(directory, facts, random() * startingMs, round)
+      else if (isStarting) await killWhileStarting(place, random() * startingMs)
+      else await killUnderLoad(place, facts, random() * loadMs, round)
       await checkAfterKill(facts, round)
       tell(
         `kill ${round} ${isStarting ? 'while it started' : 'under load'}: ${facts.violations.length} violations`,
@@ -122,6 +123,26 @@ async function killWhileStarting(place: Place, afterMs: number): Promise<void> {
   await delay(afterMs)
   proxy.kill('SIGKILL')
   await proxy.ended
+}
+
+/** A home of its own: the kill may come while the CA is made. A start must work there too. */
+async function killFirstStart(
+  directory: string,
+  facts: CrashFacts,
+  afterMs: number,
+  round: number,
+): Promise<void> {
+  const fresh: CrashFacts = {
+    ...facts,
+    home: join(directory, `home-${round}`),
+    capture: join(directory, `capture-${round}`, 'traffic.jsonl'),
+    killedAt: new Map(),
+    fingerprint: undefined,
+  }
+  await killWhileStarting(fresh, afterMs)
+  await checkAfterKill(fresh, round)
+  await killUnderLoad(fresh, fresh, 50, round)
+  await checkAfterKill(fresh, round)
 }
 
 /** Load until the kill; what clients saw, and when, is in the ledger. */
@@ -184,8 +205,10 @@ async function exchangesUntilOver(job: Work, onFirst: () => void): Promise<void>
   const { facts, round, port, context, over, random } = job
   while (!over.isOver) {
     const route = { proxyPort: port, authority: `${host}:443`, secure: { host, context } }
+    await delay(5)
     const socket = await openLink(route, undefined)
-    while (socket !== undefined && !over.isOver) {
+    if (socket === undefined) continue
+    while (!over.isOver) {
       const [answer, gapMs] = random() < 0.5 ? ['answer', 0] : ['events:8', 5]
       const request = random() < 0.1 ? 'file:200000' : 'call'
       const entry = facts.ledger.open('exchange', round, { request, answer })
@@ -208,23 +231,24 @@ async function exchangesUntilOver(job: Work, onFirst: () => void): Promise<void>
       if (!goesOn) break
       onFirst()
     }
-    socket?.destroy()
-    await delay(5)
+    socket.destroy()
   }
 }
 
 /** The file of an earlier process may still be there: only the one with our process id counts. */
 async function waitForOwnReadyFile(proxy: Cli, path: string): Promise<ReadyFile | undefined> {
-  let hasEnded = false
-  void proxy.ended.then(() => {
-    hasEnded = true
-  })
-  const untilMs = performance.now() + readyTimeoutMs
-  while (!hasEnded && performance.now() < untilMs) {
+  const giveUp = new AbortController()
+  const timer = setTimeout(() => giveUp.abort(), readyTimeoutMs)
+  void proxy.ended.then(() => giveUp.abort())
+  while (!giveUp.signal.aborted) {
     const text = await readFile(path, 'utf8').catch(() => undefined)
     const ready = text === undefined ? undefined : (JSON.parse(text) as ReadyFile)
-    if (ready?.pid === proxy.pid) return ready
+    if (ready?.pid === proxy.pid) {
+      clearTimeout(timer)
+      return ready
+    }
     await delay(20)
   }
+  clearTimeout(timer)
   return undefined
 }

@@ -56,7 +56,7 @@ export async function openLink(
   if (route.authority !== undefined) {
     socket.write(`CONNECT ${route.authority} HTTP/1.1\r\nHost: ${route.authority}\r\n\r\n`)
     const head = await readHead(socket)
-    if (!/^HTTP\/1\.1 200 /u.test(head)) {
+    if (!head.startsWith('HTTP/1.1 200 ')) {
       socket.destroy()
       return undefined
     }

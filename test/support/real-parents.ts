@@ -48,6 +48,7 @@ export async function startRealParent(
       env: { PATH: [process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter) },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    child.once('error', (error) => problems.push(error.message))
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => problems.push(text))
     }
@@ -142,11 +143,7 @@ async function freePort(): Promise<number> {
 /** False where it ended, or listened to nobody in time. */
 async function untilListening(child: ChildProcess, port: number): Promise<boolean> {
   const untilMs = performance.now() + startTimeoutMs
-  let failed = false
-  child.once('error', () => {
-    failed = true
-  })
-  while (!failed && child.exitCode === null && performance.now() < untilMs) {
+  while (child.pid !== undefined && child.exitCode === null && performance.now() < untilMs) {
     const socket = net.connect(port, '127.0.0.1')
     const opened = await new Promise<boolean>((resolve) => {
       socket.once('connect', () => resolve(true)).once('error', () => resolve(false))

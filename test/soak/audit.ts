@@ -284,6 +284,8 @@ export class Audit {
       if (responseBytes !== origin.sent) tell(`${responseBytes} bytes, ${origin.sent} were sent`)
       return
     }
+    // An origin's parser answers what breaks off with a 400, before its books are opened.
+    if (end.status >= 400) return
     if (!origin.receivedAll || end.requestBytes !== origin.received) {
       tell(`completed with ${end.requestBytes} bytes up, the origin got ${origin.received}`)
     }

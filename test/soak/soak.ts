@@ -3,7 +3,7 @@
  * to rest and the proxy is measured. At the end nothing may be left, and the capture must agree
  * with what clients and origins saw.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -163,7 +163,10 @@ class FinishedFiles {
       await this.#audit.readFile(path)
       this.#next += 1
     }
-    await this.#audit.readFile(this.#path)
+    // Under a rotated name it is read alone: the earlier ones have been read.
+    const last = rotatedPath(this.#path, this.#next)
+    renameSync(this.#path, last)
+    await this.#audit.readFile(last)
   }
 }
 
@@ -185,8 +188,9 @@ async function settle(ground: Ground, before: Leftovers, audit: Audit): Promise<
     const after = await lookAt(ground)
     const leaks = excess(before, after)
     if (leaks.length === 0) return after
+    // Rotated, and not yet compressed.
     const isCompressing = readdirSync(dirname(ground.capturePath)).some((name) =>
-      name.endsWith('.gz.part'),
+      /\.\d+\.jsonl$/u.test(name),
     )
     if (performance.now() - startMs > (isCompressing ? compressionMs : settleMs)) {
       for (const leak of leaks) audit.violate(`left behind: ${leak}`)

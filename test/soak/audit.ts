@@ -276,12 +276,7 @@ export class Audit {
     if (responseBytes > origin.sent) tell(`recorded ${responseBytes} of ${origin.sent} bytes down`)
     if (end?.kind !== 'exchange-completed') return
     if (client.kind === 'websocket') {
-      if (!origin.receivedAll) return
-      if (recorded.requestMessages !== origin.receivedMessages) {
-        tell(`${recorded.requestMessages} messages up, ${origin.receivedMessages} came`)
-      }
-      if (requestBytes !== origin.received) tell(`${requestBytes} bytes, ${origin.received} came`)
-      if (responseBytes !== origin.sent) tell(`${responseBytes} bytes, ${origin.sent} were sent`)
+      compareMessages(recorded, origin, tell)
       return
     }
     // An origin's parser answers what breaks off with a 400, before its books are opened.
@@ -327,4 +322,18 @@ function* problemsOf(client: ClientEntry, origin: OriginEntry | undefined): Gene
     yield `the origin got it ${origin.attempts} times`
   if (client.outcome === 'stuck') yield 'its client waited in vain'
   if (client.outcome === 'running') yield 'its client never ended'
+}
+
+/** Of a WebSocket that was closed as agreed. */
+function compareMessages(
+  { requestMessages, requestBytes, responseBytes }: Recorded,
+  origin: OriginEntry,
+  tell: (what: string) => void,
+): void {
+  if (!origin.receivedAll) return
+  if (requestMessages !== origin.receivedMessages) {
+    tell(`${requestMessages} messages up, ${origin.receivedMessages} came`)
+  }
+  if (requestBytes !== origin.received) tell(`${requestBytes} bytes, ${origin.received} came`)
+  if (responseBytes !== origin.sent) tell(`${responseBytes} bytes, ${origin.sent} were sent`)
 }

@@ -66,6 +66,22 @@ export class Audit {
     }
   }
 
+  /** A capture that could not keep up: what it was given is in it, or counted where it would stand. */
+  async readNarrow(path: string, offered: number): Promise<{ lines: number; dropped: number }> {
+    let lines = 0
+    let dropped = 0
+    for await (const line of readCapture(path)) {
+      if (line.type === 'problem') this.violate(`${path}:${line.lineNumber}: ${line.problem}`)
+      if (line.type !== 'message') continue
+      if (line.msg.kind === 'messages-dropped') dropped += line.msg.count
+      else lines += 1
+    }
+    if (lines + dropped !== offered) {
+      this.violate(`of ${offered} lines for a short queue ${lines} are there and ${dropped} told`)
+    }
+    return { lines, dropped }
+  }
+
   /** After the last file: what is missing, and whether the sums agree. */
   finish(droppedInAll: number): AuditFigures {
     for (const { exchangeId, soakId } of this.#open.values()) {
@@ -123,6 +139,7 @@ export class Audit {
         this.#end(msg)
         break
       case 'messages-dropped':
+        if (msg.where !== 'analysis') break
         this.#dropped.count += msg.count
         this.#dropped.bytes += msg.bytes
         break

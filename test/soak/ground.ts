@@ -40,6 +40,8 @@ export interface Ground extends AsyncDisposable {
   readonly children: Children
   readonly proxy: ProxyProcess
   readonly capturePath: string
+  /** Of some exchanges, through a queue that is too short for them. */
+  readonly narrowPath: string
   readonly faultyHosts: Readonly<Record<string, string>>
   readonly tunnelHosts: readonly string[]
   /** Ends every connection that leads upstream, so that the proxy keeps none. */
@@ -75,6 +77,7 @@ export async function layGround(seed: number): Promise<Ground> {
   for (const fault of names) await inject(fault, hostOf(fault), origins.httpsPort)
   for (const fault of tunnelFaults) await inject(fault, tunnelHostOf(fault), origins.tunnelPort)
   const capturePath = join(directory, 'soak.jsonl')
+  const narrowPath = join(directory, 'narrow.jsonl')
   const proxy = await startProxyProcess(children, {
     allow: [...hosts, `${plainHost}:80`],
     connectTo,
@@ -82,6 +85,9 @@ export async function layGround(seed: number): Promise<Ground> {
     rootPem: root.certificatePem,
     capturePath,
     captureBytes,
+    narrowPath,
+    // One file, however long: it is read at the end.
+    narrowBytes: 2 ** 40,
     connectTimeoutMs: 1500,
     idleTimeoutMs: 3000,
   })
@@ -94,6 +100,7 @@ export async function layGround(seed: number): Promise<Ground> {
     children,
     proxy,
     capturePath,
+    narrowPath,
     faultyHosts: Object.fromEntries(names.map((fault) => [fault, hostOf(fault)])),
     tunnelHosts: ['clean', 'clean', ...tunnelFaults].map(tunnelHostOf),
     closeOrigins,

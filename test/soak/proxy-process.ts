@@ -17,6 +17,9 @@ export interface ProxySettings {
   readonly rootPem: string
   readonly capturePath: string
   readonly captureBytes: number
+  /** Of a capture that cannot keep up, and what one of its files may hold at most. */
+  readonly narrowPath: string
+  readonly narrowBytes: number
   readonly connectTimeoutMs: number
   readonly idleTimeoutMs: number
 }
@@ -29,6 +32,8 @@ export interface ProxySample {
   /** `process.getActiveResourcesInfo()`. */
   readonly resources: readonly string[]
   readonly stats: PortholeStats
+  /** Messages that the capture with the short queue was given. */
+  readonly offered: number
   /** Of the capture, and errors that nobody caught. */
   readonly problems: readonly string[]
   readonly isClosed: boolean

@@ -26,6 +26,22 @@ const capture = new library.FileLogger(settings.capturePath, {
   maxBytes: settings.captureBytes,
   onProblem: (problem) => problems.push(JSON.stringify(problem)),
 })
+// A second capture of some exchanges, with a queue so short that bursts must overflow it.
+const narrow = new library.FileLogger(settings.narrowPath, {
+  maxBytes: settings.narrowBytes,
+  queueBytes: 100_000,
+})
+const rebuilt: ReadonlySet<string> = new Set(['http-parsed', 'sse-event'])
+let offered = 0
+builder.addAnalyzer({
+  name: 'narrow-logger',
+  onMessage: (msg, emit) => {
+    if (msg.exchangeId?.endsWith('7') !== true || rebuilt.has(msg.kind)) return
+    offered += 1
+    narrow.onMessage(msg, emit)
+  },
+  close: () => narrow.close(),
+})
 builder.addAnalyzer(capture)
 for (const event of ['uncaughtException', 'unhandledRejection']) {
   process.on(event, (error: unknown) => {
@@ -33,6 +49,7 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
   })
 }
 await capture.open()
+await narrow.open()
 const running = await builder.build().start()
 let isClosed = false
 
@@ -51,6 +68,7 @@ function sample(): ProxySample {
     rssBytes: rss,
     resources: process.getActiveResourcesInfo(),
     stats: running.stats(),
+    offered,
     problems: [...problems],
     isClosed,
   }

@@ -12,7 +12,7 @@ export function renderSoak(report: SoakReport): string {
     `recorded   ${figures.exchanges} exchanges, ${figures.completed} completed; ${figures.tunnels} tunnels; ${figures.connections} connections`,
     `           ${figures.lines} lines, ${mebibytes(figures.recordedBytes)} of bodies, each compared with what was sent`,
     `failed     ${listed(figures.failed)}`,
-    `drops      ${figures.toldDrops.count} told (${figures.toldDrops.bytes} bytes)`,
+    `drops      ${figures.toldDrops.count} of the analysis, all told; of a capture with a short queue ${report.narrow.dropped} told beside ${report.narrow.lines} lines`,
     `memory     ${memoryCriterion}`,
     ...report.growth.map(
       ({ name, fromBytes, toBytes, isFlat }) =>

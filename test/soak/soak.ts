@@ -23,6 +23,8 @@ export interface SoakReport {
   readonly begun: number
   readonly outcomes: Readonly<Record<string, number>>
   readonly figures: AuditFigures
+  /** Of the capture with the short queue. */
+  readonly narrow: { readonly lines: number; readonly dropped: number }
   readonly samples: readonly ProxySample[]
   readonly growth: readonly Growth[]
   readonly before: Leftovers
@@ -84,6 +86,7 @@ export async function soak(plan: SoakPlan): Promise<SoakReport> {
   for (const problem of end.problems) audit.violate(`the proxy told: ${problem}`)
   plan.tell('reading the capture')
   await files.readRest()
+  const narrow = await audit.readNarrow(ground.narrowPath, end.offered)
   const figures = audit.finish(last.stats.droppedMessages)
   const growth = growthOf(samples)
   for (const { name, isFlat } of growth) if (!isFlat) audit.violate(`memory grew: ${name}`)
@@ -93,6 +96,7 @@ export async function soak(plan: SoakPlan): Promise<SoakReport> {
     begun: ledger.clients.size,
     outcomes: countBy([...ledger.clients.values()], ({ outcome }) => outcome),
     figures,
+    narrow,
     samples,
     growth,
     before,

@@ -1,7 +1,8 @@
 /**
  * When memory counts as flat. Samples are taken while nothing runs, after a full collection; the
- * first is left out, since code is still being compiled and caches fill. Of the rest, the second
- * half may stand above the first by no more than the slack below.
+ * first third is left out, since code is still being compiled, caches fill and the allocator grows
+ * to what the peaks need. Of the rest, the second half may stand above the first by no more than the
+ * slack below.
  */
 import type { ProxySample } from './proxy-process.ts'
 
@@ -12,7 +13,7 @@ const heapSlackBytes = 4 * mebibyte
 const rssSlackBytes = 32 * mebibyte
 
 export const memoryCriterion =
-  'medians of the first and second half of the idle samples but the first: ' +
+  'medians of the first and second half of the idle samples after the first third: ' +
   'heap + buffers within 4 MiB, RSS within 32 MiB'
 
 export interface Growth {
@@ -23,9 +24,9 @@ export interface Growth {
   readonly isFlat: boolean
 }
 
-/** Empty with fewer than five samples, which say nothing. */
+/** Empty with fewer than six samples, which say nothing. */
 export function growthOf(samples: readonly ProxySample[]): Growth[] {
-  const settled = samples.slice(1)
+  const settled = samples.slice(Math.ceil(samples.length / 3))
   if (settled.length < 4) return []
   const middle = Math.floor(settled.length / 2)
   const grow = (name: string, slackBytes: number, of: (sample: ProxySample) => number): Growth => {

@@ -106,14 +106,14 @@ export async function soak(plan: SoakPlan): Promise<SoakReport> {
   }
 }
 
-/** At least six windows, so that there are halves to compare; a minute at most. */
+/** At least nine windows, so that there are halves to compare; a minute at most. */
 async function runWindows(
   plan: SoakPlan,
   ground: Ground,
   traffic: Traffic,
   files: FinishedFiles,
 ): Promise<ProxySample[]> {
-  const windowMs = Math.min(60_000, (plan.minutes * 60_000) / 6)
+  const windowMs = Math.min(60_000, (plan.minutes * 60_000) / 9)
   const untilMs = performance.now() + plan.minutes * 60_000
   const samples: ProxySample[] = []
   while (performance.now() < untilMs) {
@@ -189,13 +189,13 @@ async function lookAt({ proxy }: Ground): Promise<Leftovers> {
 async function settle(ground: Ground, before: Leftovers, audit: Audit): Promise<Leftovers> {
   const startMs = performance.now()
   for (;;) {
-    const after = await lookAt(ground)
-    const leaks = excess(before, after)
-    if (leaks.length === 0) return after
-    // Rotated, and not yet compressed.
+    // Rotated, and not yet compressed; asked first, for it may end while we look.
     const isCompressing = readdirSync(dirname(ground.capturePath)).some((name) =>
       /\.\d+\.jsonl$/u.test(name),
     )
+    const after = await lookAt(ground)
+    const leaks = excess(before, after)
+    if (leaks.length === 0) return after
     if (performance.now() - startMs > (isCompressing ? compressionMs : settleMs)) {
       for (const leak of leaks) audit.violate(`left behind: ${leak}`)
       return after

@@ -3,7 +3,7 @@
  * on stdout, the summary. `start`, `run` and `demo` differ only in what they do while it runs.
  */
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
@@ -23,6 +23,7 @@ import type { RunningPorthole } from '../porthole.ts'
 import { formatSummary } from '../run/summary-text.ts'
 import { createSummary } from '../run/summary.ts'
 import type { CliContext } from './context.ts'
+import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
 
 export interface SessionPlan {
   readonly settings: Settings
@@ -58,6 +59,8 @@ export function mintToken(): string {
 
 export async function openSession(context: CliContext, plan: SessionPlan): Promise<Session> {
   const tell = (line: string): void => void context.stderr.write(`porthole: ${line}\n`)
+  const { readyFile } = plan.settings
+  if (readyFile !== undefined) await removeStaleReadyFile(readyFile, context.pid)
   const capture = openCapture(context, plan, tell)
   const running = await startProxy(context, plan, capture)
   const summary = createSummary()
@@ -82,7 +85,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     },
   }
   try {
-    await writeReadyFile(context, plan, running)
+    if (readyFile !== undefined) await writeReadyFile(readyFile, context.pid, running)
   } catch (error) {
     await session.close(0)
     throw error
@@ -220,33 +223,6 @@ function createJsonPrinter(stdout: NodeJS.WriteStream): (msg: AnalysisMsg) => vo
       dropped = { count: 0, bytes: 0 }
     }
     stdout.write(line)
-  }
-}
-
-async function writeReadyFile(
-  context: CliContext,
-  { settings }: SessionPlan,
-  running: RunningPorthole,
-): Promise<void> {
-  const { readyFile: path } = settings
-  if (path === undefined) return
-  const ready = {
-    url: running.url,
-    port: running.port,
-    // No certificate that stands for nothing: nothing is intercepted then.
-    caCert: running.caFailure === undefined ? running.caCertPath : null,
-    bundle: running.caFailure === undefined ? running.bundlePath : null,
-    pid: context.pid,
-  }
-  try {
-    // Appears whole: whoever waits for the file never reads half of it.
-    const temporary = `${path}.${context.pid}.part`
-    const handle = await open(temporary, 'w', 0o600)
-    await handle.writeFile(`${JSON.stringify(ready)}\n`)
-    await handle.close()
-    await rename(temporary, path)
-  } catch (error) {
-    throw new AppError('ERR_HOME_UNWRITABLE', { path, problem: describeError(error) }, error)
   }
 }
 

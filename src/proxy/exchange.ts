@@ -297,18 +297,16 @@ class Exchange {
     else this.fail(end.by, 'response', end.code, `the ${end.by} broke off the WebSocket`)
   }
 
-  /** Neither side has sent a byte for too long: whoever's turn it was. */
+  /** Neither side has moved a byte for too long: whoever's turn it was to send, or to take. */
   #onIdle(): void {
-    const { upgrade } = this.#input
-    const isClients = !this.#report.isRequestEnded && !this.#hasAnswer
-    const phase = isClients ? 'request' : this.#hasAnswer ? 'response' : 'waiting'
-    this.fail(
-      isClients ? 'client' : 'upstream',
-      phase,
-      'idle-timeout',
-      'no byte came in time',
-      isClients ? 408 : 504,
-    )
+    const { response, upgrade } = this.#input
+    const phase = this.#hasAnswer ? 'response' : this.#report.isRequestEnded ? 'waiting' : 'request'
+    const isUpstreamFull = this.#upstream?.body.writableNeedDrain === true
+    const isClients = this.#hasAnswer
+      ? response.writableNeedDrain
+      : phase === 'request' && !isUpstreamFull
+    const [by, status] = isClients ? (['client', 408] as const) : (['upstream', 504] as const)
+    this.fail(by, phase, 'idle-timeout', 'no byte moved in time', status)
     upgrade?.socket.destroy()
   }
 

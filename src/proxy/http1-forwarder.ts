@@ -17,6 +17,7 @@ import type {
   UpstreamUpgrade,
 } from './http-messages.ts'
 import { hasBodyFraming, toPairs } from './http-messages.ts'
+import { parentFailure } from './parent-proxy.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 
 export interface ForwarderOptions {
@@ -37,7 +38,7 @@ function openExchange(
   request: UpstreamRequest,
   onInterim: (interim: InterimResponse) => void,
 ): UpstreamExchange {
-  const { path, headers } = forParent(options.connector, request)
+  const { path, headers, isForParent } = forParent(options.connector, request)
   const outgoing = new RawClientRequest({
     ...options.connector.requestOptions(request.destination),
     method: request.method,
@@ -69,7 +70,9 @@ function openExchange(
     },
     sendTrailers: (pairs) =>
       outgoing.addTrailers(pairs.map(([name, value]): [string, string] => [name, value])),
-    answer: answerOf(outgoing),
+    answer: answerOf(outgoing, (error) =>
+      isForParent && !connected ? parentFailure(error) : error,
+    ),
     isConnected: () => connected,
     abort: () => {
       outgoing.destroy()
@@ -81,18 +84,22 @@ function openExchange(
 function forParent(
   connector: UpstreamConnector,
   { destination, path, headers }: UpstreamRequest,
-): Pick<UpstreamRequest, 'path' | 'headers'> {
+): Pick<UpstreamRequest, 'path' | 'headers'> & { readonly isForParent: boolean } {
   const parent = destination.scheme === 'http' ? connector.parentFor(destination) : undefined
-  if (parent === undefined) return { path, headers }
+  if (parent === undefined) return { path, headers, isForParent: false }
   const { authorization } = parent
   return {
     path: `http://${formatAuthority(destination.authority, 80)}${path}`,
     headers:
       authorization === undefined ? headers : [...headers, ['Proxy-Authorization', authorization]],
+    isForParent: true,
   }
 }
 
-function answerOf(outgoing: http.ClientRequest): UpstreamExchange['answer'] {
+function answerOf(
+  outgoing: http.ClientRequest,
+  explain: (error: Error) => Error,
+): UpstreamExchange['answer'] {
   const answer = new Promise<UpstreamResponse | UpstreamUpgrade>((resolve, reject) => {
     let hasAnswer = false
     outgoing.on('response', (incoming) => {
@@ -112,7 +119,7 @@ function answerOf(outgoing: http.ClientRequest): UpstreamExchange['answer'] {
         head,
       })
     })
-    outgoing.on('error', reject)
+    outgoing.on('error', (error) => reject(explain(error)))
     outgoing.on('close', () => {
       // Every exchange ends here: an error, with its stack, for each would cost more than its head.
       if (hasAnswer) return

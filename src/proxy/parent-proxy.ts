@@ -7,6 +7,7 @@ import http from 'node:http'
 import net from 'node:net'
 import tls from 'node:tls'
 
+import { errorCodeOf } from '../base/errors.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
@@ -45,8 +46,8 @@ export interface ChainOptions {
 }
 
 /**
- * A socket that leads to `authority` through `parent`. Rejects with the connection's error, or with
- * `parentRefusedCode` and the parent's status; never with what the parent wrote.
+ * A socket that leads to `authority` through `parent`. Rejects with `parentRefusedCode` and the
+ * parent's status, or the code of the connection's error; never with what the parent wrote.
  */
 export function connectThroughParent(
   parent: ParentProxy,
@@ -75,11 +76,12 @@ export function connectThroughParent(
       reject(error)
     }
     const timer = setTimeout(() => fail(refused('did not answer in time')), options.timeoutMs)
-    request.once('error', fail)
+    const onError = (error: Error): void => fail(parentFailure(error))
+    request.once('error', onError)
     request.once('response', (response) => fail(refused(`answered ${response.statusCode}`)))
     request.once('connect', (response, socket: net.Socket, head: Buffer) => {
       clearTimeout(timer)
-      request.off('error', fail)
+      request.off('error', onError)
       const status = response.statusCode ?? 0
       if (status < 200 || status > 299) {
         socket.destroy()
@@ -108,6 +110,15 @@ export function openParent(
     secureContext,
     ...identityOf(parent.authority),
   })
+}
+
+/**
+ * The connection to the parent failed: the upstream, which nobody has asked, is not to blame. Errors
+ * with a code of ours say already what happened.
+ */
+export function parentFailure(error: Error): Error {
+  const code = errorCodeOf(error) ?? 'no reason given'
+  return code.startsWith('ERR_PORTHOLE_') ? error : refused(`failed (${code})`)
 }
 
 function refused(what: string): Error {

@@ -10,7 +10,7 @@ import { openAuthority } from '../../ca/key-store.ts'
 import { PortholeBuilder } from '../../src/builder.ts'
 import { connectTls, connectThrough, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
-import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
+import { createUpstreamRoot, startHttpsUpstream, startRawTlsUpstream } from '../support/upstream.ts'
 
 const host = 'api.openai.com'
 const root = createUpstreamRoot(host)
@@ -136,4 +136,51 @@ test('a stream that falls silent is cut, not ended', async () => {
 
   expect(got.toString()).toContain('data: x')
   expect(got.toString()).not.toContain('0\r\n\r\n')
+})
+
+const aLot = Buffer.alloc(16 * 1024 * 1024, 'x')
+
+test('an upstream that stops taking an upload is to blame for the silence, not its client', async () => {
+  const upstream = await startRawTlsUpstream(root, host, (socket) => void socket.pause())
+  opened.push(upstream)
+  const proxy = await startProxy({
+    root,
+    connectTo: { [`${host}:443`]: upstream.port },
+    configure: (builder) => builder.limit({ idleTimeoutMs: 2000 }),
+  })
+  opened.push(proxy)
+  const socket = await connectTls(proxy, `${host}:443`)
+
+  socket.write(`POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${aLot.length}\r\n\r\n`)
+  socket.write(aLot)
+  const got = await readUntil(socket, (all) => all.includes('}}\n'))
+
+  expect(got.toString()).toMatch(/^HTTP\/1\.1 504 /u)
+  expect(await proxy.waitFor('exchange-failed')).toMatchObject({
+    by: 'upstream',
+    phase: 'request',
+    code: 'idle-timeout',
+    status: 504,
+  })
+})
+
+test('a client that stops taking its answer is to blame for the silence, not the upstream', async () => {
+  const upstream = await startHttpsUpstream(root, host, (_request, response) => response.end(aLot))
+  opened.push(upstream)
+  const proxy = await startProxy({
+    root,
+    connectTo: { [`${host}:443`]: upstream.port },
+    configure: (builder) => builder.limit({ idleTimeoutMs: 2000 }),
+  })
+  opened.push(proxy)
+  const socket = await connectTls(proxy, `${host}:443`)
+
+  socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+
+  expect(await proxy.waitFor('exchange-failed')).toMatchObject({
+    by: 'client',
+    phase: 'response',
+    code: 'idle-timeout',
+  })
+  socket.destroy()
 })

@@ -163,6 +163,30 @@ describe('through a parent proxy', () => {
     expect(JSON.stringify(proxy.messages)).not.toContain('wrong')
   })
 
+  test('a parent that is not there is named as what failed, not the upstream', async () => {
+    const gone = await startRawUpstream(() => {})
+    await gone.close()
+    const proxy = await chained(gone.port)
+    const tunnel = await connectRaw(proxy)
+    tunnel.write('CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example:443\r\n\r\n')
+    const intercepted = await connectTls(proxy, `${host}:443`)
+    intercepted.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    const plain = await connectRaw(proxy)
+    plain.write('GET http://plain.example/x HTTP/1.1\r\nHost: plain.example\r\n\r\n')
+
+    const answers = await Promise.all(
+      [tunnel, intercepted, plain].map((socket) =>
+        readUntil(socket, (all) => all.includes('}}\n')),
+      ),
+    )
+
+    for (const answer of answers) {
+      expect(answer.toString()).toMatch(/^HTTP\/1\.1 502 /u)
+      expect(answer.toString()).toContain('the upstream proxy failed (ECONNREFUSED)')
+    }
+    for (const socket of [tunnel, intercepted, plain]) socket.destroy()
+  })
+
   test('a bypassed host is dialled directly, under the address guard', async () => {
     const parent = await startParent(1)
     const proxy = await chained(parent.port, '', ['localhost'])
@@ -181,6 +205,19 @@ describe('through a parent proxy', () => {
 
     expect(head).toMatch(/^HTTP\/1\.1 403 /u)
     expect(parent.seen).toHaveLength(0)
+  })
+
+  test('nor in plain HTTP', async () => {
+    const parent = await startParent(1)
+    const proxy = await chained(parent.port)
+    const socket = await connectRaw(proxy)
+
+    socket.write('GET http://169.254.169.254/latest HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n')
+    const got = await readUntil(socket, (all) => all.includes('}}\n'))
+
+    expect(got.toString()).toMatch(/^HTTP\/1\.1 403 /u)
+    expect(parent.seen).toHaveLength(0)
+    socket.destroy()
   })
 
   test.each([

@@ -139,8 +139,8 @@ function written(to: Socket, bytes: Buffer): Promise<void> {
   })
 }
 
-/** mulberry32: small, and good enough to vary sizes. */
-function createRandom(seed: number): () => number {
+/** Numbers from 0 up to 1, the same for the same seed (mulberry32): good enough to vary sizes. */
+export function createRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d_2b_79_f5) >>> 0

@@ -123,7 +123,12 @@ function redactParameter(parameter: string): string {
   const at = parameter.indexOf('=')
   if (at === -1) return parameter
   const name = parameter.slice(0, at)
-  return secretParameters.has(decodeName(name).toLowerCase()) ? `${name}=${redacted}` : parameter
+  return isSecretParameter(name) ? `${name}=${redacted}` : parameter
+}
+
+/** Whether the value of this parameter of a query or a form is a secret; `name` as sent. */
+export function isSecretParameter(name: string): boolean {
+  return secretParameters.has(decodeName(name).toLowerCase())
 }
 
 function decodeName(name: string): string {

@@ -1,0 +1,94 @@
+import type { OpenSecret, SecretRange, SecretSearch } from './content-secrets.ts'
+import { endOfOpen, findSecrets, tailStart } from './content-secrets.ts'
+/**
+ * Masks secrets in content without changing its length, so that offsets and sizes stay true: in a
+ * whole text, or in a body that comes in chunks, across their borders. What may turn out to be part
+ * of a secret is held back until the next chunk, a few KiB at most.
+ */
+import { redacted } from './redaction.ts'
+
+/** Beyond this a secret without an end is masked as it comes, in bytes. */
+const heldBytes = 8 * 1024
+
+export interface BodyMask {
+  /** Bytes that can be shown now: those held back before, and most of `chunk`. */
+  push(chunk: Uint8Array): Uint8Array
+  /** What was held back. */
+  end(): Uint8Array
+}
+
+export function createBodyMask(search: SecretSearch): BodyMask {
+  let held = ''
+  /** A secret that was shown masked up to here and goes on. */
+  let open: OpenSecret | undefined
+
+  function take(chunk: string): string {
+    if (open === undefined) return chunk
+    const end = endOfOpen(chunk, open)
+    if (end !== undefined) open = undefined
+    const masked = Math.min(end ?? chunk.length, chunk.length)
+    return '*'.repeat(masked) + chunk.slice(masked)
+  }
+
+  return {
+    push(chunk) {
+      const isFresh = held === '' && open === undefined
+      const text = held + take(latin1(chunk))
+      if (open !== undefined) {
+        held = ''
+        return bytesOf(text)
+      }
+      const ranges = findSecrets(text, search)
+      const unfinished = ranges.filter((range) => range.open !== undefined)
+      const starts = unfinished.map((range) => range.from)
+      let cut = Math.min(tailStart(text, search), ...starts)
+      let shown = ranges
+      if (text.length - cut > heldBytes) {
+        open = unfinished[0]?.open
+        cut = text.length
+      } else {
+        // What is not finished must keep its looks, to be known again with what follows.
+        shown = ranges.filter((range) => range.open === undefined)
+      }
+      const safe = masked(text, shown)
+      held = safe.slice(cut)
+      return isFresh && shown.length === 0 ? chunk.subarray(0, cut) : bytesOf(safe.slice(0, cut))
+    },
+    end() {
+      const text = held
+      held = ''
+      return bytesOf(masked(text, findSecrets(text, search)))
+    },
+  }
+}
+
+/** The same text, of the same length in bytes, with what is secret in it masked. */
+export function maskText(text: string, search: SecretSearch): string {
+  const bytes = latin1(Buffer.from(text, 'utf8'))
+  const ranges = findSecrets(bytes, search)
+  return ranges.length === 0 ? text : Buffer.from(masked(bytes, ranges), 'latin1').toString('utf8')
+}
+
+function masked(text: string, ranges: readonly SecretRange[]): string {
+  let out = ''
+  let at = 0
+  for (const range of ranges) {
+    const start = Math.max(range.start, at)
+    if (range.end <= start) continue
+    out += text.slice(at, start) + maskOf(range.end - start)
+    at = range.end
+  }
+  return out + text.slice(at)
+}
+
+function maskOf(length: number): string {
+  return length < redacted.length ? '*'.repeat(length) : redacted.padEnd(length, '*')
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Buffer.from(text, 'latin1')
+}

@@ -5,9 +5,11 @@
  */
 import type { AnalysisMsg, AnalysisMsgDraft, MsgOf } from '../src/messages/schema.ts'
 import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
+import { estimateUsage } from './providers/estimate.ts'
 import { readFailure } from './providers/failure.ts'
 import { optional } from './providers/model-wire.ts'
 import type { AnswerReading, CallReading, CallTarget, ModelWire } from './providers/model-wire.ts'
+import type { PriceList } from './providers/price-list.ts'
 import { priceCall } from './providers/price.ts'
 import { providerOf } from './providers/provider-hosts.ts'
 import {
@@ -44,14 +46,24 @@ interface Ending {
   readonly end: EndMsg
 }
 
+export interface ModelCallsOptions {
+  /** The user's own prices, which go before the built-in tables. */
+  readonly prices?: PriceList | undefined
+}
+
 export class ModelCalls implements Analyzer {
   readonly name = 'model-calls'
+  readonly #prices: PriceList | undefined
   readonly #exchanges = new ExchangeStates<Exchange>()
   /**
    * Ended by a message that the analyzers before this one answer too: what they make of the cut-off
    * bodies comes right after it, before any message of another exchange.
    */
   #ending: Ending | undefined
+
+  constructor(options: ModelCallsOptions = {}) {
+    this.#prices = options.prices
+  }
 
   onMessage(msg: AnalysisMsg, emit: Emit): void {
     if (this.#ending !== undefined) {
@@ -67,7 +79,7 @@ export class ModelCalls implements Analyzer {
     if (exchange === undefined) return
     if (msg.kind === 'exchange-completed' || msg.kind === 'exchange-failed') {
       this.#exchanges.take(msg.exchangeId)
-      if (isSettled(exchange)) answer({ exchange, end: msg }, emit)
+      if (isSettled(exchange)) answer({ exchange, end: msg }, this.#prices, emit)
       else this.#ending = { exchange, end: msg }
     } else {
       take(exchange, msg, emit)
@@ -93,7 +105,7 @@ export class ModelCalls implements Analyzer {
     if (own !== undefined) take(ending.exchange, own, emit, ending.end)
     if (own !== undefined && !isSettled(ending.exchange)) return
     this.#ending = undefined
-    answer(ending, emit)
+    answer(ending, this.#prices, emit)
   }
 }
 
@@ -187,14 +199,14 @@ function headOf(end: EndMsg): Pick<AnalysisMsg, 'at' | 'connectionId' | 'exchang
   return { at, connectionId, exchangeId, agent }
 }
 
-function answer({ exchange, end }: Ending, emit: Emit): void {
+function answer({ exchange, end }: Ending, prices: PriceList | undefined, emit: Emit): void {
   const { call, provider, merged, parsed, response, refused, started } = exchange
   if (call === undefined) return
   const reading = readingOf(exchange)
   const body = parsed === undefined ? undefined : exchange.wire.bodyOf?.(parsed)
   const error = readFailure({ end, refused, response, parsed, merged, body })
   const model = reading.model ?? call.model ?? modelInPath(exchange.target)
-  const { usage } = reading
+  const usage = reading.usage ?? estimateUsage(call, reading)
   const draft: AnalysisMsgDraft = {
     kind: 'model-answered',
     ...headOf(end),
@@ -207,7 +219,9 @@ function answer({ exchange, end }: Ending, emit: Emit): void {
     ...optional('finishReason', reading.finishReason),
     ...optional('responseId', reading.responseId),
     ...optional('usage', usage?.usage),
-    ...(usage === undefined ? {} : { cost: priceCall({ provider, model, usage, at: started.at }) }),
+    ...(usage === undefined
+      ? {}
+      : { cost: priceCall({ provider, model, usage, at: started.at, list: prices }) }),
     ...optional('ttftMs', exchange.firstContentMs),
     durationMs: end.durationMs,
     ...optional('tokensPerSecond', speedOf(exchange, usage)),

@@ -1,11 +1,14 @@
 /**
- * What a call cost, by the dated price tables of genai-prices, line by line so that every dollar
- * can be checked. An unknown model or provider stays unknown; it is never free.
+ * What a call cost, by the user's own prices and else by the dated tables of genai-prices, line by
+ * line so that every dollar can be checked. An unknown model or provider stays unknown; it is never
+ * free.
  */
 import type { ModelPrice, PriceCalculation } from '@pydantic/genai-prices'
 import { calcPrice } from '@pydantic/genai-prices'
 
 import type { Cost } from '../../src/messages/schema.ts'
+import type { PriceList, PriceRow } from './price-list.ts'
+import { findPriceRow, hasTier, priceFrom } from './price-list.ts'
 import type { ReportedUsage } from './usage.ts'
 
 /** Name and version of the tables; a test holds it to the installed package. */
@@ -21,19 +24,61 @@ export interface PricedCall {
   readonly usage: ReportedUsage
   /** Epoch milliseconds of the call: prices change. */
   readonly at: number
+  /** The user's own prices, which go first. */
+  readonly list?: PriceList | undefined
 }
 
-export function priceCall({ provider, model, usage, at }: PricedCall): Cost {
-  const { reportedUsd } = usage.billing
+export function priceCall(call: PricedCall): Cost {
+  const { reportedUsd } = call.usage.billing
   // Who sends the bill knows best.
   if (reportedUsd !== undefined) {
     return { usd: reportedUsd, confidence: 'exact', lines: [], priceSource: reportedSource }
   }
+  return priceByList(call) ?? priceByTables(call)
+}
+
+/** Undefined where the list does not name the model, or has no price for something that was used. */
+function priceByList({ provider, model, usage, list }: PricedCall): Cost | undefined {
+  const row =
+    list === undefined || model === undefined ? undefined : findPriceRow(list, provider, model)
+  if (list === undefined || row === undefined) return undefined
+  const { usage: counts, billing } = usage
+  const by = {
+    promptTokens: counts.inputTokens + counts.cacheReadTokens + counts.cacheWriteTokens,
+    tier: billing.tier,
+  }
+  const lines = linesOf(usage, ({ listKeys }) => perMillion(row, listKeys, by))
+  if (lines === undefined) return undefined
+  const knowsTier = billing.tier !== undefined && hasTier(row, billing.tier)
+  const isExact = counts.source === 'reported' && (!billing.isSpecial || knowsTier)
+  return {
+    usd: sumOf(lines),
+    confidence: isExact ? 'exact' : 'estimated',
+    lines,
+    priceSource: list.name,
+  }
+}
+
+function perMillion(
+  row: PriceRow,
+  keys: readonly string[],
+  by: Parameters<typeof priceFrom>[2],
+): number | undefined {
+  const perToken = keys.map((key) => priceFrom(row, key, by)).find((price) => price !== undefined)
+  // Prices are decimal fractions: their millionfold has no more digits than they have.
+  return perToken === undefined ? undefined : Number((perToken * 1e6).toPrecision(12))
+}
+
+function priceByTables({ provider, model, usage, at }: PricedCall): Cost {
   const found = model === undefined ? null : lookUp(provider, model, at, usage)
   if (found === null) return { confidence: 'unknown', lines: [] }
-  const lines = linesOf(found, usage)
+  const { usage: counts } = usage
+  const allInput = counts.inputTokens + counts.cacheReadTokens + counts.cacheWriteTokens
+  const lines = linesOf(usage, ({ keys }) =>
+    keys.map((key) => rateOf(found.model_price, key, allInput)).find((rate) => rate !== undefined),
+  )
   if (lines === undefined) return { confidence: 'unknown', lines: [] }
-  const usd = lines.reduce((sum, line) => sum + line.usd, 0)
+  const usd = sumOf(lines)
   const isExact = usage.usage.source === 'reported' && !usage.billing.isSpecial
   const priceDate = dateOf(found)
   return {
@@ -83,54 +128,96 @@ interface Bucket {
   readonly tokens: number
   /** Price keys in the order of preference: what has no price of its own costs as its parent. */
   readonly keys: readonly string[]
+  /** The same in a price list. */
+  readonly listKeys: readonly string[]
 }
+
+const listInput = 'input_cost_per_token'
+const listOutput = 'output_cost_per_token'
+const listCacheWrite = 'cache_creation_input_token_cost'
 
 function bucketsOf({ usage, billing }: ReportedUsage): Bucket[] {
   const { inputAudioTokens, outputAudioTokens, cacheWriteLongTokens } = billing
   return [
-    { name: 'input', tokens: usage.inputTokens - inputAudioTokens, keys: ['input_mtok'] },
-    { name: 'input-audio', tokens: inputAudioTokens, keys: ['input_audio_mtok', 'input_mtok'] },
-    { name: 'cache-read', tokens: usage.cacheReadTokens, keys: ['cache_read_mtok', 'input_mtok'] },
+    {
+      name: 'input',
+      tokens: usage.inputTokens - inputAudioTokens,
+      keys: ['input_mtok'],
+      listKeys: [listInput],
+    },
+    {
+      name: 'input-audio',
+      tokens: inputAudioTokens,
+      keys: ['input_audio_mtok', 'input_mtok'],
+      listKeys: ['input_cost_per_audio_token', listInput],
+    },
+    {
+      name: 'cache-read',
+      tokens: usage.cacheReadTokens,
+      keys: ['cache_read_mtok', 'input_mtok'],
+      listKeys: ['cache_read_input_token_cost', listInput],
+    },
     {
       name: 'cache-write',
       tokens: usage.cacheWriteTokens - cacheWriteLongTokens,
       keys: ['cache_write_mtok', 'input_mtok'],
+      listKeys: [listCacheWrite, listInput],
     },
     {
       name: 'cache-write-1h',
       tokens: cacheWriteLongTokens,
       keys: ['cache_write_1h_mtok', 'cache_write_mtok', 'input_mtok'],
+      listKeys: [`${listCacheWrite}_above_1hr`, listCacheWrite, listInput],
     },
-    { name: 'output', tokens: usage.outputTokens - outputAudioTokens, keys: ['output_mtok'] },
-    { name: 'output-audio', tokens: outputAudioTokens, keys: ['output_audio_mtok', 'output_mtok'] },
-    { name: 'web-search', tokens: billing.webSearches, keys: ['web_searches_kcount'] },
+    {
+      name: 'output',
+      tokens: usage.outputTokens - outputAudioTokens,
+      keys: ['output_mtok'],
+      listKeys: [listOutput],
+    },
+    {
+      name: 'output-audio',
+      tokens: outputAudioTokens,
+      keys: ['output_audio_mtok', 'output_mtok'],
+      listKeys: ['output_cost_per_audio_token', listOutput],
+    },
+    {
+      name: 'web-search',
+      tokens: billing.webSearches,
+      keys: ['web_searches_kcount'],
+      listKeys: [],
+    },
   ]
 }
 
 /** Undefined if something that was used has no price. */
-function linesOf(found: PriceCalculation, usage: ReportedUsage): Cost['lines'] | undefined {
-  const { usage: counts } = usage
-  const allInput = counts.inputTokens + counts.cacheReadTokens + counts.cacheWriteTokens
+function linesOf(
+  usage: ReportedUsage,
+  priceOf: (bucket: Bucket) => number | undefined,
+): Cost['lines'] | undefined {
   const lines: Array<Cost['lines'][number]> = []
-  for (const { name, tokens, keys } of bucketsOf(usage)) {
+  for (const bucket of bucketsOf(usage)) {
+    const { name, tokens } = bucket
     if (tokens === 0) continue
-    const price = keys
-      .map((key) => rateOf(found.model_price, key, allInput))
-      .find((rate) => rate !== undefined)
+    const price = priceOf(bucket)
     if (price === undefined) return undefined
     lines.push({ bucket: name, tokens, usdPerMillion: price, usd: (tokens * price) / 1e6 })
   }
   return lines
 }
 
+function sumOf(lines: Cost['lines']): number {
+  return lines.reduce((sum, line) => sum + line.usd, 0)
+}
+
 /** Dollars per million; where a long prompt costs more, the whole prompt does. */
 function rateOf(prices: ModelPrice, key: string, inputTokens: number): number | undefined {
   const price = prices[key]
   if (price === undefined) return undefined
-  const perMillion = key.endsWith('_kcount') ? 1_000 : 1
-  if (typeof price === 'number') return price * perMillion
+  const scale = key.endsWith('_kcount') ? 1_000 : 1
+  if (typeof price === 'number') return price * scale
   const reached = price.tiers.filter((tier) => inputTokens > tier.start).map((tier) => tier.price)
-  return (reached.at(-1) ?? price.base) * perMillion
+  return (reached.at(-1) ?? price.base) * scale
 }
 
 /** The lines must come to what the library itself computes; else they miss one of its rules. */

@@ -23,6 +23,8 @@ export interface ReportedUsage {
     readonly isSpecial: boolean
     /** What the provider itself says that the call cost. */
     readonly reportedUsd?: number
+    /** Service tier that it was billed by, as the provider names it; absent for the plain one. */
+    readonly tier?: string
   }
 }
 
@@ -45,6 +47,7 @@ export function readOpenaiUsage(answer: JsonRecord): ReportedUsage | undefined {
     outputAudio: countOf(output['audio_tokens']),
     isSpecial: !isPlainTier(answer['service_tier']),
     reportedUsd: reportedUsdIn(answer, usage),
+    tier: answer['service_tier'],
   })
 }
 
@@ -74,6 +77,8 @@ export function readResponsesUsage(response: JsonRecord): ReportedUsage | undefi
     outputAudio: countOf(output['audio_tokens']),
     isSpecial: hasFees || !isPlainTier(response['service_tier']),
     reportedUsd: reportedUsdIn(response, usage),
+    // With fees the tier's own price would not be all of it either.
+    tier: hasFees ? undefined : response['service_tier'],
   })
 }
 
@@ -117,6 +122,7 @@ export function readAnthropicUsage(message: JsonRecord): ReportedUsage | undefin
       outputAudioTokens: 0,
       webSearches: searches,
       isSpecial: !isPlainTier(usage['service_tier']) || speed !== 'standard',
+      ...tierOf(usage['service_tier']),
     },
   }
 }
@@ -132,6 +138,7 @@ export interface InclusiveCounts {
   readonly outputAudio?: number | undefined
   readonly isSpecial?: boolean
   readonly reportedUsd?: number | undefined
+  readonly tier?: unknown
 }
 
 /** From counts in which the cache is part of the input and reasoning part of the output. */
@@ -166,6 +173,7 @@ export function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefine
       webSearches: 0,
       // Tokens that the total counts and no part does have an unknown rate.
       isSpecial: counts.isSpecial === true || total > sum,
+      ...tierOf(counts.tier),
       ...(counts.reportedUsd === undefined ? {} : { reportedUsd: counts.reportedUsd }),
     },
   }
@@ -208,6 +216,10 @@ export function fromDisjoint(counts: DisjointCounts): ReportedUsage | undefined 
       isSpecial,
     },
   }
+}
+
+function tierOf(tier: unknown): { readonly tier?: string } {
+  return typeof tier === 'string' && !isPlainTier(tier) ? { tier } : {}
 }
 
 /** The tier that the answer names decides the rates; these have the plain ones. */

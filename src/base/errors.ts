@@ -136,6 +136,11 @@ const table = {
     hint: 'check it for line breaks and other control characters',
     exitCode: 2,
   },
+  ERR_PRICES_INVALID: {
+    message: 'the price list {path} cannot be used: {problem}',
+    hint: "write it in LiteLLM's format: dollars per token, by model, as input_cost_per_token",
+    exitCode: 2,
+  },
   ERR_MODULE_HOOK: {
     message: 'a module wants {hook}, which is never called: WebSockets pass no module',
     hint: 'read them with an analyzer that takes websocket-message, and leave {hook} out',

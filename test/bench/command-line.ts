@@ -29,6 +29,7 @@ export interface Options {
 
 export type ParsedCommandLine =
   | { readonly type: 'options'; readonly options: Options }
+  | { readonly type: 'analyzers'; readonly rounds: number }
   | { readonly type: 'help'; readonly text: string }
   | { readonly type: 'problem'; readonly text: string }
 
@@ -66,8 +67,17 @@ const quickLimitMs = 50_000
 
 export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
   try {
-    const { values } = parseArgs({ args: [...args], options: flags })
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options: flags,
+      allowPositionals: true,
+    })
     if (values.help === true) return { type: 'help', text: helpText() }
+    const [what, ...rest] = positionals
+    if (what === 'analyzers' && rest.length === 0) {
+      return { type: 'analyzers', rounds: numberOf('rounds', values.rounds, 6, [2, 100]) }
+    }
+    if (what !== undefined) throw new Error(`no benchmark named ${positionals.join(' ')}`)
     const isQuick = values.quick === true
     const workloads = workloadsOf(isQuick)
     const only = listOf(
@@ -135,6 +145,7 @@ function helpText(): string {
   const rows = workloadsOf(false).map(({ name, title }) => `  ${name.padEnd(14)}${title}`)
   return [
     'usage: npm run bench -- [options]',
+    '       npm run bench -- analyzers [--rounds N]',
     '',
     '  --quick             few and short rounds, at most a minute: does everything run?',
     '  --only NAME,…       these workloads only',

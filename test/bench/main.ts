@@ -7,6 +7,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { benchAnalyzers } from './analyzers.ts'
 import { chooseBuild, missingBuild } from './built.ts'
 import { parseCommandLine } from './command-line.ts'
 import type { Options } from './command-line.ts'
@@ -25,6 +26,13 @@ await main()
 
 async function main(): Promise<void> {
   const parsed = parseCommandLine(process.argv.slice(2))
+  if (parsed.type === 'analyzers') {
+    const problem = missingBuild()
+    if (problem === undefined) process.stdout.write(`${await benchAnalyzers(parsed.rounds)}\n`)
+    else process.stderr.write(`${problem}\n`)
+    process.exitCode = problem === undefined ? 0 : 2
+    return
+  }
   if (parsed.type !== 'options') {
     process.exitCode = parsed.type === 'help' ? 0 : 2
     const stream = parsed.type === 'help' ? process.stdout : process.stderr

@@ -5,8 +5,8 @@
  */
 import { decodeBytes } from '../../src/messages/codec.ts'
 import type { HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
-import type { DecoderLimits, DecoderState } from './content-decoder.ts'
-import { createContentDecoder, parseContentEncoding } from './content-decoder.ts'
+import type { DecoderLimits, DecoderState } from '../../src/base/content-decoder.ts'
+import { createContentDecoder, parseContentEncoding } from '../../src/base/content-decoder.ts'
 import type { ContentType } from './headers.ts'
 import { headerValues, readContentType } from './headers.ts'
 

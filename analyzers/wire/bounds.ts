@@ -6,12 +6,6 @@
 /** Decoded bytes of one body kept for analysis; more is counted but not kept. */
 export const keptBodyBytes = 16 * 1024 * 1024
 
-/** Bytes that the content codings of one body may expand to before decoding stops. */
-export const decompressedBytes = 64 * 1024 * 1024
-
-/** Content codings stacked on one body; real traffic has one, two where a cache adds its own. */
-export const stackedCodings = 4
-
 /** UTF-16 units that one server-sent event may hold before its stream is given up. */
 export const sseEventLength = 8 * 1024 * 1024
 

@@ -28,6 +28,8 @@ export interface BodyChunk {
   readonly agent?: string | undefined
   readonly offset: number
   readonly chunk: Uint8Array
+  /** Secrets to be masked wherever they stand in it; never told themselves. */
+  readonly known?: readonly string[] | undefined
 }
 
 /** Bytes that become messages only when their turn comes, such as frames of a WebSocket. */

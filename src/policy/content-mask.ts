@@ -8,19 +8,30 @@ import { endOfOpen, findSecrets, tailStart } from './content-secrets.ts'
 import { redacted } from './redaction.ts'
 
 /** Beyond this a secret without an end is masked as it comes, in bytes. */
-const heldBytes = 8 * 1024
+const maxHeldBytes = 8 * 1024
 
 export interface BodyMask {
   /** Bytes that can be shown now: those held back before, and most of `chunk`. */
   push(chunk: Uint8Array): Uint8Array
   /** What was held back. */
   end(): Uint8Array
+  /** How much is held back now, in bytes. */
+  readonly heldBytes: number
+  /** Whether anything has been masked so far. */
+  readonly hasMasked: boolean
 }
 
+/** `search` is read anew with each chunk: values may become known while a body is under way. */
 export function createBodyMask(search: SecretSearch): BodyMask {
   let held = ''
   /** A secret that was shown masked up to here and goes on. */
   let open: OpenSecret | undefined
+  let hasMasked = false
+
+  function hide(text: string, ranges: readonly SecretRange[]): string {
+    if (ranges.length > 0) hasMasked = true
+    return masked(text, ranges)
+  }
 
   function take(chunk: string): string {
     if (open === undefined) return chunk
@@ -43,21 +54,27 @@ export function createBodyMask(search: SecretSearch): BodyMask {
       const starts = unfinished.map((range) => range.from)
       let cut = Math.min(tailStart(text, search), ...starts)
       let shown = ranges
-      if (text.length - cut > heldBytes) {
+      if (text.length - cut > maxHeldBytes) {
         open = unfinished[0]?.open
         cut = text.length
       } else {
         // What is not finished must keep its looks, to be known again with what follows.
         shown = ranges.filter((range) => range.open === undefined)
       }
-      const safe = masked(text, shown)
+      const safe = hide(text, shown)
       held = safe.slice(cut)
       return isFresh && shown.length === 0 ? chunk.subarray(0, cut) : bytesOf(safe.slice(0, cut))
     },
     end() {
       const text = held
       held = ''
-      return bytesOf(masked(text, findSecrets(text, search)))
+      return bytesOf(hide(text, findSecrets(text, search)))
+    },
+    get heldBytes() {
+      return held.length
+    },
+    get hasMasked() {
+      return hasMasked
     },
   }
 }

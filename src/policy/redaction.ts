@@ -90,6 +90,42 @@ export function isCredentialExchange(host: string, path: string): boolean {
   return tokenPath.test(bare) || (tokenHosts.has(host) && /\/oauth\//u.test(bare))
 }
 
+/** Shorter values would mask words that are no secrets. */
+const leastSecretLength = 8
+
+/**
+ * The credentials that a request carries in its head, in the forms in which an answer might repeat
+ * them: as sent, percent-encoded and in base64. `path` with its query, as sent.
+ */
+export function secretValuesOf(headers: HeaderPairs, path: string): string[] {
+  const values = new Set<string>()
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase()
+    if (lower === 'sec-websocket-protocol') {
+      for (const [key] of value.matchAll(secretSubprotocol)) values.add(key.replace(/^.*?\./u, ''))
+    }
+    if (!secretHeaders.has(lower) || lower.endsWith('cookie')) continue
+    const credential = value.replace(/^[\w-]+ +(?=\S+$)/u, '')
+    values.add(credential)
+    if (/^basic /iu.test(value)) values.add(passwordIn(credential))
+  }
+  for (const [, name = '', value = ''] of path.matchAll(/[?&]([^=&#]{1,100})=([^&#]+)/gu)) {
+    if (isSecretParameter(name)) values.add(value)
+  }
+  return [...values].filter((value) => value.length >= leastSecretLength).flatMap(formsOf)
+}
+
+function passwordIn(credential: string): string {
+  const decoded = Buffer.from(credential, 'base64').toString('latin1')
+  return decoded.slice(decoded.indexOf(':') + 1)
+}
+
+function formsOf(value: string): string[] {
+  const bytes = Buffer.from(value, 'latin1')
+  const base64 = bytes.toString('base64').replace(/=+$/u, '')
+  return [...new Set([value, encodeURIComponent(value), base64, bytes.toString('base64url')])]
+}
+
 function redactHeaderValue(name: string, value: string): string {
   const lower = name.toLowerCase()
   if (lower === 'sec-websocket-protocol')

@@ -6,6 +6,7 @@ import {
   redacted,
   redactHeaders,
   redactUrl,
+  secretValuesOf,
 } from '../../../src/policy/redaction.ts'
 
 /** Listed apart from the code under test: what operators expect never to read in a capture. */
@@ -249,5 +250,30 @@ describe('an exchange with a token endpoint', () => {
     ['constructor', '/oauth/x', false],
   ])('%s%s: %s', (host, path, isOne) => {
     expect(isCredentialExchange(host, path)).toBe(isOne)
+  })
+})
+
+describe('the credentials of a request', () => {
+  const base64 = (value: string): string => Buffer.from(value).toString('base64')
+
+  test.each([
+    ['a bearer token', [['Authorization', 'Bearer tok-1234567']], '/', 'tok-1234567'],
+    ['a key of its own header', [['X-Api-Key', 'key+1234567']], '/', 'key%2B1234567'],
+    ['a password', [['Authorization', `Basic ${base64('jo:hunter22')}`]], '/', 'hunter22'],
+    [
+      'a key among subprotocols',
+      [['Sec-WebSocket-Protocol', 'realtime, openai-insecure-api-key.sk-12345678']],
+      '/',
+      'sk-12345678',
+    ],
+    ['a key in the query', [], '/v1?alt=sse&key=AIza1234567', 'AIza1234567'],
+    ['a token in base64', [['Authorization', 'Bearer tok-1234567']], '/', 'dG9rLTEyMzQ1Njc'],
+  ] as const)('are known by their values: %s', (_what, headers, path, value) => {
+    expect(secretValuesOf(headers, path)).toContain(value)
+  })
+
+  test('are not taken from what is too short or no credential', () => {
+    expect(secretValuesOf([['Authorization', 'Bearer x']], '/?key=1')).toEqual([])
+    expect(secretValuesOf([['User-Agent', 'something-long']], '/?model=something-long')).toEqual([])
   })
 })

@@ -15,11 +15,16 @@ import {
   createZstdDecompress,
 } from 'node:zlib'
 
-import { describeError } from '../../src/base/errors.ts'
-import { decompressedBytes, stackedCodings } from './bounds.ts'
+import { describeError } from './errors.ts'
+
+/** Bytes that the content codings of one body may expand to before decoding stops. */
+const decompressedBytes = 64 * 1024 * 1024
+
+/** Content codings stacked on one body; real traffic has one, two where a cache adds its own. */
+const stackedCodings = 4
 
 export interface DecoderLimits {
-  /** Bytes of output in total; default `decompressedBytes`. */
+  /** Bytes of output in total; default 64 MiB. */
   readonly outputBytes?: number
 }
 

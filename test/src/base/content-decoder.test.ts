@@ -4,10 +4,7 @@ import * as zlib from 'node:zlib'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import {
-  createContentDecoder,
-  parseContentEncoding,
-} from '../../../analyzers/wire/content-decoder.ts'
+import { createContentDecoder, parseContentEncoding } from '../../../src/base/content-decoder.ts'
 
 interface Sender {
   readonly name: string

@@ -1,0 +1,180 @@
+/**
+ * Takes secrets out of bodies before they become messages. A plain body is masked in place, so that
+ * its offsets stay true. A compressed one cannot be: it is decoded on the side, and from where a
+ * secret shows in it nothing more of it is told, which leaves a gap that its readers see.
+ *
+ * What may be the beginning of a secret waits for what follows it, a few KiB of a body at most.
+ */
+import type { ContentDecoder } from '../base/content-decoder.ts'
+import { createContentDecoder, parseContentEncoding } from '../base/content-decoder.ts'
+import type { AnalysisMsgDraft, HeaderPairs } from '../messages/schema.ts'
+import type { BodyMask } from '../policy/content-mask.ts'
+import { createBodyMask } from '../policy/content-mask.ts'
+import type { ContentRedaction } from '../policy/content-secrets.ts'
+import type { BodyChunk } from './pipeline.ts'
+
+/** More exchanges than the proxy carries at a time; what the oldest held back is told beyond it. */
+const liveExchanges = 4_096
+
+type Direction = 'request' | 'response'
+
+interface Masked {
+  /** What can be told now. */
+  readonly chunks: readonly BodyChunk[]
+  /** Bytes that are not told because of a secret in them. */
+  readonly withheldBytes: number
+}
+
+const nothing: Masked = { chunks: [], withheldBytes: 0 }
+
+export class BodyMasking {
+  readonly #mode: ContentRedaction
+  readonly #exchanges = new Map<string, Partial<Record<Direction, Side>>>()
+
+  constructor(mode: ContentRedaction) {
+    this.#mode = mode
+  }
+
+  push(body: BodyChunk): Masked {
+    const direction = body.kind === 'request-body' ? 'request' : 'response'
+    const sides = this.#sidesOf(body.exchangeId)
+    const side = (sides[direction] ??= new Side(this.#mode, []))
+    return side.push(body)
+  }
+
+  /** To be called with every other message: what has to be told before it. */
+  before(draft: AnalysisMsgDraft): Masked {
+    const { exchangeId } = draft
+    if (exchangeId === undefined) return nothing
+    switch (draft.kind) {
+      case 'request-started':
+        this.#sidesOf(exchangeId).request = new Side(this.#mode, draft.headers)
+        return nothing
+      case 'response-started':
+        this.#sidesOf(exchangeId).response = new Side(this.#mode, draft.headers)
+        return nothing
+      case 'request-ended':
+        return this.#exchanges.get(exchangeId)?.request?.end() ?? nothing
+      case 'response-ended':
+        return this.#exchanges.get(exchangeId)?.response?.end() ?? nothing
+      case 'exchange-completed':
+      case 'exchange-failed':
+        return this.#finish(exchangeId)
+      default:
+        return nothing
+    }
+  }
+
+  #finish(exchangeId: string): Masked {
+    const sides = this.#exchanges.get(exchangeId)
+    this.#exchanges.delete(exchangeId)
+    return together([sides?.request?.end() ?? nothing, sides?.response?.end() ?? nothing])
+  }
+
+  #sidesOf(exchangeId: string): Partial<Record<Direction, Side>> {
+    const known = this.#exchanges.get(exchangeId)
+    if (known !== undefined) return known
+    const oldest = this.#exchanges.keys().next()
+    if (this.#exchanges.size >= liveExchanges && oldest.done !== true) {
+      this.#exchanges.delete(oldest.value)
+    }
+    const made = {}
+    this.#exchanges.set(exchangeId, made)
+    return made
+  }
+}
+
+/** One body. */
+class Side {
+  readonly #search: { mode: ContentRedaction; isForm: boolean; known: readonly string[] }
+  readonly #codings: readonly string[]
+  #decoder: ContentDecoder | undefined
+  #mask: BodyMask
+  /** Of the next byte to come, and of the next one to be told. */
+  #offset = 0
+  #toldTo = 0
+  /** Compressed chunks whose content may hold the beginning of a secret, and where it ends. */
+  #waiting: Array<{ readonly body: BodyChunk; readonly decodedTo: number }> = []
+  #decodedTo = 0
+  #isWithheld = false
+  #last: BodyChunk | undefined
+
+  constructor(mode: ContentRedaction, headers: HeaderPairs) {
+    const type = valuesOf(headers, 'content-type').join(',').toLowerCase()
+    this.#search = { mode, isForm: type.includes('x-www-form-urlencoded'), known: [] }
+    this.#codings = parseContentEncoding(valuesOf(headers, 'content-encoding'))
+    this.#mask = createBodyMask(this.#search)
+    if (this.#codings.length > 0) this.#decoder = createContentDecoder(this.#codings)
+  }
+
+  push(body: BodyChunk): Masked {
+    if (body.known !== undefined) this.#search.known = body.known
+    const before = body.offset === this.#offset ? nothing : this.#skipTo(body.offset)
+    this.#offset = body.offset + body.chunk.length
+    this.#last = body
+    return together([before, this.#decoder === undefined ? this.#plain(body) : this.#coded(body)])
+  }
+
+  /** The end of the body, or of what came of it. */
+  end(): Masked {
+    const chunks = this.#waiting.splice(0).map(({ body }) => body)
+    const rest = this.#mask.end()
+    if (this.#decoder === undefined) return this.#told(rest)
+    return this.#mask.hasMasked ? this.#withhold(chunks) : { chunks, withheldBytes: 0 }
+  }
+
+  /** Chunks between were dropped: nothing goes on across the gap. */
+  #skipTo(offset: number): Masked {
+    const before = this.end()
+    this.#toldTo = offset
+    this.#mask = createBodyMask(this.#search)
+    // What follows a gap cannot be decoded, and so not be looked at.
+    if (this.#decoder !== undefined) this.#isWithheld = true
+    return before
+  }
+
+  #plain(body: BodyChunk): Masked {
+    return this.#told(this.#mask.push(body.chunk))
+  }
+
+  #told(chunk: Uint8Array): Masked {
+    const offset = this.#toldTo
+    this.#toldTo += chunk.length
+    if (chunk.length === 0 || this.#last === undefined) return nothing
+    return { chunks: [{ ...this.#last, offset, chunk }], withheldBytes: 0 }
+  }
+
+  #coded(body: BodyChunk): Masked {
+    if (this.#isWithheld || this.#decoder === undefined) return this.#withhold([body])
+    const decoded = this.#decoder.push(body.chunk)
+    this.#decodedTo += decoded.length
+    this.#mask.push(decoded)
+    this.#waiting.push({ body, decodedTo: this.#decodedTo })
+    if (this.#mask.hasMasked || this.#decoder.state.kind === 'limit') {
+      return this.#withhold(this.#waiting.splice(0).map(({ body: held }) => held))
+    }
+    const clearTo = this.#decodedTo - this.#mask.heldBytes
+    const clear = this.#waiting.findLastIndex(({ decodedTo }) => decodedTo <= clearTo) + 1
+    const chunks = this.#waiting.splice(0, clear).map(({ body: held }) => held)
+    return { chunks, withheldBytes: 0 }
+  }
+
+  #withhold(chunks: readonly BodyChunk[]): Masked {
+    this.#isWithheld = true
+    return { chunks: [], withheldBytes: chunks.reduce((sum, { chunk }) => sum + chunk.length, 0) }
+  }
+}
+
+function together(parts: readonly Masked[]): Masked {
+  const telling = parts.filter((part) => part !== nothing)
+  const [only] = telling
+  if (telling.length <= 1) return only ?? nothing
+  return {
+    chunks: telling.flatMap(({ chunks }) => chunks),
+    withheldBytes: telling.reduce((sum, { withheldBytes }) => sum + withheldBytes, 0),
+  }
+}
+
+function valuesOf(headers: HeaderPairs, name: string): string[] {
+  return headers.flatMap(([key, value]) => (key.toLowerCase() === name ? [value] : []))
+}

@@ -200,13 +200,14 @@ function headOf(end: EndMsg): Pick<AnalysisMsg, 'at' | 'connectionId' | 'exchang
 }
 
 function answer({ exchange, end }: Ending, prices: PriceList | undefined, emit: Emit): void {
-  const { call, provider, merged, parsed, response, refused, started } = exchange
+  const { call, provider, merged, parsed, response, refused, started, wire } = exchange
   if (call === undefined) return
   const reading = readingOf(exchange)
   const body = parsed === undefined ? undefined : exchange.wire.bodyOf?.(parsed)
   const error = readFailure({ end, refused, response, parsed, merged, body })
   const model = reading.model ?? call.model ?? modelInPath(exchange.target)
-  const usage = reading.usage ?? estimateUsage(call, reading)
+  const usage =
+    reading.usage ?? (wire.keepsHistory === true ? undefined : estimateUsage(call, reading))
   const draft: AnalysisMsgDraft = {
     kind: 'model-answered',
     ...headOf(end),

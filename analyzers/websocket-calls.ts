@@ -10,6 +10,7 @@ import type { Failure } from './providers/failure.ts'
 import { failureFrom, shortFailure } from './providers/failure.ts'
 import type { CallTarget } from './providers/model-wire.ts'
 import { optional } from './providers/model-wire.ts'
+import type { PriceList } from './providers/price-list.ts'
 import { priceCall } from './providers/price.ts'
 import { providerOf } from './providers/provider-hosts.ts'
 import { dialectOf, modelInPath, targetOf } from './providers/recognize.ts'
@@ -42,6 +43,7 @@ interface Call {
 }
 
 interface Socket {
+  readonly prices: PriceList | undefined
   readonly target: CallTarget
   readonly provider: string
   readonly dialect: SocketDialect
@@ -52,7 +54,13 @@ interface Socket {
 
 export class WebSocketCalls implements Analyzer {
   readonly name = 'websocket-calls'
+  readonly #prices: PriceList | undefined
   readonly #sockets = new ExchangeStates<Socket>()
+
+  /** `prices`: the user's own, which go before the built-in tables. */
+  constructor(options: { readonly prices?: PriceList | undefined } = {}) {
+    this.#prices = options.prices
+  }
 
   onMessage(msg: AnalysisMsg, emit: Emit): void {
     if (msg.kind === 'request-started') {
@@ -86,6 +94,7 @@ export class WebSocketCalls implements Analyzer {
       target,
       provider: providerOf(host),
       dialect,
+      prices: this.#prices,
       open: [],
       callCount: 0,
       status: undefined,
@@ -231,7 +240,7 @@ function finish(socket: Socket, call: Call, at: number, emit: Emit, end?: EndMsg
     ...optional('usage', usage?.usage),
     ...(usage === undefined
       ? {}
-      : { cost: priceCall({ provider, model, usage, at: call.startedAt }) }),
+      : { cost: priceCall({ provider, model, usage, at: call.startedAt, list: socket.prices }) }),
     ...optional('ttftMs', call.firstContentMs),
     durationMs: Math.max(0, at - call.startedAt),
     ...optional('tokensPerSecond', speedOf(call, usage?.usage.outputTokens)),

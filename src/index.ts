@@ -22,6 +22,7 @@ export {
   HttpParser,
   McpCalls,
   ModelCalls,
+  parsePriceList,
   SseMerger,
   WebSocketCalls,
 } from '../analyzers/index.ts'

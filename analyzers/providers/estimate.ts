@@ -21,13 +21,14 @@ const generatedParts: ReadonlySet<Part['type']> = new Set(['text', 'reasoning', 
 const messageTokens = 3
 
 /**
- * Undefined where counting would mislead: without any output, or with media in the prompt, whose
- * tokens do not follow from their bytes.
+ * Undefined where counting would mislead: without any output, where the service keeps part of the
+ * prompt, or with media in it, whose tokens do not follow from their bytes.
  */
 export function estimateUsage(call: CallReading, answer: AnswerReading): ReportedUsage | undefined {
   const generated = answer.output.filter((part) => generatedParts.has(part.type))
   const output = generated.map(textOf)
   if (output.every((text) => text === '')) return undefined
+  if (call.previousResponseId !== undefined || call.conversationId !== undefined) return undefined
   if (call.messages.some(({ parts }) => parts.some((part) => part.type === 'media')))
     return undefined
   const tools = call.tools.flatMap(({ name, description }) => [name, description ?? ''])

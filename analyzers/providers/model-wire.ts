@@ -50,6 +50,8 @@ export interface ModelWire {
   readonly provider?: string
   /** How its streamed answers come; absent where they never are. */
   readonly stream?: StreamFormat
+  /** The service keeps what was said before: the request holds only the newest of the prompt. */
+  readonly keepsHistory?: boolean
   /** Whether a request body has the shape of such a call. */
   isCall(body: JsonRecord, target: CallTarget): boolean
   readCall(body: JsonRecord, target: CallTarget): CallReading

@@ -13,6 +13,7 @@ import { readRunUsage } from './openai-usage.ts'
 
 export const openaiRunsWire: ModelWire = {
   operation: 'runs',
+  keepsHistory: true,
   stream: openaiAssistants,
   isCall: (body) => typeof body['assistant_id'] === 'string' || Array.isArray(body['tool_outputs']),
   readCall: (body) => ({

@@ -3,10 +3,10 @@
  * codings. After a gap nothing more comes out, for a decoder or a parser fed past it would make
  * up content; the reader then says so.
  */
-import { decodeBytes } from '../../src/messages/codec.ts'
-import type { HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
 import type { DecoderLimits, DecoderState } from '../../src/base/content-decoder.ts'
 import { createContentDecoder, parseContentEncoding } from '../../src/base/content-decoder.ts'
+import { decodeBytes } from '../../src/messages/codec.ts'
+import type { HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
 import type { ContentType } from './headers.ts'
 import { headerValues, readContentType } from './headers.ts'
 

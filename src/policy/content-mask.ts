@@ -1,10 +1,10 @@
-import type { OpenSecret, SecretRange, SecretSearch } from './content-secrets.ts'
-import { endOfOpen, findSecrets, tailStart } from './content-secrets.ts'
 /**
  * Masks secrets in content without changing its length, so that offsets and sizes stay true: in a
  * whole text, or in a body that comes in chunks, across their borders. What may turn out to be part
  * of a secret is held back until the next chunk, a few KiB at most.
  */
+import type { OpenSecret, SecretRange, SecretSearch } from './content-secrets.ts'
+import { endOfOpen, findSecrets, tailStart } from './content-secrets.ts'
 import { redacted } from './redaction.ts'
 
 /** Beyond this a secret without an end is masked as it comes, in bytes. */

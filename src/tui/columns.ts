@@ -1,8 +1,8 @@
-import { describeRow } from './describe-row.ts'
 /**
  * The columns of the list: which of them a terminal of a given width shows, and what a row says in
  * each. Columns drop out by rank, least useful first, until the preview has room to be read.
  */
+import { describeRow } from './describe-row.ts'
 import {
   displayWidth,
   fit,

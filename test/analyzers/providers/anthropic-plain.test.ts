@@ -19,7 +19,7 @@ function run(path: string, request: object, body: string, headers?: HeaderPairs)
 }
 
 describe('a legacy completion', () => {
-  test('is read as recorded, without usage, for none is reported', () => {
+  test('is read as recorded, its usage estimated, for none is reported', () => {
     const out = runAnalyzers(
       defaultAnalyzers(),
       exchangeMessages(specOf(readRecorded('anthropic-complete'))),
@@ -36,8 +36,8 @@ describe('a legacy completion', () => {
       finishReason: 'stop_sequence',
       complete: true,
     })
-    expect(onlyOf(out, 'model-answered').usage).toBeUndefined()
-    expect(onlyOf(out, 'model-answered').cost).toBeUndefined()
+    expect(onlyOf(out, 'model-answered').usage?.source).toBe('estimated')
+    expect(onlyOf(out, 'model-answered').cost?.confidence).not.toBe('exact')
   })
 
   test('streams pieces between pings', () => {

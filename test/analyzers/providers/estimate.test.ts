@@ -50,6 +50,8 @@ describe('an estimate', () => {
 
     expect(estimateUsage(call(text('x'), image), answer(text('y')))).toBeUndefined()
     expect(estimateUsage(call(text('x')), answer())).toBeUndefined()
+    const later = { ...call(text('x')), previousResponseId: 'resp_1' }
+    expect(estimateUsage(later, answer(text('y')))).toBeUndefined()
     expect(
       estimateUsage(
         call(text('x')),

@@ -66,7 +66,10 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     summary.add(msg)
     control?.broadcast(msg)
   })
-  if (plan.settings.json) running.subscribe(createJsonPrinter(context.stdout))
+  if (plan.settings.json) {
+    const { stdoutQueueBytes } = plan.settings.limits
+    running.subscribe(createJsonPrinter(context.stdout, stdoutQueueBytes))
+  }
   const session: Session = {
     running,
     capturePath: capture?.path,
@@ -100,6 +103,8 @@ function openCapture(
   if (path === undefined) return undefined
   return new FileLogger(path, {
     porthole: context.version,
+    maxBytes: settings.limits.captureFileBytes,
+    queueBytes: settings.limits.captureQueueBytes,
     onProblem: (problem) => tell(describeCaptureProblem(problem, path)),
   })
 }
@@ -181,6 +186,9 @@ async function startControl(
     return await ControlServer.start({
       directory: join(plan.home, 'run'),
       pid: context.pid,
+      snapshotBytes: plan.settings.limits.snapshotBytes,
+      clientQueueBytes: plan.settings.limits.viewerQueueBytes,
+      maxViewers: plan.settings.limits.maxViewers,
       info: {
         url: running.url,
         startedAt: Date.now(),
@@ -194,15 +202,15 @@ async function startControl(
   }
 }
 
-/** Bytes that may wait for a slow reader of stdout before messages are dropped. */
-const printerQueueBytes = 64 * 1024 * 1024
-
 /** Messages as lines on stdout; a reader that is too slow loses whole lines, never holds us up. */
-function createJsonPrinter(stdout: NodeJS.WriteStream): (msg: AnalysisMsg) => void {
+function createJsonPrinter(
+  stdout: NodeJS.WriteStream,
+  queueBytes: number,
+): (msg: AnalysisMsg) => void {
   let dropped = { count: 0, bytes: 0 }
   return (msg) => {
     const line = encodeLine(msg)
-    if (!stdout.writable || stdout.writableLength > printerQueueBytes) {
+    if (!stdout.writable || stdout.writableLength > queueBytes) {
       dropped = { count: dropped.count + 1, bytes: dropped.bytes + line.length }
       return
     }

@@ -17,7 +17,8 @@ import { answerClient } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry } from './connections.ts'
-import type { EngineLimits } from './engine.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { EngineLimits } from './engine-limits.ts'
 import type { ExchangeInput } from './exchange-input.ts'
 import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
@@ -38,6 +39,7 @@ export interface RequestServices {
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
   readonly limits: EngineLimits
+  readonly deadlines: Deadlines
   readonly routes: ReverseRoutes
   /** The address to listen on, as the user named it. */
   readonly listenHost: () => string
@@ -104,14 +106,14 @@ export class RequestHandler {
   }
 
   run(pending: PendingRequest): void {
-    const { reporter, forwarder, analyzers, limits } = this.#services
+    const { reporter, forwarder, analyzers, limits, deadlines } = this.#services
     this.#active += 1
     const services = {
       reporter,
       forwarder,
       analyzers,
-      judgeDeadlineMs: limits.judgeDeadlineMs,
-      idleTimeoutMs: limits.idleTimeoutMs,
+      limits,
+      deadlines,
       isObserved: pending.isObserved,
     }
     const end = pending.isObserved ? undefined : this.#reportUnread(pending.input)
@@ -221,6 +223,7 @@ export class RequestHandler {
         requestTrailers: () => toPairs(request.rawTrailers),
         response,
         onClientClosed: connection.onClosed,
+        resetClient: () => connection.socket.resetAndDestroy(),
         upgrade,
       },
     }

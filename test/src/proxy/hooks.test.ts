@@ -34,6 +34,7 @@ function pending(headers = sent): PendingRequest {
       requestTrailers: () => [],
       response: {} as ServerResponse,
       onClientClosed: new Set(),
+      resetClient: () => {},
     },
   }
 }

@@ -22,6 +22,8 @@ import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { RunningPorthole } from '../porthole.ts'
 import { formatSummary } from '../run/summary-text.ts'
 import { createSummary } from '../run/summary.ts'
+import type { BoundedOutput } from './bounded-output.ts'
+import { createBoundedOutput } from './bounded-output.ts'
 import type { CliContext } from './context.ts'
 
 export interface SessionPlan {
@@ -46,6 +48,8 @@ export interface Session {
   readonly controlPath: string | undefined
   /** One line on stderr, marked as ours. */
   tell(line: string): void
+  /** One line on stdout; lost where nobody reads there. */
+  print(line: string): void
   /** What it came to, on stderr. */
   printSummary(): void
   close(drainMs?: number): Promise<void>
@@ -66,15 +70,15 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     summary.add(msg)
     control?.broadcast(msg)
   })
-  if (plan.settings.json) {
-    const { stdoutQueueBytes } = plan.settings.limits
-    running.subscribe(createJsonPrinter(context.stdout, stdoutQueueBytes))
-  }
+  const output = createBoundedOutput(context.stdout, plan.settings.limits.stdoutQueueBytes)
+  if (plan.settings.json) running.subscribe(createJsonPrinter(output))
   const session: Session = {
     running,
     capturePath: capture?.path,
     controlPath: control?.path,
     tell,
+    print: (line) =>
+      output.write(`${line}\n`, ({ count }) => `porthole: ${count} lines were not read in time\n`),
     printSummary: () => {
       const lines = formatSummary(summary.summarize(), capture?.path)
       context.stderr.write(`${lines.join('\n')}\n`)
@@ -203,31 +207,11 @@ async function startControl(
 }
 
 /** Messages as lines on stdout; a reader that is too slow loses whole lines, never holds us up. */
-function createJsonPrinter(
-  stdout: NodeJS.WriteStream,
-  queueBytes: number,
-): (msg: AnalysisMsg) => void {
-  let dropped = { count: 0, bytes: 0 }
+function createJsonPrinter(output: BoundedOutput): (msg: AnalysisMsg) => void {
   return (msg) => {
-    const line = encodeLine(msg)
-    if (!stdout.writable || stdout.writableLength > queueBytes) {
-      dropped = { count: dropped.count + 1, bytes: dropped.bytes + line.length }
-      return
-    }
-    if (dropped.count > 0) {
-      const { v, seq, at } = msg
-      const lost = {
-        v,
-        seq: seq - 1,
-        at,
-        kind: 'messages-dropped',
-        where: 'stdout',
-        ...dropped,
-      } as const
-      stdout.write(encodeLine(lost))
-      dropped = { count: 0, bytes: 0 }
-    }
-    stdout.write(line)
+    const { v, seq, at } = msg
+    const lost = { v, seq: seq - 1, at, kind: 'messages-dropped', where: 'stdout' } as const
+    output.write(encodeLine(msg), (counts) => encodeLine({ ...lost, ...counts }))
   }
 }
 

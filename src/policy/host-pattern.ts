@@ -16,7 +16,7 @@ export interface HostPattern {
   readonly text: string
 }
 
-/** Throws `ERR_HOST_PATTERN`. A wildcard over a single label (`*.com`) or over everything is refused. */
+/** Throws `ERR_HOST_PATTERN`. A wildcard over `*.com`, `*.co.uk` or everything is refused. */
 export function parseHostPattern(text: string): HostPattern {
   const trimmed = text.trim()
   const wildcard = trimmed.startsWith('*.')
@@ -34,9 +34,19 @@ export function parseHostPattern(text: string): HostPattern {
   const port = 'authority' in parsed ? parsed.authority.port : undefined
   if (wildcard && kind !== 'name') return fail('* needs a name, not an address')
   if (wildcard && !host.includes('.')) return fail('this would cover a whole top-level domain')
+  if (wildcard && isSharedSuffix(host)) return fail('this would cover everybody below that suffix')
   const bracketed = kind === 'ipv6' ? `[${host}]` : host
   const canonical = `${wildcard ? '*.' : ''}${bracketed}${port === undefined ? '' : `:${port}`}`
   return { host, wildcard, port, text: canonical }
+}
+
+/**
+ * Suffixes such as `co.uk`, under which anybody registers: a country's two letters after a label of
+ * their usual division. Not the whole Public Suffix List: that would be a dependency to keep up to
+ * date, and a suffix that is missed costs no more than its user wrote.
+ */
+function isSharedSuffix(host: string): boolean {
+  return /^(?:ac|co|com|edu|gob|gov|mil|net|org|or|ne|go|gouv)\.[a-z]{2}$/u.test(host)
 }
 
 export function matchesHostPattern(

@@ -64,7 +64,10 @@ export function answerClient(response: ServerResponse, answer: ProxyAnswer): voi
  * cut by a reset: an answer without a length would be completed by an end.
  */
 export function cutClient(
-  { response, resetClient }: { readonly response: ServerResponse; resetClient(): void },
+  {
+    response,
+    resetClient,
+  }: { readonly response: ServerResponse; readonly resetClient: () => void },
   by: 'client' | 'upstream' | 'proxy',
 ): void {
   if (by !== 'client' && response.headersSent && !response.destroyed) resetClient()

@@ -6,7 +6,6 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
-import { describeError } from '../base/errors.ts'
 import type { IdSource } from '../base/ids.ts'
 import type { MsgOf } from '../messages/schema.ts'
 import type { Authority } from '../policy/authority.ts'
@@ -19,6 +18,7 @@ import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Reporter } from './exchange-report.ts'
+import { moduleAnswer } from './hook-filters.ts'
 import { toPairs, valuesOf } from './http-messages.ts'
 import { explainClientTls, interceptTls } from './intercept.ts'
 import type { LeafSource, TlsTrouble } from './intercept.ts'
@@ -89,8 +89,12 @@ export async function handleConnect(
   try {
     await services.runHooks(request, socket, head)
   } catch (error) {
-    const message = `a module refused the connection: ${describeError(error)}`
-    refuse(services, connection, authority, 'rule', { status: 403, code: 'refused', message })
+    const answer = moduleAnswer(error, 'connection')
+    if (answer.status === 502) {
+      const failure = { analyzer: 'module', error: answer.message }
+      services.reporter.publish({ kind: 'analyzer-failed', ...idsOf(connection), ...failure })
+    }
+    refuse(services, connection, authority, 'rule', answer)
     return
   }
   const { leaves } = services
@@ -275,6 +279,7 @@ const reasonPhrases = new Map([
   [400, 'Bad Request'],
   [403, 'Forbidden'],
   [407, 'Proxy Authentication Required'],
+  [502, 'Bad Gateway'],
 ])
 
 function refuse(

@@ -207,11 +207,12 @@ export class PortholeEngine extends ModuleProxy {
   override _onRequest(ctx: RequestContext): void {
     const pending = this.#requests.pendingOf(ctx.clientToProxyRequest)
     if (pending === undefined) return neverReached('_onRequest')
-    throughRequestHooks(this, ctx, pending).then(
+    const { hookDeadlineMs } = this.#services.limits
+    throughRequestHooks(this, ctx, pending, hookDeadlineMs).then(
       (changed) => this.#requests.run(changed),
       (error: unknown) => {
         this._onError('ON_REQUEST_ERROR', ctx, asError(error))
-        this.#requests.refuse(pending, `a module refused the request: ${describeError(error)}`)
+        this.#requests.refuse(pending, error)
       },
     )
   }
@@ -253,7 +254,7 @@ export class PortholeEngine extends ModuleProxy {
 
   async #runConnectHooks(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     try {
-      await runConnectHooks(this, request, socket, head)
+      await runConnectHooks(this, request, socket, head, this.#services.limits.hookDeadlineMs)
     } catch (error) {
       this._onError('ON_CONNECT_ERROR', null, asError(error))
       throw error

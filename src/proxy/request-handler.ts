@@ -23,6 +23,7 @@ import type { ExchangeInput } from './exchange-input.ts'
 import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
 import type { ExchangeResult } from './exchange.ts'
+import { moduleAnswer } from './hook-filters.ts'
 import { toPairs, valuesOf } from './http-messages.ts'
 import type { Forwarder } from './http-messages.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
@@ -149,21 +150,27 @@ export class RequestHandler {
     }
   }
 
-  /** Answers 403 for a module that refused. */
-  refuse(pending: PendingRequest, message: string): void {
-    const { connectionId, exchangeId, destination } = pending.input
+  /** Answers 403 for a module that refused, and 502 for one that never called back. */
+  refuse(pending: PendingRequest, error: unknown): void {
+    const { connectionId, exchangeId, destination, response } = pending.input
     const { host, port } = destination.authority
-    this.#services.reporter.publish({
+    const answer = moduleAnswer(error, 'request')
+    const { status, message } = answer
+    const ids = { connectionId, exchangeId }
+    const { reporter } = this.#services
+    if (status === 502) {
+      reporter.publish({ kind: 'analyzer-failed', ...ids, analyzer: 'module', error: message })
+    }
+    reporter.publish({
       kind: 'connection-refused',
-      connectionId,
-      exchangeId,
+      ...ids,
       host,
       port,
-      status: 403,
+      status,
       reason: 'rule',
       message,
     })
-    answerClient(pending.input.response, { status: 403, code: 'refused', message })
+    answerClient(response, answer)
   }
 
   /** Resolves when no exchange runs, or after `deadlineMs`. */

@@ -27,12 +27,12 @@ const tellLost = ({ count, bytes }: { count: number; bytes: number }): string =>
 
 test('lines beyond the bound are dropped, and told once there is room', () => {
   const output = blocked()
-  const { write } = createBoundedOutput(output, 10)
+  const bounded = createBoundedOutput(output, 10)
 
-  for (const line of ['123456\n', '654321\n', 'gone\n', 'too\n']) write(line, tellLost)
+  for (const line of ['123456\n', '654321\n', 'gone\n', 'too\n']) bounded.write(line, tellLost)
   output.writableLength = 0
-  write('again\n', tellLost)
-  write('more\n', tellLost)
+  bounded.write('again\n', tellLost)
+  bounded.write('more\n', tellLost)
 
   expect(output.lines).toEqual(['123456\n', '654321\n', 'lost 2, 9\n', 'again\n', 'more\n'])
 })

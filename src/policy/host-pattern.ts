@@ -32,12 +32,17 @@ export function parseHostPattern(text: string): HostPattern {
   const host = 'authority' in parsed ? parsed.authority.host : parsed.host
   const kind = 'authority' in parsed ? parsed.authority.kind : parsed.kind
   const port = 'authority' in parsed ? parsed.authority.port : undefined
-  if (wildcard && kind !== 'name') return fail('* needs a name, not an address')
-  if (wildcard && !host.includes('.')) return fail('this would cover a whole top-level domain')
-  if (wildcard && isSharedSuffix(host)) return fail('this would cover everybody below that suffix')
+  const tooWide = wildcard ? problemOfWildcard(host, kind) : undefined
+  if (tooWide !== undefined) return fail(tooWide)
   const bracketed = kind === 'ipv6' ? `[${host}]` : host
   const canonical = `${wildcard ? '*.' : ''}${bracketed}${port === undefined ? '' : `:${port}`}`
   return { host, wildcard, port, text: canonical }
+}
+
+function problemOfWildcard(host: string, kind: Authority['kind']): string | undefined {
+  if (kind !== 'name') return '* needs a name, not an address'
+  if (!host.includes('.')) return 'this would cover a whole top-level domain'
+  return isSharedSuffix(host) ? 'this would cover everybody below that suffix' : undefined
 }
 
 /**

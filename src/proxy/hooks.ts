@@ -74,9 +74,13 @@ export async function runRequestHooks(
   await runInOrder(ctx, ctx.onRequestHeadersHandlers, onRequestHeaders)
 }
 
-/** A module that has begun an answer of its own may never call back: what it does is its answer. */
+/**
+ * A module that has begun an answer of its own may never call back: what it does is its answer.
+ * Within a body the answer has begun, whoever began it: there it must.
+ */
 function deadlineOf(ctx: RequestContext, hook: string, ms: number): HookDeadline {
-  return { ms, hook, isMoot: () => ctx.proxyToClientResponse.headersSent }
+  const isWithinBody = /(?:Data|End)$/u.test(hook)
+  return { ms, hook, isMoot: () => !isWithinBody && ctx.proxyToClientResponse.headersSent }
 }
 
 async function runInOrder(
@@ -271,16 +275,13 @@ class ModuleHooks implements ExchangeHooks {
     return { ...changed, headers, body }
   }
 
-  /** Within a body the answer has begun, whoever began it: there is no excuse. */
   #deadline(hook: string): HookDeadline {
-    return { ms: this.#deadlineMs, hook }
+    return deadlineOf(this.#ctx, hook, this.#deadlineMs)
   }
 
   async #run(kind: string, hook: string, hooks: readonly Hook[]): Promise<void> {
     try {
-      const isEnd = hook.endsWith('End')
-      const deadline = isEnd ? this.#deadline(hook) : deadlineOf(this.#ctx, hook, this.#deadlineMs)
-      await runInOrder(this.#ctx, hooks, deadline)
+      await runInOrder(this.#ctx, hooks, this.#deadline(hook))
     } catch (error) {
       throw this.#told(kind, asError(error))
     }

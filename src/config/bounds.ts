@@ -28,7 +28,7 @@ const second = 1000
 const minute = 60 * second
 const hour = 60 * minute
 
-export const boundTable = [
+const boundTable = [
   {
     key: 'maxConnections',
     name: 'connections',

@@ -275,9 +275,7 @@ class ModuleHooks implements ExchangeHooks {
     return { ...changed, headers, body }
   }
 
-  #deadline(hook: string): HookDeadline {
-    return deadlineOf(this.#ctx, hook, this.#deadlineMs)
-  }
+  readonly #deadline = (hook: string): HookDeadline => deadlineOf(this.#ctx, hook, this.#deadlineMs)
 
   async #run(kind: string, hook: string, hooks: readonly Hook[]): Promise<void> {
     try {

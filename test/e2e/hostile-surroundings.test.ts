@@ -11,6 +11,8 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
+import { attach } from '../../src/control/client.ts'
+import { listDescriptors } from '../../src/control/descriptor.ts'
 import type { Cli, ReadyFile } from '../support/cli.ts'
 import { mainPath, runCli, startCli, startProgram, waitForReady } from '../support/cli.ts'
 
@@ -134,6 +136,41 @@ describe('a limit of the command line', () => {
     expect((await cli.ended).exitCode).toBe(0)
     const files = (await readdir(folder)).filter((name) => name.startsWith('traffic'))
     expect(files.length).toBeGreaterThan(3)
+  })
+
+  test('viewers and viewer-history bound who attaches, and what is there to see', async () => {
+    const flags = [
+      '--no-viewer',
+      '--limit',
+      'viewers=1',
+      '--limit',
+      'viewer-history=1,viewer-queue=1MiB',
+    ]
+    await using cli = startCli(['start', ...common(), ...flags])
+    const { port } = await ready(cli)
+    await flood(port, 50)
+    // `discover` knocks at the socket, and that too is a viewer until it has gone.
+    const [descriptor] = await listDescriptors(join(cli.home, 'run'))
+    if (descriptor === undefined) throw new Error('no proxy is there')
+    const seen: string[] = []
+    const live = Promise.withResolvers<void>()
+    const first = attach(descriptor, {
+      onMessage: ({ kind }) => {
+        seen.push(kind)
+        if (kind === 'connection-closed') live.resolve()
+      },
+      onClose: () => undefined,
+      onHello: () => void flood(port, 1),
+    })
+    await live.promise
+
+    const refused = await new Promise((onClose) => {
+      attach(descriptor, { onMessage: () => undefined, onClose })
+    })
+    first.close()
+
+    expect(refused).toEqual({ reason: 'refused', message: '1 viewers are attached already' })
+    expect(seen.filter((kind) => kind === 'connection-refused').length).toBeLessThan(50)
   })
 
   test('that is unknown is a usage error with the nearest one', async () => {

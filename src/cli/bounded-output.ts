@@ -16,7 +16,7 @@ export interface BoundedOutput {
 
 /** `queueBytes` is what may wait for the reader. */
 export function createBoundedOutput(
-  output: Pick<Writable, 'writable' | 'writableLength' | 'write'>,
+  output: Pick<Writable, 'writable' | 'writableLength'> & { write(line: string): boolean },
   queueBytes: number,
 ): BoundedOutput {
   let lost: LostLines = { count: 0, bytes: 0 }

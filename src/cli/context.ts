@@ -15,7 +15,7 @@ import { resolveSettings } from '../config/settings.ts'
 
 export interface CliContext {
   readonly stdin: NodeJS.ReadStream
-  readonly stdout: NodeJS.WriteStream
+  readonly stdout: NodeJS.WriteStream & { readonly fd: number }
   readonly stderr: NodeJS.WriteStream
   readonly env: NodeJS.ProcessEnv
   readonly platform: NodeJS.Platform

@@ -25,6 +25,7 @@ import { createSummary } from '../run/summary.ts'
 import type { BoundedOutput } from './bounded-output.ts'
 import { createBoundedOutput } from './bounded-output.ts'
 import type { CliContext } from './context.ts'
+import { createPooledOutput } from './pooled-output.ts'
 
 export interface SessionPlan {
   readonly settings: Settings
@@ -35,6 +36,8 @@ export interface SessionPlan {
   readonly keepsCa: boolean
   /** Demands this token, as agent `porthole`. */
   readonly token?: string | undefined
+  /** True where a child writes to the same standard output. */
+  readonly sharesStdout?: boolean
   /** Root files named in the user's environment: merged into what children trust. */
   readonly userRoots: { readonly added: readonly string[]; readonly replaced: readonly string[] }
   /** Roots that only this session trusts, as PEM. */
@@ -70,7 +73,8 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     summary.add(msg)
     control?.broadcast(msg)
   })
-  const output = createBoundedOutput(context.stdout, plan.settings.limits.stdoutQueueBytes)
+  const stdout = plan.sharesStdout === true ? createPooledOutput(context.stdout.fd) : context.stdout
+  const output = createBoundedOutput(stdout, plan.settings.limits.stdoutQueueBytes)
   if (plan.settings.json) running.subscribe(createJsonPrinter(output))
   const session: Session = {
     running,

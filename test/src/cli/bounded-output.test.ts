@@ -32,6 +32,7 @@ test('lines beyond the bound are dropped, and told once there is room', () => {
   for (const line of ['123456\n', '654321\n', 'gone\n', 'too\n']) bounded.write(line, tellLost)
   output.writableLength = 0
   bounded.write('again\n', tellLost)
+  output.writableLength = 0
   bounded.write('more\n', tellLost)
 
   expect(output.lines).toEqual(['123456\n', '654321\n', 'lost 2, 9\n', 'again\n', 'more\n'])

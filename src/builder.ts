@@ -3,7 +3,9 @@
  * `start()`.
  */
 import { AppError } from './base/errors.ts'
-import * as bounds from './config/bounds.ts'
+import type { Bounds } from './config/bounds.ts'
+import { defaultBounds } from './config/bounds.ts'
+import { checkBounds } from './config/limits.ts'
 import type { Analyzer } from './pipeline/analyzer.ts'
 import type { Authority } from './policy/authority.ts'
 import { parseListenAddress } from './policy/authority.ts'
@@ -11,7 +13,6 @@ import { parseHostPattern } from './policy/host-pattern.ts'
 import { defaultAllow } from './policy/providers.ts'
 import type { MitmModule, Plan } from './porthole.ts'
 import { Porthole } from './porthole.ts'
-import type { EngineLimits } from './proxy/engine.ts'
 import { parseParentProxy } from './proxy/parent-proxy.ts'
 import { parseReverseRoute } from './proxy/reverse-routes.ts'
 
@@ -28,15 +29,7 @@ export class PortholeBuilder {
     routes: new Map(),
     extraRootPaths: [],
     replacedRootPaths: [],
-    limits: {
-      maxConnections: bounds.maxConnections,
-      maxHeaderBytes: bounds.maxHeaderBytes,
-      headersTimeoutMs: bounds.headersTimeoutMs,
-      handshakeTimeoutMs: bounds.handshakeTimeoutMs,
-      judgeDeadlineMs: bounds.judgeDeadlineMs,
-      idleTimeoutMs: bounds.idleTimeoutMs,
-    },
-    connectTimeoutMs: bounds.connectTimeoutMs,
+    bounds: defaultBounds,
     allowPrivate: false,
     parent: undefined,
     tunnelsOnReject: false,
@@ -150,11 +143,9 @@ export class PortholeBuilder {
     return this
   }
 
-  /** Overrides of the traffic plane's bounds; see `config/bounds.ts`. */
-  limit(limits: Partial<EngineLimits> & { readonly connectTimeoutMs?: number }): this {
-    const { connectTimeoutMs, ...rest } = limits
-    this.#plan.limits = { ...this.#plan.limits, ...rest }
-    this.#plan.connectTimeoutMs = connectTimeoutMs ?? this.#plan.connectTimeoutMs
+  /** Sets bounds by their keys in `config/bounds.ts`; Infinity is `off`. Throws `ERR_USAGE`. */
+  limit(bounds: Partial<Bounds>): this {
+    this.#plan.bounds = { ...this.#plan.bounds, ...checkBounds(bounds) }
     return this
   }
 

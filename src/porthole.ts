@@ -11,7 +11,7 @@ import type { Clock } from './base/clock.ts'
 import { createSystemClock } from './base/clock.ts'
 import { AppError } from './base/errors.ts'
 import { createIdSource } from './base/ids.ts'
-import * as bounds from './config/bounds.ts'
+import type { Bounds } from './config/bounds.ts'
 import type { AnalysisMsg } from './messages/schema.ts'
 import type { Analyzer } from './pipeline/analyzer.ts'
 import { MessageStream } from './pipeline/message-stream.ts'
@@ -20,7 +20,6 @@ import type { HostPattern } from './policy/host-pattern.ts'
 import { matchesAny } from './policy/host-pattern.ts'
 import type { ProxyToken } from './proxy/client-auth.ts'
 import { createAuthenticator } from './proxy/client-auth.ts'
-import type { EngineLimits } from './proxy/engine.ts'
 import { PortholeEngine } from './proxy/engine.ts'
 import { createHttp1Forwarder } from './proxy/http1-forwarder.ts'
 import type { ParentProxy } from './proxy/parent-proxy.ts'
@@ -63,7 +62,7 @@ export interface RunningPorthole {
   readonly routes: ReadonlyArray<{ readonly url: string; readonly upstream: string }>
   /** Proxy and trust variables for a child process; the proxy URL carries the first token. */
   env(): Record<string, string>
-  /** Every message from now on. A reader more than 10,000 behind loses some, and is told. */
+  /** Every message from now on. A reader that falls too far behind loses some, and is told. */
   messages(): AsyncIterable<AnalysisMsg>
   /** Calls `listener` for every message; returns what ends that. */
   subscribe(listener: (msg: AnalysisMsg) => void): () => void
@@ -86,8 +85,7 @@ export interface Plan {
   readonly routes: Map<string, ReverseRoute>
   readonly extraRootPaths: string[]
   readonly replacedRootPaths: string[]
-  limits: EngineLimits
-  connectTimeoutMs: number
+  bounds: Bounds
   allowPrivate: boolean
   parent: ParentProxy | undefined
   tunnelsOnReject: boolean
@@ -109,12 +107,15 @@ export class Porthole {
     const pipeline = new Pipeline({
       analyzers: plan.analyzers,
       clock,
-      queueBytes: bounds.analysisQueueBytes,
+      queueBytes: plan.bounds.analysisQueueBytes,
     })
     const leaves =
       caFailure === undefined
         ? // Clients compare validity with the real time, so leaves follow the wall clock, steps and all.
-          new LeafCache(trust.authority, { clock: { now: () => Date.now() } })
+          new LeafCache(trust.authority, {
+            capacity: plan.bounds.maxLeaves,
+            clock: { now: () => Date.now() },
+          })
         : undefined
     const engine = createEngine(plan, leaves, pipeline, clock)
     try {
@@ -195,7 +196,8 @@ class Running implements RunningPorthole {
   }
 
   messages(): AsyncIterable<AnalysisMsg> {
-    const stream = new MessageStream(bounds.iteratorMessages, () => this.#streams.delete(stream))
+    const { iteratorMessages } = this.#plan.bounds
+    const stream = new MessageStream(iteratorMessages, () => this.#streams.delete(stream))
     this.#streams.add(stream)
     stream.attach((listener) => this.#parts.pipeline.subscribe(listener))
     return stream
@@ -217,7 +219,7 @@ class Running implements RunningPorthole {
   }
 
   close(options: { readonly drainMs?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.drainMs ?? bounds.drainTimeoutMs)
+    this.#closing ??= this.#close(options.drainMs ?? this.#plan.bounds.drainTimeoutMs)
     return this.#closing
   }
 
@@ -240,8 +242,7 @@ function createEngine(
   const connector = new UpstreamConnector({
     connectTo: plan.connectTo,
     extraRoots: plan.upstreamRoots,
-    connectTimeoutMs: plan.connectTimeoutMs,
-    maxHeaderBytes: plan.limits.maxHeaderBytes,
+    bounds: plan.bounds,
     allowPrivate: plan.allowPrivate,
     parent: plan.parent,
   })
@@ -258,10 +259,10 @@ function createEngine(
     leaves,
     tunnelsOnReject: plan.tunnelsOnReject,
     connector,
-    forwarder: createHttp1Forwarder({ connector, maxHeaderBytes: plan.limits.maxHeaderBytes }),
+    forwarder: createHttp1Forwarder({ connector, maxHeaderBytes: plan.bounds.maxHeaderBytes }),
     analyzers: plan.analyzers,
     routes: plan.routes,
-    limits: plan.limits,
+    limits: plan.bounds,
   })
 }
 

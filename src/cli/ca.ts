@@ -121,5 +121,5 @@ function collectHosts(value: string, before: readonly string[]): readonly string
 }
 
 function example(command: string, meaning?: string): string {
-  return `\nExample:\n  $ ${command}${meaning === undefined ? '' : `   # ${meaning}`}\n`
+  return `\nExample:\n  ${command}${meaning === undefined ? '' : `   # ${meaning}`}`
 }

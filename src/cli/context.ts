@@ -7,6 +7,7 @@ import { Option } from 'commander'
 import envPaths from 'env-paths'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
+import { limitsHelp } from '../config/limits.ts'
 import type { CommandName } from '../config/options.ts'
 import { optionsOf } from '../config/options.ts'
 import type { Settings } from '../config/settings.ts'
@@ -14,7 +15,7 @@ import { resolveSettings } from '../config/settings.ts'
 
 export interface CliContext {
   readonly stdin: NodeJS.ReadStream
-  readonly stdout: NodeJS.WriteStream
+  readonly stdout: NodeJS.WriteStream & { readonly fd: number }
   readonly stderr: NodeJS.WriteStream
   readonly env: NodeJS.ProcessEnv
   readonly platform: NodeJS.Platform
@@ -45,6 +46,9 @@ export function addOptions(command: Command, name: CommandName): Command {
       option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value])
     }
     command.addOption(option)
+  }
+  if (optionsOf(name).some((row) => row.name === 'limit')) {
+    command.addHelpText('after', limitsHelp())
   }
   return command
 }

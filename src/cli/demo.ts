@@ -78,7 +78,7 @@ async function show(
     script.stop()
     await script.ended
   } else {
-    if (!settings.json) printLines(context, session)
+    if (!settings.json) printLines(session)
     const print = (line: string): void => {
       if (!settings.json) context.stdout.write(`  app │ ${visibleLine(line)}\n`)
     }

@@ -48,6 +48,7 @@ async function run(context: CliContext, command: readonly string[], flags: Flags
     command: basename(program),
     keepsCa: false,
     token,
+    sharesStdout: true,
     userRoots: {
       added: extraRootFiles(context.env, context.platform),
       replaced: replacedRootFiles(context.env, context.platform),

@@ -22,7 +22,10 @@ import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { RunningPorthole } from '../porthole.ts'
 import { formatSummary } from '../run/summary-text.ts'
 import { createSummary } from '../run/summary.ts'
+import type { BoundedOutput } from './bounded-output.ts'
+import { createBoundedOutput } from './bounded-output.ts'
 import type { CliContext } from './context.ts'
+import { createPooledOutput } from './pooled-output.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
 
 export interface SessionPlan {
@@ -34,6 +37,8 @@ export interface SessionPlan {
   readonly keepsCa: boolean
   /** Demands this token, as agent `porthole`. */
   readonly token?: string | undefined
+  /** True where a child writes to the same standard output. */
+  readonly sharesStdout?: boolean
   /** Root files named in the user's environment: merged into what children trust. */
   readonly userRoots: { readonly added: readonly string[]; readonly replaced: readonly string[] }
   /** Roots that only this session trusts, as PEM. */
@@ -47,6 +52,8 @@ export interface Session {
   readonly controlPath: string | undefined
   /** One line on stderr, marked as ours. */
   tell(line: string): void
+  /** One line on stdout; lost where nobody reads there. */
+  print(line: string): void
   /** What it came to, on stderr. */
   printSummary(): void
   close(drainMs?: number): Promise<void>
@@ -69,12 +76,16 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     summary.add(msg)
     control?.broadcast(msg)
   })
-  if (plan.settings.json) running.subscribe(createJsonPrinter(context.stdout))
+  const stdout = plan.sharesStdout === true ? createPooledOutput(context.stdout.fd) : context.stdout
+  const output = createBoundedOutput(stdout, plan.settings.limits.stdoutQueueBytes)
+  if (plan.settings.json) running.subscribe(createJsonPrinter(output))
   const session: Session = {
     running,
     capturePath: capture?.path,
     controlPath: control?.path,
     tell,
+    print: (line) =>
+      output.write(`${line}\n`, ({ count }) => `porthole: ${count} lines were not read in time\n`),
     printSummary: () => {
       const lines = formatSummary(summary.summarize(), capture?.path)
       context.stderr.write(`${lines.join('\n')}\n`)
@@ -103,6 +114,8 @@ function openCapture(
   if (path === undefined) return undefined
   return new FileLogger(path, {
     porthole: context.version,
+    maxBytes: settings.limits.captureFileBytes,
+    queueBytes: settings.limits.captureQueueBytes,
     onProblem: (problem) => tell(describeCaptureProblem(problem, path)),
   })
 }
@@ -184,6 +197,9 @@ async function startControl(
     return await ControlServer.start({
       directory: join(plan.home, 'run'),
       pid: context.pid,
+      snapshotBytes: plan.settings.limits.snapshotBytes,
+      clientQueueBytes: plan.settings.limits.viewerQueueBytes,
+      maxViewers: plan.settings.limits.maxViewers,
       info: {
         url: running.url,
         startedAt: Date.now(),
@@ -197,32 +213,12 @@ async function startControl(
   }
 }
 
-/** Bytes that may wait for a slow reader of stdout before messages are dropped. */
-const printerQueueBytes = 64 * 1024 * 1024
-
 /** Messages as lines on stdout; a reader that is too slow loses whole lines, never holds us up. */
-function createJsonPrinter(stdout: NodeJS.WriteStream): (msg: AnalysisMsg) => void {
-  let dropped = { count: 0, bytes: 0 }
+function createJsonPrinter(output: BoundedOutput): (msg: AnalysisMsg) => void {
   return (msg) => {
-    const line = encodeLine(msg)
-    if (!stdout.writable || stdout.writableLength > printerQueueBytes) {
-      dropped = { count: dropped.count + 1, bytes: dropped.bytes + line.length }
-      return
-    }
-    if (dropped.count > 0) {
-      const { v, seq, at } = msg
-      const lost = {
-        v,
-        seq: seq - 1,
-        at,
-        kind: 'messages-dropped',
-        where: 'stdout',
-        ...dropped,
-      } as const
-      stdout.write(encodeLine(lost))
-      dropped = { count: 0, bytes: 0 }
-    }
-    stdout.write(line)
+    const { v, seq, at } = msg
+    const lost = { v, seq: seq - 1, at, kind: 'messages-dropped', where: 'stdout' } as const
+    output.write(encodeLine(msg), (counts) => encodeLine({ ...lost, ...counts }))
   }
 }
 

@@ -51,7 +51,7 @@ async function start(context: CliContext, flags: Flags): Promise<void> {
   ) {
     await Promise.race([showViewer(context, session, session.controlPath), stopped])
   } else {
-    if (!settings.json) printLines(context, session)
+    if (!settings.json) printLines(session)
     await stopped
   }
   await session.close()
@@ -67,7 +67,7 @@ async function showViewer(
   const end = await runViewerProcess(context, controlPath)
   if (end === 'quit') return
   session.tell('the viewer ended; the proxy goes on, Ctrl-C stops it')
-  printLines(context, session)
+  printLines(session)
   await new Promise<never>(() => {})
 }
 
@@ -89,11 +89,11 @@ function announce(context: CliContext, session: Session, allow: readonly string[
 }
 
 /** One line per call on stdout. */
-export function printLines(context: CliContext, session: Session): void {
+export function printLines(session: Session): void {
   const describe = createLineReporter()
   session.running.subscribe((msg) => {
     const line = describe(msg)
-    if (line !== undefined && context.stdout.writable) context.stdout.write(`${line}\n`)
+    if (line !== undefined) session.print(line)
   })
 }
 

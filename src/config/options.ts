@@ -155,6 +155,16 @@ export const optionTable: readonly OptionRow[] = [
     inFile: true,
   },
   {
+    name: 'limit',
+    flag: '--limit <NAME=VALUE[,…]>',
+    kind: 'list',
+    env: ['PORTHOLE_LIMIT'],
+    help: 'set a bound, such as idle-timeout=30m or capture-file=1GiB; below are all (repeatable)',
+    commands: proxies,
+    // There they are an object, `limits`.
+    inFile: false,
+  },
+  {
     name: 'readyFile',
     flag: '--ready-file <FILE>',
     kind: 'text',

@@ -11,6 +11,9 @@ import { parseAuthority, parseListenAddress } from '../policy/authority.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import { defaultAllow, presetHosts, presetNames } from '../policy/providers.ts'
+import type { BoundKey, Bounds } from './bounds.ts'
+import { boundRows } from './bounds.ts'
+import { resolveBounds } from './limits.ts'
 import { nearestName } from './nearest.ts'
 import type { CommandName } from './options.ts'
 import { optionsOf, optionTable } from './options.ts'
@@ -36,8 +39,7 @@ export interface Settings {
   readonly allowPrivate: boolean
   readonly tunnelOnReject: boolean
   readonly onCaFailure: 'refuse' | 'tunnel'
-  /** Bounds of the traffic plane that the configuration file sets, by their names in `bounds.ts`. */
-  readonly limits: Readonly<Partial<Record<LimitName, number>>>
+  readonly limits: Bounds
   readonly upstreamProxy: string | undefined
   readonly upstreamProxyBypass: readonly string[]
   readonly upstreamCa: readonly string[]
@@ -57,14 +59,6 @@ export interface SettingsInput {
 }
 
 type Raw = Readonly<Record<string, unknown>>
-type LimitName =
-  | 'maxConnections'
-  | 'maxHeaderBytes'
-  | 'headersTimeoutMs'
-  | 'handshakeTimeoutMs'
-  | 'connectTimeoutMs'
-  | 'idleTimeoutMs'
-  | 'judgeDeadlineMs'
 
 const credentialShape = z.strictObject({
   host: z.string(),
@@ -77,7 +71,13 @@ const credentialShape = z.strictObject({
     .default('{}'),
 })
 const listShape = z.union([z.string(), z.array(z.string())])
-const limitShape = z.int().positive().optional()
+const limitShape = z.union([z.number(), z.string()]).optional()
+const limitsShape = z.strictObject(
+  Object.fromEntries(boundRows.map(({ key }) => [key, limitShape])) as Record<
+    BoundKey,
+    typeof limitShape
+  >,
+)
 const fileShape = z.strictObject({
   listen: z.string().optional(),
   allow: listShape.optional(),
@@ -90,17 +90,7 @@ const fileShape = z.strictObject({
   allowPrivate: z.boolean().optional(),
   tunnelOnReject: z.boolean().optional(),
   onCaFailure: z.string().optional(),
-  limits: z
-    .strictObject({
-      maxConnections: limitShape,
-      maxHeaderBytes: limitShape,
-      headersTimeoutMs: limitShape,
-      handshakeTimeoutMs: limitShape,
-      connectTimeoutMs: limitShape,
-      idleTimeoutMs: limitShape,
-      judgeDeadlineMs: limitShape,
-    })
-    .optional(),
+  limits: limitsShape.optional(),
   upstreamProxy: z.string().optional(),
   upstreamProxyBypass: listShape.optional(),
   credentials: z.array(credentialShape).optional(),
@@ -122,7 +112,7 @@ export function resolveSettings(input: SettingsInput): Settings {
     allowPrivate: raw['allowPrivate'] === true,
     tunnelOnReject: raw['tunnelOnReject'] === true,
     onCaFailure: parseChoice('--on-ca-failure', textOf(raw, 'onCaFailure') ?? 'refuse'),
-    limits: definedOf(file.limits ?? {}),
+    limits: boundsOf(input, file),
     upstreamProxy: textOf(raw, 'upstreamProxy'),
     upstreamProxyBypass: listOf(raw, 'upstreamProxyBypass'),
     upstreamCa: listOf(raw, 'upstreamCa'),
@@ -136,6 +126,17 @@ export function resolveSettings(input: SettingsInput): Settings {
     })),
   }
   return deepFreeze(settings)
+}
+
+/** Unlike other lists, limits of several sources add up: each of them is looked for by itself. */
+function boundsOf(input: SettingsInput, file: z.infer<typeof fileShape>): Bounds {
+  const row = optionsOf(input.command).find(({ name }) => name === 'limit')
+  if (row === undefined) return resolveBounds({ flags: [], env: [], file: {} })
+  return resolveBounds({
+    flags: splitList(input.flags[row.name]),
+    env: row.env.flatMap((variable) => splitList(input.env[variable])),
+    file: file.limits ?? {},
+  })
 }
 
 function parseFile({ path, text }: { path: string; text: string }): z.infer<typeof fileShape> {
@@ -155,7 +156,11 @@ function parseFile({ path, text }: { path: string; text: string }): z.infer<type
   if (issue?.code === 'unrecognized_keys') {
     const key = issue.keys[0] ?? ''
     const known = optionTable.filter((row) => row.inFile).map((row) => row.name)
-    const nearest = nearestName(key, [...known, 'credentials', 'host', 'header', 'env', 'format'])
+    const here =
+      issue.path[0] === 'limits'
+        ? boundRows.map((row) => row.key)
+        : [...known, 'limits', 'credentials', 'host', 'header', 'env', 'format']
+    const nearest = nearestName(key, here)
     return fail(`unknown key ${key}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`)
   }
   return fail(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`)
@@ -188,16 +193,6 @@ function parseChoice(flag: string, text: string): 'refuse' | 'tunnel' {
   throw usage(`${flag} is ${JSON.stringify(text)}`, 'write refuse or tunnel')
 }
 
-/** Without the keys that were left out. */
-function definedOf<K extends string>(
-  values: Partial<Record<K, number | undefined>>,
-): Partial<Record<K, number>> {
-  const given = Object.entries<number | undefined>(values).filter(
-    ([, value]) => value !== undefined,
-  )
-  return Object.fromEntries(given) as Partial<Record<K, number>>
-}
-
 function textOf(raw: Raw, name: string): string | undefined {
   const value = raw[name]
   return typeof value === 'string' && value !== '' ? value : undefined
@@ -205,7 +200,10 @@ function textOf(raw: Raw, name: string): string | undefined {
 
 /** A list as an array or as comma-separated text; empty items are dropped. */
 function listOf(raw: Raw, name: string): string[] {
-  const value = raw[name]
+  return splitList(raw[name])
+}
+
+function splitList(value: unknown): string[] {
   const items = Array.isArray(value) ? value.map(String) : typeof value === 'string' ? [value] : []
   return items
     .flatMap((item) => item.split(','))

@@ -21,7 +21,7 @@ import { ViewerConnection } from './viewer-connection.ts'
 
 const defaultSnapshotBytes = 8 * 1024 * 1024
 const defaultClientQueueBytes = 8 * 1024 * 1024
-const maxViewers = 16
+const defaultMaxViewers = 16
 /** Processes with one id that share a home (containers) before starting fails. */
 const maxNamesakes = 16
 
@@ -34,6 +34,8 @@ export interface ControlServerOptions {
   readonly snapshotBytes?: number | undefined
   /** Bytes that may wait for one viewer; 8 MiB unless told otherwise. */
   readonly clientQueueBytes?: number | undefined
+  /** Viewers attached at a time; 16 unless told otherwise. */
+  readonly maxViewers?: number | undefined
   /** Where a socket goes whose path would be too long; the system's unless told otherwise. */
   readonly temporaryDirectory?: string | undefined
 }
@@ -46,6 +48,7 @@ export class ControlServer {
   readonly #snapshot: Snapshot
   readonly #hello: Buffer
   readonly #clientQueueBytes: number
+  readonly #maxViewers: number
   readonly #viewers = new Set<ViewerConnection>()
   #closed: Promise<void> | undefined
 
@@ -57,6 +60,7 @@ export class ControlServer {
     this.path = place.path
     this.#server = server
     this.#descriptorPath = place.descriptorPath
+    this.#maxViewers = options.maxViewers ?? defaultMaxViewers
     this.#snapshot = new Snapshot(options.snapshotBytes ?? defaultSnapshotBytes)
     this.#clientQueueBytes = options.clientQueueBytes ?? defaultClientQueueBytes
     const hello = { v: 1, pid: options.pid, ...options.info }
@@ -124,12 +128,14 @@ export class ControlServer {
   }
 
   #accept(socket: Socket): void {
-    if (this.#closed !== undefined || this.#viewers.size >= maxViewers) {
+    if (this.#closed !== undefined || this.#viewers.size >= this.#maxViewers) {
       socket.on('error', () => {
         // It is being turned away.
       })
       socket.resume()
-      socket.end(`${JSON.stringify({ refused: `${maxViewers} viewers are attached already` })}\n`)
+      socket.end(
+        `${JSON.stringify({ refused: `${this.#maxViewers} viewers are attached already` })}\n`,
+      )
       return
     }
     const viewer = new ViewerConnection(socket, {

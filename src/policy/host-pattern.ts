@@ -16,7 +16,7 @@ export interface HostPattern {
   readonly text: string
 }
 
-/** Throws `ERR_HOST_PATTERN`. A wildcard over a single label (`*.com`) or over everything is refused. */
+/** Throws `ERR_HOST_PATTERN`. A wildcard over `*.com`, `*.co.uk` or everything is refused. */
 export function parseHostPattern(text: string): HostPattern {
   const trimmed = text.trim()
   const wildcard = trimmed.startsWith('*.')
@@ -32,11 +32,26 @@ export function parseHostPattern(text: string): HostPattern {
   const host = 'authority' in parsed ? parsed.authority.host : parsed.host
   const kind = 'authority' in parsed ? parsed.authority.kind : parsed.kind
   const port = 'authority' in parsed ? parsed.authority.port : undefined
-  if (wildcard && kind !== 'name') return fail('* needs a name, not an address')
-  if (wildcard && !host.includes('.')) return fail('this would cover a whole top-level domain')
+  const tooWide = wildcard ? problemOfWildcard(host, kind) : undefined
+  if (tooWide !== undefined) return fail(tooWide)
   const bracketed = kind === 'ipv6' ? `[${host}]` : host
   const canonical = `${wildcard ? '*.' : ''}${bracketed}${port === undefined ? '' : `:${port}`}`
   return { host, wildcard, port, text: canonical }
+}
+
+function problemOfWildcard(host: string, kind: Authority['kind']): string | undefined {
+  if (kind !== 'name') return '* needs a name, not an address'
+  if (!host.includes('.')) return 'this would cover a whole top-level domain'
+  return isSharedSuffix(host) ? 'this would cover everybody below that suffix' : undefined
+}
+
+/**
+ * Suffixes such as `co.uk`, under which anybody registers: a country's two letters after a label of
+ * their usual division. Not the whole Public Suffix List: that would be a dependency to keep up to
+ * date, and a suffix that is missed costs no more than its user wrote.
+ */
+function isSharedSuffix(host: string): boolean {
+  return /^(?:ac|co|com|edu|gob|gov|mil|net|org|or|ne|go|gouv)\.[a-z]{2}$/u.test(host)
 }
 
 export function matchesHostPattern(

@@ -59,6 +59,21 @@ export function answerClient(response: ServerResponse, answer: ProxyAnswer): voi
   response.end(body)
 }
 
+/**
+ * Breaks off an answer that has begun, or was never to be. What others than the client have cut is
+ * cut by a reset: an answer without a length would be completed by an end.
+ */
+export function cutClient(
+  {
+    response,
+    resetClient,
+  }: { readonly response: ServerResponse; readonly resetClient: () => void },
+  by: 'client' | 'upstream' | 'proxy',
+): void {
+  if (by !== 'client' && response.headersSent && !response.destroyed) resetClient()
+  response.destroy()
+}
+
 /** Resolves when the last byte is with the operating system, or the client has left. */
 export async function flushed(
   response: ServerResponse,

@@ -6,7 +6,6 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
-import { describeError } from '../base/errors.ts'
 import type { IdSource } from '../base/ids.ts'
 import type { MsgOf } from '../messages/schema.ts'
 import type { Authority } from '../policy/authority.ts'
@@ -17,11 +16,13 @@ import { rawAnswer } from './client-response.ts'
 import type { ProxyAnswer } from './client-response.ts'
 import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
+import type { Deadlines } from './deadlines.ts'
 import type { Reporter } from './exchange-report.ts'
+import { moduleAnswer } from './hook-filters.ts'
 import { toPairs, valuesOf } from './http-messages.ts'
 import { explainClientTls, interceptTls } from './intercept.ts'
 import type { LeafSource, TlsTrouble } from './intercept.ts'
-import { joinSockets } from './tunnel.ts'
+import { describeTunnelFailure, joinSockets, watchForLeaving } from './tunnel.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 import { explainUpstreamFailure } from './upstream-failure.ts'
 
@@ -40,6 +41,7 @@ export interface ConnectServices {
   /** Tunnel a host from now on for a client that has rejected our certificate for it. */
   readonly tunnelsOnReject: boolean
   readonly connector: UpstreamConnector
+  readonly deadlines: Deadlines
   readonly handshakeTimeoutMs: number
   /** Runs what modules registered with `onConnect`; a rejection refuses. */
   runHooks(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void>
@@ -87,8 +89,12 @@ export async function handleConnect(
   try {
     await services.runHooks(request, socket, head)
   } catch (error) {
-    const message = `a module refused the connection: ${describeError(error)}`
-    refuse(services, connection, authority, 'rule', { status: 403, code: 'refused', message })
+    const answer = moduleAnswer(error, 'connection')
+    if (answer.status === 502) {
+      const failure = { analyzer: 'module', error: answer.message }
+      services.reporter.publish({ kind: 'analyzer-failed', ...idsOf(connection), ...failure })
+    }
+    refuse(services, connection, authority, 'rule', answer)
     return
   }
   const { leaves } = services
@@ -169,52 +175,95 @@ function watchForDistrust(
 /** A client that idles longer before it hangs up was waiting, not rejecting. */
 const distrustWindowMs = 1000
 
-async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']): Promise<void> {
-  const { services, connection, authority, head } = arrived
-  const { socket } = connection
+/** What is told of one tunnel. */
+interface TunnelReport {
+  readonly bytes: { up: number; down: number }
+  opened(): void
+  closed(error: string | undefined): void
+}
+
+function reportTunnel(
+  { services, connection, authority }: Arrived,
+  reason: MsgOf<'tunnel-opened'>['reason'],
+): TunnelReport {
   const { clock } = services.reporter
   const ids = { ...idsOf(connection), exchangeId: services.ids.next('x') }
   const { host, port } = authority
   const startedMs = clock.monotonicMs()
-  const opened = (): void => {
-    services.reporter.publish({ kind: 'tunnel-opened', ...ids, host, port, reason })
-  }
   const bytes = { up: 0, down: 0 }
-  const closed = (error: string | undefined): void => {
-    services.reporter.publish({
-      kind: 'tunnel-closed',
-      ...ids,
-      host,
-      port,
-      bytesUp: bytes.up,
-      bytesDown: bytes.down,
-      durationMs: Math.round(clock.monotonicMs() - startedMs),
-      ...(error === undefined ? {} : { error }),
-    })
+  return {
+    bytes,
+    opened: () => services.reporter.publish({ kind: 'tunnel-opened', ...ids, host, port, reason }),
+    closed: (error) =>
+      services.reporter.publish({
+        kind: 'tunnel-closed',
+        ...ids,
+        host,
+        port,
+        bytesUp: bytes.up,
+        bytesDown: bytes.down,
+        durationMs: Math.round(clock.monotonicMs() - startedMs),
+        ...(error === undefined ? {} : { error }),
+      }),
   }
+}
+
+async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']): Promise<void> {
+  const { services, connection, authority, head } = arrived
+  const { socket } = connection
+  const report = reportTunnel(arrived, reason)
+  if (head.length > 0) socket.unshift(head)
+  const leaving = watchForLeaving(socket)
   let upstream: Socket
   try {
-    upstream = await services.connector.dial(authority)
+    upstream = await services.connector.dial(authority, leaving.signal)
   } catch (error) {
     const failure = explainUpstreamFailure(error, formatAuthority(authority), 'connect')
     if (failure.status === 403) {
       refuse(services, connection, authority, 'address-denied', failure)
       return
     }
-    opened()
-    closed(failure.message)
-    socket.end(
-      rawAnswer(failure, failure.status === 504 ? 'Gateway Timeout' : 'Bad Gateway', false),
-    )
+    const hasLeft = leaving.signal.aborted
+    report.opened()
+    report.closed(hasLeft ? 'the client left before there was a connection' : failure.message)
+    if (hasLeft) socket.destroy()
+    else {
+      const reasonPhrase = failure.status === 504 ? 'Gateway Timeout' : 'Bad Gateway'
+      socket.end(rawAnswer(failure, reasonPhrase, false))
+    }
     return
+  } finally {
+    leaving.stop()
   }
-  opened()
+  report.opened()
   if (socket.destroyed) upstream.destroy()
-  else {
-    socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
-    if (head.length > 0) socket.unshift(head)
-  }
-  const error = await joinSockets(socket, upstream, {
+  else socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+  report.closed(await relay(services, socket, upstream, report.bytes))
+}
+
+/** Resolves with why it ended, in one line; undefined where it ended in order. */
+async function relay(
+  { deadlines }: Pick<ConnectServices, 'deadlines'>,
+  socket: Socket,
+  upstream: Socket,
+  bytes: TunnelReport['bytes'],
+): Promise<string | undefined> {
+  let unused: string | undefined
+  const stopWatching = deadlines.watch({
+    state: () => ({
+      phase: 'relay',
+      bytesUp: bytes.up,
+      bytesDown: bytes.down,
+      signs: 0,
+      isHeldBack: false,
+    }),
+    expired: ({ message }) => {
+      unused = message
+      socket.destroy()
+      upstream.destroy()
+    },
+  })
+  const failure = await joinSockets(socket, upstream, {
     onUp: (count) => {
       bytes.up += count
     },
@@ -222,13 +271,15 @@ async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']
       bytes.down += count
     },
   })
-  closed(error === undefined ? undefined : describeError(error))
+  stopWatching()
+  return unused ?? (failure === undefined ? undefined : describeTunnelFailure(failure))
 }
 
 const reasonPhrases = new Map([
   [400, 'Bad Request'],
   [403, 'Forbidden'],
   [407, 'Proxy Authentication Required'],
+  [502, 'Bad Gateway'],
 ])
 
 function refuse(

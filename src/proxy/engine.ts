@@ -19,6 +19,8 @@ import { rawAnswer } from './client-response.ts'
 import { handleConnect } from './connect-handler.ts'
 import type { ConnectServices, InterceptPolicy } from './connect-handler.ts'
 import { ConnectionRegistry } from './connections.ts'
+import { Deadlines } from './deadlines.ts'
+import type { EngineLimits } from './engine-limits.ts'
 import type { Reporter } from './exchange-report.ts'
 import { hasExchangeHooks, runConnectHooks, throughRequestHooks } from './hooks.ts'
 import type { Forwarder } from './http-messages.ts'
@@ -30,15 +32,6 @@ import { ModuleProxy } from './module-surface.ts'
 import { RequestHandler } from './request-handler.ts'
 import type { ReverseRoutes } from './reverse-routes.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
-
-export interface EngineLimits {
-  readonly maxConnections: number
-  readonly maxHeaderBytes: number
-  readonly headersTimeoutMs: number
-  readonly handshakeTimeoutMs: number
-  readonly judgeDeadlineMs: number
-  readonly idleTimeoutMs: number
-}
 
 export interface EngineServices {
   readonly reporter: Reporter
@@ -86,7 +79,7 @@ export class PortholeEngine extends ModuleProxy {
         100,
         Math.min(5000, Math.round(services.limits.headersTimeoutMs / 3)),
       ),
-      keepAliveTimeout: 60_000,
+      keepAliveTimeout: services.limits.keepAliveMs,
       insecureHTTPParser: false,
       noDelay: true,
       shouldUpgradeCallback: (request: IncomingMessage) =>
@@ -95,14 +88,17 @@ export class PortholeEngine extends ModuleProxy {
     this.#outer = http.createServer(serverOptions)
     this.#inner = createInnerServer(serverOptions)
     const isOwnListener = (authority: Authority): boolean => this.#isOwnListener(authority)
+    const deadlines = new Deadlines(services.limits, () => services.reporter.clock.monotonicMs())
     this.#requests = new RequestHandler({
       ...services,
+      deadlines,
       registry: this.#registry,
       listenHost: () => this.#listenHost,
       isOwnListener,
     })
     this.#connects = {
       ...services,
+      deadlines,
       handshakeTimeoutMs: services.limits.handshakeTimeoutMs,
       registry: this.#registry,
       isOwnListener,
@@ -211,11 +207,12 @@ export class PortholeEngine extends ModuleProxy {
   override _onRequest(ctx: RequestContext): void {
     const pending = this.#requests.pendingOf(ctx.clientToProxyRequest)
     if (pending === undefined) return neverReached('_onRequest')
-    throughRequestHooks(this, ctx, pending).then(
+    const { hookDeadlineMs } = this.#services.limits
+    throughRequestHooks(this, ctx, pending, hookDeadlineMs).then(
       (changed) => this.#requests.run(changed),
       (error: unknown) => {
         this._onError('ON_REQUEST_ERROR', ctx, asError(error))
-        this.#requests.refuse(pending, `a module refused the request: ${describeError(error)}`)
+        this.#requests.refuse(pending, error)
       },
     )
   }
@@ -257,7 +254,7 @@ export class PortholeEngine extends ModuleProxy {
 
   async #runConnectHooks(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     try {
-      await runConnectHooks(this, request, socket, head)
+      await runConnectHooks(this, request, socket, head, this.#services.limits.hookDeadlineMs)
     } catch (error) {
       this._onError('ON_CONNECT_ERROR', null, asError(error))
       throw error

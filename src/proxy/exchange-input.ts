@@ -4,6 +4,8 @@ import type { Duplex, Readable } from 'node:stream'
 
 import type { HeaderPairs } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { EngineLimits } from './engine-limits.ts'
 import type { Reporter } from './exchange-report.ts'
 import type { Destination, Forwarder, UpstreamResponse } from './http-messages.ts'
 
@@ -25,6 +27,8 @@ export interface ExchangeInput {
    * another on the same connection (pipelining) is not told by node.
    */
   readonly onClientClosed: Set<() => void>
+  /** Breaks the client's connection off with a reset, below TLS. */
+  readonly resetClient: () => void
   /** Set when the client asks for a WebSocket: its socket, and bytes that came after the head. */
   readonly upgrade?: { readonly socket: Duplex; readonly head: Buffer } | undefined
   /** Set where modules have a say in this exchange. */
@@ -56,9 +60,11 @@ export interface ExchangeServices {
   readonly reporter: Reporter
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
-  readonly judgeDeadlineMs: number
-  /** Longest time without a byte either way, in milliseconds. */
-  readonly idleTimeoutMs: number
+  readonly limits: Pick<
+    EngineLimits,
+    'judgeDeadlineMs' | 'maxInterims' | 'maxWebSocketMessageBytes'
+  >
+  readonly deadlines: Deadlines
   /** False for a plain-HTTP exchange with a host that is not on the allowlist: forwarded unread. */
   readonly isObserved: boolean
 }

@@ -11,10 +11,12 @@ import { describeError, errorCodeOf } from '../base/errors.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import { isCredentialExchange } from '../policy/redaction.ts'
-import { answerClient, flushed, relayHead, relayInterim } from './client-response.ts'
+import { answerClient, cutClient, flushed, relayHead, relayInterim } from './client-response.ts'
+import type { Expiry } from './deadlines.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
 import { ExchangeReport } from './exchange-report.ts'
 import type { FailurePhase } from './exchange-report.ts'
+import { waitStateOf } from './exchange-wait.ts'
 import type {
   InterimResponse,
   UpstreamExchange,
@@ -55,17 +57,15 @@ export async function runExchange(
   return exchange.result
 }
 
-/** Interim responses passed on for one exchange; real servers send one or two. */
-const maxInterims = 32
-
 class Exchange {
   readonly #input: ExchangeInput
   readonly #services: ExchangeServices
   readonly #report: ExchangeReport
   #upstream: UpstreamExchange | undefined
-  readonly #idle: NodeJS.Timeout
+  readonly #stopWatching: () => void
   readonly #modules: ModuleTurns | undefined
   #hasAnswer = false
+  #isSwitched = false
   #interims = 0
 
   constructor(input: ExchangeInput, services: ExchangeServices) {
@@ -82,7 +82,17 @@ class Exchange {
       fail: (...failure) => this.fail(...failure),
       abort: () => this.#upstream?.abort(),
     })
-    this.#idle = setTimeout(() => this.#onIdle(), services.idleTimeoutMs)
+    this.#stopWatching = services.deadlines.watch({
+      state: () =>
+        waitStateOf(input, {
+          ...this.#report.result,
+          isRequestEnded: this.#report.isRequestEnded,
+          hasAnswer: this.#hasAnswer,
+          isSwitched: this.#isSwitched,
+          interims: this.#interims,
+        }),
+      expired: (expiry) => this.#onExpired(expiry),
+    })
   }
 
   get result(): ExchangeResult {
@@ -91,7 +101,7 @@ class Exchange {
 
   /** Lets go of the connection, which may carry further exchanges. */
   release(): void {
-    clearTimeout(this.#idle)
+    this.#stopWatching()
     this.#input.onClientClosed.delete(this.#onClientClosed)
   }
 
@@ -155,22 +165,20 @@ class Exchange {
     })
     this.#upstream?.abort()
     if (!isFirst) return
-    if (told === undefined) response.destroy()
+    // Whoever sends too slowly must not go on with it.
+    if (told === 408) response.shouldKeepAlive = false
+    if (told === undefined) cutClient(this.#input, by)
     else answerClient(response, { status: told, code, message })
   }
 
   #relayInterim(interim: InterimResponse): void {
     this.#interims += 1
-    this.#idle.refresh()
-    if (this.#interims <= maxInterims) relayInterim(this.#input.response, interim)
-    else
-      this.fail(
-        'upstream',
-        'waiting',
-        'interim-flood',
-        'the upstream sent interim responses without end',
-        502,
-      )
+    if (this.#interims <= this.#services.limits.maxInterims)
+      relayInterim(this.#input.response, interim)
+    else {
+      const message = 'the upstream sent interim responses without end'
+      this.fail('upstream', 'waiting', 'interim-flood', message, 502)
+    }
   }
 
   #refuse(refusal: Refusal): void {
@@ -210,7 +218,6 @@ class Exchange {
     })
     const outcome = await pump(source, upstream.body, (chunk) => {
       wrote = true
-      this.#idle.refresh()
       if (source === body) this.#report.requestBody(chunk)
     })
     wrote = true
@@ -248,7 +255,6 @@ class Exchange {
     })
     const outcome = await pump(relayed.body, response, (chunk) => {
       wrote = true
-      this.#idle.refresh()
       if (relayed.body === answer.body) this.#report.responseBody(chunk)
     })
     wrote = true
@@ -271,43 +277,36 @@ class Exchange {
   }
 
   async #relayUpgrade(answer: UpstreamUpgrade): Promise<void> {
-    const { upgrade } = this.#input
+    const { upgrade, resetClient } = this.#input
     if (upgrade === undefined) {
       answer.socket.destroy()
-      this.fail(
-        'upstream',
-        'response',
-        'unrequested-upgrade',
-        'the upstream switched protocols unasked',
-        502,
-      )
+      const message = 'the upstream switched protocols unasked'
+      this.fail('upstream', 'response', 'unrequested-upgrade', message, 502)
       return
     }
+    this.#isSwitched = true
     this.#report.responseStarted({ ...answer, httpVersion: '1.1' })
+    const { maxWebSocketMessageBytes } = this.#services.limits
     const observer = this.#report.showsBodies
-      ? new WebSocketObserver(answer.headers, this.#report)
+      ? new WebSocketObserver(answer.headers, this.#report, maxWebSocketMessageBytes)
       : undefined
-    const end = await relayUpgrade(upgrade, answer, (direction, chunk) => {
-      this.#idle.refresh()
-      this.#report.count(direction, chunk.byteLength)
-      observer?.saw(direction, chunk)
-    })
+    const end = await relayUpgrade(
+      { ...upgrade, reset: resetClient },
+      answer,
+      (direction, chunk) => {
+        this.#report.count(direction, chunk.byteLength)
+        observer?.saw(direction, chunk)
+      },
+    )
     observer?.ended()
     if (end.ok) this.#report.completed(101)
     else this.fail(end.by, 'response', end.code, `the ${end.by} broke off the WebSocket`)
   }
 
-  /** Neither side has moved a byte for too long: whoever's turn it was to send, or to take. */
-  #onIdle(): void {
-    const { response, upgrade } = this.#input
-    const phase = this.#hasAnswer ? 'response' : this.#report.isRequestEnded ? 'waiting' : 'request'
-    const isUpstreamFull = this.#upstream?.body.writableNeedDrain === true
-    const isClients = this.#hasAnswer
-      ? response.writableNeedDrain
-      : phase === 'request' && !isUpstreamFull
-    const [by, status] = isClients ? (['client', 408] as const) : (['upstream', 504] as const)
-    this.fail(by, phase, 'idle-timeout', 'no byte moved in time', status)
-    upgrade?.socket.destroy()
+  #onExpired({ by, phase, code, message, status }: Expiry): void {
+    // Within a WebSocket an answer would be read as frames.
+    this.fail(by, phase, code, message, this.#isSwitched ? undefined : status)
+    if (this.#isSwitched) this.#input.upgrade?.socket.destroy()
   }
 
   #failUpstream(error: unknown, phase: 'connect' | 'waiting'): void {

@@ -6,7 +6,9 @@
 import { Transform } from 'node:stream'
 import type { Duplex, PassThrough, Readable } from 'node:stream'
 
-import { asError } from '../base/errors.ts'
+import { asError, describeError, errorCodeOf } from '../base/errors.ts'
+import { formatDuration } from '../base/units.ts'
+import type { ProxyAnswer } from './client-response.ts'
 
 type HookCallback<T> = (error?: Error | null, value?: T) => void
 
@@ -18,27 +20,70 @@ export interface BodyStage {
 
 export type StageFailed = (kind: string, error: Error) => void
 
-/** Runs one hook. Resolves with what it calls back; rejects where it fails in any way. */
+/** How long a hook may take, and what it is called where it takes longer. */
+export interface HookDeadline {
+  readonly ms: number
+  /** As modules register it: `onRequest`, say. */
+  readonly hook: string
+  /** True where the module has taken the answer over: then it may take its time. */
+  readonly isMoot?: () => boolean
+}
+
+/** `code` of the error of a hook that did not call back in time. */
+const hookTimeoutCode = 'ERR_PORTHOLE_HOOK_TIMEOUT'
+
+/** Runs one hook. Resolves with what it calls back; rejects where it fails in any way, or not in time. */
 export function called<T = unknown>(
   start: (done: HookCallback<T>) => unknown,
+  { ms, hook, isMoot }: HookDeadline,
 ): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    const returned = start((error, value) => {
+    const timer = setTimeout(() => {
+      if (isMoot?.() !== true) reject(timeoutError(hook, ms))
+    }, ms)
+    // A client that has left lets go of the request, but nobody tells the hook.
+    timer.unref()
+    const settle: HookCallback<T> = (error, value) => {
+      clearTimeout(timer)
       if (error === undefined || error === null) resolve(value)
       else reject(asError(error))
-    })
-    // Many hooks are async functions: one that rejects never calls back, and nobody else listens.
-    if (returned instanceof Promise) returned.catch(reject)
+    }
+    const fail = (error: unknown): void => settle(asError(error))
+    try {
+      const returned = start(settle)
+      // Many hooks are async functions: one that rejects never calls back, and nobody else listens.
+      if (returned instanceof Promise) returned.catch(fail)
+    } catch (error) {
+      fail(error)
+    }
   })
+}
+
+function timeoutError(hook: string, ms: number): Error {
+  const within = formatDuration(ms)
+  const message = `the ${hook} hook of a module did not call back within ${within}; --limit hook-timeout=TIME allows more`
+  return Object.assign(new Error(message), { code: hookTimeoutCode })
+}
+
+/** What a client is told of a hook that failed before there was anything else to tell. */
+export function moduleAnswer(error: unknown, what: 'connection' | 'request'): ProxyAnswer {
+  const problem = describeError(error)
+  return isHookTimeout(error)
+    ? { status: 502, code: 'module-timeout', message: problem }
+    : { status: 403, code: 'refused', message: `a module refused the ${what}: ${problem}` }
+}
+
+export function isHookTimeout(error: unknown): boolean {
+  return errorCodeOf(error) === hookTimeoutCode
 }
 
 export type ChunkHook = (chunk: Buffer, done: HookCallback<Buffer>) => unknown
 
 /** Each chunk through all hooks, one after the other; what is called back as nothing is left out. */
-export function chunkHooks(hooks: readonly ChunkHook[]): Transform {
+export function chunkHooks(hooks: readonly ChunkHook[], deadline: HookDeadline): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, settle) {
-      throughHooks(hooks, chunk).then((result) => settle(null, result), settle)
+      throughHooks(hooks, chunk, deadline).then((result) => settle(null, result), settle)
     },
   })
 }
@@ -46,10 +91,11 @@ export function chunkHooks(hooks: readonly ChunkHook[]): Transform {
 async function throughHooks(
   hooks: readonly ChunkHook[],
   chunk: Buffer,
+  deadline: HookDeadline,
 ): Promise<Buffer | undefined> {
   let current = chunk
   for (const hook of hooks) {
-    const given: unknown = await called<Buffer>((done) => hook(current, done))
+    const given: unknown = await called<Buffer>((done) => hook(current, done), deadline)
     if (given === undefined || given === null) return undefined
     current = toBuffer(given)
   }

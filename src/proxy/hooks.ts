@@ -18,7 +18,7 @@ import { asError, AppError } from '../base/errors.ts'
 import type { HeaderPairs } from '../messages/schema.ts'
 import { flushed } from './client-response.ts'
 import type { BodyObserver, ExchangeHooks, ExchangeInput } from './exchange-input.ts'
-import type { BodyStage, ChunkHook, StageFailed } from './hook-filters.ts'
+import type { BodyStage, ChunkHook, HookDeadline, StageFailed } from './hook-filters.ts'
 import { called, chunkHooks, gateAfter, throughStages } from './hook-filters.ts'
 import type { UpstreamResponse } from './http-messages.ts'
 import { createHeaderList, hasBodyFraming, valuesOf } from './http-messages.ts'
@@ -38,9 +38,11 @@ export async function runConnectHooks(
   request: IncomingMessage,
   socket: Socket,
   head: Buffer,
+  deadlineMs: number,
 ): Promise<void> {
+  const deadline = { ms: deadlineMs, hook: 'onConnect' }
   for (const hook of proxy.onConnectHandlers) {
-    await called((done) => hook.call(proxy, request, socket, head, done))
+    await called((done) => hook.call(proxy, request, socket, head, done), deadline)
   }
 }
 
@@ -58,16 +60,35 @@ export function hasExchangeHooks(proxy: MitmProxy): boolean {
   ].some((hooks) => hooks.length > 0)
 }
 
-export async function runRequestHooks(proxy: MitmProxy, ctx: RequestContext): Promise<void> {
-  await runInOrder(ctx, proxy.onRequestHandlers.slice())
+export async function runRequestHooks(
+  proxy: MitmProxy,
+  ctx: RequestContext,
+  deadlineMs: number,
+): Promise<void> {
+  const onRequest = deadlineOf(ctx, 'onRequest', deadlineMs)
+  await runInOrder(ctx, proxy.onRequestHandlers.slice(), onRequest)
   // After those: what they have added to the context (`ctx.use(...)`) counts too.
-  await runInOrder(ctx, ctx.onRequestHandlers.slice())
-  await runInOrder(ctx, proxy.onRequestHeadersHandlers)
-  await runInOrder(ctx, ctx.onRequestHeadersHandlers)
+  await runInOrder(ctx, ctx.onRequestHandlers.slice(), onRequest)
+  const onRequestHeaders = deadlineOf(ctx, 'onRequestHeaders', deadlineMs)
+  await runInOrder(ctx, proxy.onRequestHeadersHandlers, onRequestHeaders)
+  await runInOrder(ctx, ctx.onRequestHeadersHandlers, onRequestHeaders)
 }
 
-async function runInOrder(ctx: RequestContext, hooks: readonly Hook[]): Promise<void> {
-  for (const hook of hooks) await called((done) => hook(ctx, done))
+/**
+ * A module that has begun an answer of its own may never call back: what it does is its answer.
+ * Within a body the answer has begun, whoever began it: there it must.
+ */
+function deadlineOf(ctx: RequestContext, hook: string, ms: number): HookDeadline {
+  const isWithinBody = /(?:Data|End)$/u.test(hook)
+  return { ms, hook, isMoot: () => !isWithinBody && ctx.proxyToClientResponse.headersSent }
+}
+
+async function runInOrder(
+  ctx: RequestContext,
+  hooks: readonly Hook[],
+  deadline: HookDeadline,
+): Promise<void> {
+  for (const hook of hooks) await called((done) => hook(ctx, done), deadline)
 }
 
 /**
@@ -78,19 +99,20 @@ export async function throughRequestHooks(
   proxy: MitmProxy,
   ctx: RequestContext,
   pending: PendingRequest,
+  deadlineMs: number,
 ): Promise<PendingRequest> {
   const { response, onClientClosed } = pending.input
   completeContext(ctx)
   const before = structuredClone(ctx.proxyToServerRequestOptions)
   try {
-    await Promise.race([runRequestHooks(proxy, ctx), flushed(response, onClientClosed)])
+    await Promise.race([runRequestHooks(proxy, ctx, deadlineMs), flushed(response, onClientClosed)])
   } catch (error) {
     // What a module has answered in full stands, whatever comes after it.
     if (!response.writableEnded) throw error
     proxy._onError('ON_REQUEST_ERROR', ctx, asError(error))
   }
   const changed = applyHookChanges(pending, before, ctx)
-  const hooks = new ModuleHooks(proxy, ctx, pending.input)
+  const hooks = new ModuleHooks(proxy, ctx, pending.input, deadlineMs)
   return { ...changed, input: { ...changed.input, hooks } }
 }
 
@@ -136,10 +158,12 @@ class ModuleHooks implements ExchangeHooks {
   readonly changesRequestBody: boolean
   readonly #proxy: MitmProxy
   readonly #ctx: RequestContext
+  readonly #deadlineMs: number
 
-  constructor(proxy: MitmProxy, ctx: RequestContext, sent: ExchangeInput) {
+  constructor(proxy: MitmProxy, ctx: RequestContext, sent: ExchangeInput, deadlineMs: number) {
     this.#proxy = proxy
     this.#ctx = ctx
+    this.#deadlineMs = deadlineMs
     this.sent = sent
     const hooks = [this.#requestDataHooks, this.#requestEndHooks, ctx.requestFilters]
     this.changesRequestBody = hasBodyFraming(sent.headers) && hooks.some((list) => list.length > 0)
@@ -160,7 +184,10 @@ class ModuleHooks implements ExchangeHooks {
   #throughRequestStages(body: Readable, fail: StageFailed): Readable {
     const stages: BodyStage[] = [
       ...filters(this.#ctx.requestFilters, 'REQUEST_FILTER_ERROR'),
-      { stream: chunkHooks(this.#requestDataHooks), kind: 'ON_REQUEST_DATA_ERROR' },
+      {
+        stream: chunkHooks(this.#requestDataHooks, this.#deadline('onRequestData')),
+        kind: 'ON_REQUEST_DATA_ERROR',
+      },
     ]
     const gate = new PassThrough()
     // A way into the body, not to the socket: what modules write here is framed with the rest.
@@ -168,13 +195,13 @@ class ModuleHooks implements ExchangeHooks {
     return gateAfter(
       throughStages(body, stages, fail),
       gate,
-      () => runInOrder(this.#ctx, this.#requestEndHooks),
+      () => runInOrder(this.#ctx, this.#requestEndHooks, this.#deadline('onRequestEnd')),
       (error) => fail('ON_REQUEST_END_ERROR', error),
     )
   }
 
   bodilessRequestEnded(): Promise<void> {
-    return this.#run('ON_REQUEST_END_ERROR', this.#requestEndHooks)
+    return this.#run('ON_REQUEST_END_ERROR', 'onRequestEnd', this.#requestEndHooks)
   }
 
   async response(answer: UpstreamResponse, observer: BodyObserver): Promise<UpstreamResponse> {
@@ -186,10 +213,18 @@ class ModuleHooks implements ExchangeHooks {
     incoming.pause()
     this.#ctx.serverToProxyResponse = incoming
     const before = structuredClone(incoming.headers)
-    await this.#run('ON_RESPONSE_ERROR', this.#proxy.onResponseHandlers)
-    await this.#run('ON_RESPONSE_ERROR', this.#ctx.onResponseHandlers)
-    await this.#run('ON_RESPONSEHEADERS_ERROR', this.#proxy.onResponseHeadersHandlers)
-    await this.#run('ON_RESPONSEHEADERS_ERROR', this.#ctx.onResponseHeadersHandlers)
+    await this.#run('ON_RESPONSE_ERROR', 'onResponse', this.#proxy.onResponseHandlers)
+    await this.#run('ON_RESPONSE_ERROR', 'onResponse', this.#ctx.onResponseHandlers)
+    await this.#run(
+      'ON_RESPONSEHEADERS_ERROR',
+      'onResponseHeaders',
+      this.#proxy.onResponseHeadersHandlers,
+    )
+    await this.#run(
+      'ON_RESPONSEHEADERS_ERROR',
+      'onResponseHeaders',
+      this.#ctx.onResponseHeadersHandlers,
+    )
     try {
       return this.#changed(answer, before, incoming, observer)
     } catch (error) {
@@ -198,7 +233,7 @@ class ModuleHooks implements ExchangeHooks {
   }
 
   responseEnded(): Promise<void> {
-    return this.#run('ON_RESPONSE_END_ERROR', this.#responseEndHooks)
+    return this.#run('ON_RESPONSE_END_ERROR', 'onResponseEnd', this.#responseEndHooks)
   }
 
   /** The response as the hooks left it; its body runs through them where it has one. */
@@ -228,7 +263,10 @@ class ModuleHooks implements ExchangeHooks {
     if (!this.#changesResponseBody || isEmpty(answer)) return { ...changed, headers }
     const stages: BodyStage[] = [
       ...filters(this.#ctx.responseFilters, 'RESPONSE_FILTER_ERROR'),
-      { stream: chunkHooks(this.#responseDataHooks), kind: 'ON_RESPONSE_DATA_ERROR' },
+      {
+        stream: chunkHooks(this.#responseDataHooks, this.#deadline('onResponseData')),
+        kind: 'ON_RESPONSE_DATA_ERROR',
+      },
     ]
     answer.body.on('data', observer.onChunk)
     const body = throughStages(answer.body, stages, (kind, error) =>
@@ -237,9 +275,11 @@ class ModuleHooks implements ExchangeHooks {
     return { ...changed, headers, body }
   }
 
-  async #run(kind: string, hooks: readonly Hook[]): Promise<void> {
+  readonly #deadline = (hook: string): HookDeadline => deadlineOf(this.#ctx, hook, this.#deadlineMs)
+
+  async #run(kind: string, hook: string, hooks: readonly Hook[]): Promise<void> {
     try {
-      await runInOrder(this.#ctx, hooks)
+      await runInOrder(this.#ctx, hooks, this.#deadline(hook))
     } catch (error) {
       throw this.#told(kind, asError(error))
     }

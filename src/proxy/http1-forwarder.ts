@@ -102,8 +102,10 @@ function answerOf(
 ): UpstreamExchange['answer'] {
   const answer = new Promise<UpstreamResponse | UpstreamUpgrade>((resolve, reject) => {
     let hasAnswer = false
+    let body: IncomingMessage | undefined
     outgoing.on('response', (incoming) => {
       hasAnswer = true
+      body = incoming
       // A later error of the request (a reset after the head) shows on the body; nobody else listens.
       incoming.on('error', () => {})
       if (isSaneStatus(incoming.statusCode)) resolve(responseOf(incoming))
@@ -119,7 +121,11 @@ function answerOf(
         head,
       })
     })
-    outgoing.on('error', (error) => reject(explain(error)))
+    outgoing.on('error', (error) => {
+      // A body without a length would be given its end by the parser, reset or not.
+      body?.destroy(error)
+      reject(explain(error))
+    })
     outgoing.on('close', () => {
       // Every exchange ends here: an error, with its stack, for each would cost more than its head.
       if (hasAnswer) return

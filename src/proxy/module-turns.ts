@@ -9,6 +9,7 @@ import { describeError } from '../base/errors.ts'
 import { flushed } from './client-response.ts'
 import type { ExchangeHooks, ExchangeInput } from './exchange-input.ts'
 import type { ExchangeReport, FailurePhase } from './exchange-report.ts'
+import { isHookTimeout } from './hook-filters.ts'
 import type { UpstreamResponse } from './http-messages.ts'
 
 /** What the turns ask of the exchange that they are part of. */
@@ -121,6 +122,11 @@ export class ModuleTurns {
   /** Where the module had answered the client in full, that answer stands. */
   #failed(phase: FailurePhase, error: unknown): void {
     if (this.hasAnswered) return
-    this.#control.fail('proxy', phase, 'module-failed', describeError(error), 502)
+    const message = describeError(error)
+    const isLate = isHookTimeout(error)
+    if (isLate) {
+      this.#control.report.emit({ kind: 'analyzer-failed', analyzer: 'module', error: message })
+    }
+    this.#control.fail('proxy', phase, isLate ? 'module-timeout' : 'module-failed', message, 502)
   }
 }

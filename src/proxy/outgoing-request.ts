@@ -41,7 +41,7 @@ export async function prepareRequest(
       transforms: [],
     }
   }
-  const verdict = await judgeRequest(services.analyzers, outgoing, services.judgeDeadlineMs)
+  const verdict = await judgeRequest(services.analyzers, outgoing, services.limits.judgeDeadlineMs)
   if ('status' in verdict) return { refusal: verdict }
   if (verdict.transforms.length > 0) frameAnew(headers)
   return {

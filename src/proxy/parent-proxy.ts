@@ -43,6 +43,8 @@ export interface ChainOptions {
   /** TCP, TLS and the parent's answer together, in milliseconds. */
   readonly timeoutMs: number
   readonly maxHeaderBytes: number
+  /** Gives up as soon as it says so. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -63,6 +65,7 @@ export function connectThroughParent(
       insecureHTTPParser: false,
       createConnection: () => openParent(parent, options),
       setHost: false,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
       headers: {
         Host: target,
         ...(parent.authorization === undefined

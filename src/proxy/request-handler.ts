@@ -17,11 +17,13 @@ import { answerClient } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry } from './connections.ts'
-import type { EngineLimits } from './engine.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { EngineLimits } from './engine-limits.ts'
 import type { ExchangeInput } from './exchange-input.ts'
 import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
 import type { ExchangeResult } from './exchange.ts'
+import { moduleAnswer } from './hook-filters.ts'
 import { toPairs, valuesOf } from './http-messages.ts'
 import type { Forwarder } from './http-messages.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
@@ -38,6 +40,7 @@ export interface RequestServices {
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
   readonly limits: EngineLimits
+  readonly deadlines: Deadlines
   readonly routes: ReverseRoutes
   /** The address to listen on, as the user named it. */
   readonly listenHost: () => string
@@ -104,14 +107,14 @@ export class RequestHandler {
   }
 
   run(pending: PendingRequest): void {
-    const { reporter, forwarder, analyzers, limits } = this.#services
+    const { reporter, forwarder, analyzers, limits, deadlines } = this.#services
     this.#active += 1
     const services = {
       reporter,
       forwarder,
       analyzers,
-      judgeDeadlineMs: limits.judgeDeadlineMs,
-      idleTimeoutMs: limits.idleTimeoutMs,
+      limits,
+      deadlines,
       isObserved: pending.isObserved,
     }
     const end = pending.isObserved ? undefined : this.#reportUnread(pending.input)
@@ -147,21 +150,27 @@ export class RequestHandler {
     }
   }
 
-  /** Answers 403 for a module that refused. */
-  refuse(pending: PendingRequest, message: string): void {
-    const { connectionId, exchangeId, destination } = pending.input
+  /** Answers 403 for a module that refused, and 502 for one that never called back. */
+  refuse(pending: PendingRequest, error: unknown): void {
+    const { connectionId, exchangeId, destination, response } = pending.input
     const { host, port } = destination.authority
-    this.#services.reporter.publish({
+    const answer = moduleAnswer(error, 'request')
+    const { status, message } = answer
+    const ids = { connectionId, exchangeId }
+    const { reporter } = this.#services
+    if (status === 502) {
+      reporter.publish({ kind: 'analyzer-failed', ...ids, analyzer: 'module', error: message })
+    }
+    reporter.publish({
       kind: 'connection-refused',
-      connectionId,
-      exchangeId,
+      ...ids,
       host,
       port,
-      status: 403,
+      status,
       reason: 'rule',
       message,
     })
-    answerClient(pending.input.response, { status: 403, code: 'refused', message })
+    answerClient(response, answer)
   }
 
   /** Resolves when no exchange runs, or after `deadlineMs`. */
@@ -221,6 +230,7 @@ export class RequestHandler {
         requestTrailers: () => toPairs(request.rawTrailers),
         response,
         onClientClosed: connection.onClosed,
+        resetClient: () => connection.socket.resetAndDestroy(),
         upgrade,
       },
     }

@@ -16,7 +16,7 @@ export type UpgradeEnd =
 
 /** Resolves when both sides have closed. `onChunk` is told of bytes after they were written. */
 export async function relayUpgrade(
-  client: { readonly socket: Duplex; readonly head: Buffer },
+  client: { readonly socket: Duplex; readonly head: Buffer; readonly reset: () => void },
   upstream: UpstreamUpgrade,
   onChunk: (direction: 'request' | 'response', chunk: Buffer) => void,
 ): Promise<UpgradeEnd> {
@@ -27,7 +27,8 @@ export async function relayUpgrade(
   // An agent's sockets end themselves when their peer does; the client may still have things to say.
   upstream.socket.allowHalfOpen = true
   const end = watchEnd(client.socket, upstream.socket)
-  const closed = joinSockets(client.socket, upstream.socket, { onUp: () => {}, onDown: () => {} })
+  const counters = { onUp: () => {}, onDown: () => {} }
+  const closed = joinSockets(client.socket, upstream.socket, counters, client.reset)
   // Listening after the pipes do, so that the bytes have gone out.
   client.socket.on('data', (chunk: Buffer) => onChunk('request', chunk))
   upstream.socket.on('data', (chunk: Buffer) => onChunk('response', chunk))

@@ -12,6 +12,7 @@ import tls from 'node:tls'
 import { asError } from '../base/errors.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
+import type { EngineLimits } from './engine-limits.ts'
 import {
   checkLiteral,
   createAddressPolicy,
@@ -34,10 +35,10 @@ export interface ConnectorOptions {
   readonly connectTo: readonly ConnectTo[]
   /** PEM certificates trusted in addition to Node's roots. */
   readonly extraRoots: readonly string[]
-  /** TCP, and for https the TLS handshake too, in milliseconds. */
-  readonly connectTimeoutMs: number
-  /** Upper bound of a parent proxy's answer head, in bytes. */
-  readonly maxHeaderBytes: number
+  readonly bounds: Pick<
+    EngineLimits,
+    'connectTimeoutMs' | 'maxHeaderBytes' | 'maxIdleUpstreams' | 'upstreamKeepAliveMs'
+  >
   /** Loopback, link-local and private addresses may be dialled; metadata services never are. */
   readonly allowPrivate: boolean
   readonly parent: ParentProxy | undefined
@@ -73,18 +74,26 @@ export class UpstreamConnector {
     })
     this.#isAllowed = createAddressPolicy(options.allowPrivate)
     this.#lookup = createGuardedLookup(this.#isAllowed)
+    const poolOptions = {
+      keepAlive: true,
+      maxFreeSockets: options.bounds.maxIdleUpstreams,
+      timeout: options.bounds.upstreamKeepAliveMs,
+      scheduling: 'lifo',
+    } as const
     this.#httpsAgent = this.#pooled(new https.Agent(poolOptions), 'secureConnect')
     this.#httpAgent = this.#pooled(new http.Agent(poolOptions), 'connect')
   }
 
   /**
    * Dials for a tunnel. Rejects with the socket's error, or one with `connectTimeoutCode`,
-   * `addressDeniedCode` or `parentRefusedCode`.
+   * `addressDeniedCode` or `parentRefusedCode`; as soon as `signal` says so, too.
    */
-  async dial(authority: Authority): Promise<net.Socket> {
+  async dial(authority: Authority, signal?: AbortSignal): Promise<net.Socket> {
     const route = this.#routeTo(authority)
     const socket =
-      route.viaParent === undefined ? await this.#dialDirect(route) : await this.#chain(authority)
+      route.viaParent === undefined
+        ? await this.#dialDirect(route, signal)
+        : await this.#chain(authority, signal)
     this.#tunnels.add(socket)
     socket.once('close', () => this.#tunnels.delete(socket))
     return socket
@@ -137,12 +146,17 @@ export class UpstreamConnector {
     return { host, port, lookup: this.#lookup }
   }
 
-  #dialDirect(route: Route): Promise<net.Socket> {
+  #dialDirect(route: Route, signal?: AbortSignal): Promise<net.Socket> {
     const denied = this.#deniedLiteral(route)
     if (denied !== undefined) return Promise.reject(denied)
     return new Promise((resolve, reject) => {
-      const socket = net.connect({ ...route, allowHalfOpen: true, noDelay: true })
-      limitConnecting(socket, this.#options.connectTimeoutMs, 'connect')
+      const socket = net.connect({
+        ...route,
+        allowHalfOpen: true,
+        noDelay: true,
+        ...(signal === undefined ? {} : { signal }),
+      })
+      limitConnecting(socket, this.#options.bounds.connectTimeoutMs, 'connect')
       socket.once('error', reject)
       socket.once('connect', () => {
         socket.off('error', reject)
@@ -158,8 +172,8 @@ export class UpstreamConnector {
     return isTrustedAddress === true ? undefined : checkLiteral(host, this.#isAllowed)
   }
 
-  #chain(authority: Authority): Promise<net.Socket> {
-    const { parent, connectTimeoutMs, maxHeaderBytes } = this.#options
+  #chain(authority: Authority, signal?: AbortSignal): Promise<net.Socket> {
+    const { parent, bounds } = this.#options
     // A literal is judged even here: the parent may well reach the same metadata service.
     const denied = checkLiteral(authority.host, this.#isAllowed)
     if (parent === undefined || denied !== undefined) {
@@ -167,8 +181,9 @@ export class UpstreamConnector {
     }
     return connectThroughParent(parent, authority, {
       secureContext: this.#secureContext,
-      timeoutMs: connectTimeoutMs,
-      maxHeaderBytes,
+      timeoutMs: bounds.connectTimeoutMs,
+      maxHeaderBytes: bounds.maxHeaderBytes,
+      signal,
     })
   }
 
@@ -184,7 +199,7 @@ export class UpstreamConnector {
     ): ReturnType<typeof create> => {
       const socket = create(options, callback)
       if (socket instanceof net.Socket)
-        limitConnecting(socket, this.#options.connectTimeoutMs, connected)
+        limitConnecting(socket, this.#options.bounds.connectTimeoutMs, connected)
       return socket
     }
     const secureThroughParent = async (
@@ -216,7 +231,7 @@ export class UpstreamConnector {
         const socket = openParent(parent, { secureContext: this.#secureContext })
         limitConnecting(
           socket,
-          this.#options.connectTimeoutMs,
+          this.#options.bounds.connectTimeoutMs,
           parent.scheme === 'https' ? 'secureConnect' : 'connect',
         )
         return socket
@@ -235,14 +250,6 @@ interface Route {
   readonly isTrustedAddress?: boolean
   readonly viaParent?: Authority
 }
-
-/** An idle upstream connection is closed after a minute, if the upstream has not done so before. */
-const poolOptions = {
-  keepAlive: true,
-  maxFreeSockets: 64,
-  timeout: 60_000,
-  scheduling: 'lifo',
-} as const
 
 function limitConnecting(socket: net.Socket, timeoutMs: number, connected: string): void {
   const timer = setTimeout(() => {

@@ -40,14 +40,14 @@ export class WebSocketObserver {
   readonly #sides: Readonly<Record<Direction, Side>> | undefined
 
   /** `head` is that of the 101. */
-  constructor(head: HeaderPairs, outlet: ObserverOutlet) {
+  constructor(head: HeaderPairs, outlet: ObserverOutlet, maxBytes = maxMessageBytes) {
     this.#outlet = outlet
     const negotiated = readNegotiated(head)
     const isWebSocket = valuesOf(head, 'upgrade').some((name) => name.toLowerCase() === 'websocket')
     if (negotiated.ok && isWebSocket) {
       this.#sides = {
-        request: new Side('request', negotiated.compression),
-        response: new Side('response', negotiated.compression),
+        request: new Side('request', negotiated.compression, maxBytes),
+        response: new Side('response', negotiated.compression, maxBytes),
       }
       return
     }
@@ -86,17 +86,17 @@ class Side {
   isShut = false
   #isOver = false
 
-  constructor(direction: Direction, compression: Compression | undefined) {
+  constructor(direction: Direction, compression: Compression | undefined, maxBytes: number) {
     this.#direction = direction
     this.#frames = new FrameReader({
       isMasked: direction === 'request',
       allowsCompression: compression !== undefined,
-      maxBytes: maxMessageBytes,
+      maxBytes,
     })
     this.#inflater = new MessageInflater({
       keepsContext: compression?.keepsContext[direction] ?? false,
-      maxBytes: maxMessageBytes,
-      maxSkippedBytes,
+      maxBytes,
+      maxSkippedBytes: Math.max(maxSkippedBytes, maxBytes),
       maxWastedBytes,
     })
   }

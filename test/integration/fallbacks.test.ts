@@ -103,7 +103,7 @@ test('an upstream that falls silent is given up, and the client told', async () 
   const proxy = await startProxy({
     root,
     connectTo: { [`${host}:443`]: upstream.port },
-    configure: (builder) => builder.limit({ idleTimeoutMs: 100 }),
+    configure: (builder) => builder.limit({ answerTimeoutMs: 100 }),
   })
   opened.push(proxy)
   const socket = await connectTls(proxy, `${host}:443`)
@@ -114,7 +114,8 @@ test('an upstream that falls silent is given up, and the client told', async () 
   expect(got.toString()).toMatch(/^HTTP\/1\.1 504 /u)
   expect(await proxy.waitFor('exchange-failed')).toMatchObject({
     by: 'upstream',
-    code: 'idle-timeout',
+    phase: 'waiting',
+    code: 'answer-timeout',
   })
 })
 

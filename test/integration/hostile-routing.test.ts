@@ -3,6 +3,8 @@
  * lie. The numbers are those of the threat model; `cases.md` lists where each is met.
  */
 import dns from 'node:dns'
+import { once } from 'node:events'
+import net from 'node:net'
 import tls from 'node:tls'
 
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -10,6 +12,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { createAddressPolicy, createGuardedLookup } from '../../src/proxy/guarded-lookup.ts'
 import { startFaultInjector } from '../support/fault-injector.ts'
+import { startFullServer } from '../support/full-server.ts'
 import { connectRaw, connectThrough, connectTls, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
@@ -391,6 +394,31 @@ describe('names and addresses', () => {
     expect(got.toString()).toBe('reached')
     socket.end()
   })
+
+  test.runIf(process.platform === 'linux')(
+    'D6 a name whose first address swallows connections is reached by its second',
+    async () => {
+      const swallowing = open(await startFullServer('127.0.0.2'))
+      const upstream = net.createServer((socket) => {
+        socket.once('data', () => socket.end('reached'))
+      })
+      upstream.listen(swallowing.port, '127.0.0.1')
+      await once(upstream, 'listening')
+      opened.push({ close: async () => void upstream.close() })
+      fakeLookup(() => [
+        { address: '127.0.0.2', family: 4 },
+        { address: '127.0.0.1', family: 4 },
+      ])
+      const proxy = open(await startProxy({}))
+
+      const { socket } = await connectThrough(proxy, `two.example:${swallowing.port}`)
+      socket.write('hello')
+      const got = await readUntil(socket, () => false)
+
+      expect(got.toString()).toBe('reached')
+      socket.end()
+    },
+  )
 })
 
 /** Says its line to whoever has said something. */

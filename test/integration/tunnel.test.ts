@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import net from 'node:net'
 import type { Socket } from 'node:net'
 import tls from 'node:tls'
-import { Worker } from 'node:worker_threads'
 
 import { afterEach, describe, expect, test } from 'vitest'
 
+import { startFullServer } from '../support/full-server.ts'
 import { connectThrough, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { createUpstreamRoot, startRawUpstream, tlsOptions } from '../support/upstream.ts'
@@ -139,16 +139,19 @@ describe('a tunnel', () => {
   test.each([
     ['client', 'upstream'],
     ['upstream', 'client'],
-  ] as const)('ends for both when the %s resets it', async (first, second) => {
+  ] as const)('is reset for both when the %s resets it', async (first, second) => {
     const ends = await tunnel()
-    const ended = once(ends[second], 'end')
+    const broken = new Promise<NodeJS.ErrnoException>((resolve) => {
+      ends[second].once('error', resolve)
+    })
     ends[second].resume()
 
     ends[first].resetAndDestroy()
 
-    await ended
+    expect((await broken).code).toBe('ECONNRESET')
+    expect(ends[second].readableEnded).toBe(false)
     const told = await ends.proxy.waitFor('tunnel-closed')
-    expect(told.error).toMatch(/ECONNRESET/u)
+    expect(told.error).toBe(`the ${first} reset the connection`)
   })
 
   test('ends upstream when the client leaves', async () => {
@@ -272,28 +275,3 @@ describe('the proxy itself', () => {
     socket.destroy()
   })
 })
-
-/** A server whose accept queue is full and stays full, so that a further connection hangs. */
-async function startFullServer(): Promise<{ port: number; close(): Promise<void> }> {
-  // In its own thread, which then never comes back to accepting.
-  const worker = new Worker(
-    `const { parentPort } = require('node:worker_threads')
-    const server = require('node:net').createServer()
-    server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
-      parentPort.postMessage(server.address().port)
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
-    })`,
-    { eval: true },
-  )
-  const [port] = (await once(worker, 'message')) as [number]
-  const fillers = Array.from({ length: 8 }, () => net.connect(port, '127.0.0.1'))
-  for (const filler of fillers) filler.on('error', () => {})
-  await Promise.race(fillers.map((filler) => once(filler, 'connect')))
-  return {
-    port,
-    close: async () => {
-      for (const filler of fillers) filler.destroy()
-      await worker.terminate()
-    },
-  }
-}

@@ -9,15 +9,15 @@ import { fileURLToPath } from 'node:url'
 
 import { expect, test } from 'vitest'
 
+import { boundRows } from '../../src/config/bounds.ts'
+import { formatBound } from '../../src/config/limits.ts'
 import { optionsOf } from '../../src/config/options.ts'
 import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const readmePath = join(root, 'README.md')
-const begin = '<!-- options:begin -->\n'
-const end = '<!-- options:end -->'
 
-function renderTable(): string {
+function renderOptions(): string {
   const rows = optionsOf('run')
     .concat(optionsOf('start'))
     .filter((row, index, all) => all.indexOf(row) === index)
@@ -36,16 +36,39 @@ function renderTable(): string {
   ].join('\n')
 }
 
-test('the table of options is the one that the command line is made from', () => {
+function renderLimits(): string {
+  const rows = boundRows.map((row) => {
+    const mark = row.mayBeOff === true ? ' †' : ''
+    return `| \`${row.name}=${formatBound(row, row.default)}\`${mark} | ${row.help} | \`${row.key}\` |`
+  })
+  return ['| limit and default | what it bounds | key |', '|---|---|---|', ...rows, ''].join('\n')
+}
+
+test.each([
+  ['options', renderOptions],
+  ['limits', renderLimits],
+])('the table of %s is the one that the command line is made from', (name, render) => {
+  const begin = `<!-- ${name}:begin -->\n`
+  const end = `<!-- ${name}:end -->`
   const readme = readFileSync(readmePath, 'utf8')
   const [before = '', rest = ''] = readme.split(begin)
   const [table = '', after = ''] = rest.split(end)
   if (process.env['UPDATE_DOCS'] === '1') {
-    writeFileSync(readmePath, `${before}${begin}${renderTable()}${end}${after}`)
+    writeFileSync(readmePath, `${before}${begin}${render()}${end}${after}`)
     return
   }
 
-  expect(table).toBe(renderTable())
+  expect(table).toBe(render())
+})
+
+test('every limit stands in the table of bounds with its name', () => {
+  const architecture = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8')
+  const named = Array.from(
+    architecture.matchAll(/\| `(?<name>[a-z][a-z-]*)` \|$/gmu),
+    (match) => match[1],
+  )
+
+  expect(new Set(named)).toEqual(new Set(boundRows.map(({ name }) => name)))
 })
 
 test('the library example runs as it stands', async () => {

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { afterEach, beforeEach, expect, vi } from 'vitest'
 
+import type { PortholeBuilder } from '../../src/builder.ts'
 import { connectTls, readUntil, startProxy } from './proxy.ts'
 import type { ProxyUnderTest } from './proxy.ts'
 import { requestText } from './raw-http.ts'
@@ -10,6 +11,7 @@ import { createUpstreamRoot, startHttpsUpstream } from './upstream.ts'
 import type { TestUpstream } from './upstream.ts'
 
 export type Done = (error?: Error | null, chunk?: Buffer | null) => void
+type Limits = Parameters<PortholeBuilder['limit']>[0]
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 export const host = 'api.openai.com'
@@ -38,18 +40,23 @@ export function closeAndStayQuiet(): void {
 export async function bench(
   module: object,
   handler: Handler = (_request, response) => response.end('answer'),
+  limits: Limits = {},
 ): Promise<{ proxy: ProxyUnderTest; upstream: TestUpstream }> {
   const upstream = await startHttpsUpstream(root, host, handler)
   opened.push(upstream)
-  return { proxy: await through(module, upstream.port), upstream }
+  return { proxy: await through(module, upstream.port, limits), upstream }
 }
 
-export async function through(module: object, port: number): Promise<ProxyUnderTest> {
+export async function through(
+  module: object,
+  port: number,
+  limits: Limits = {},
+): Promise<ProxyUnderTest> {
   const proxy = await startProxy({
     allow: [host],
     connectTo: { [`${host}:443`]: port },
     root,
-    configure: (builder) => builder.use(module),
+    configure: (builder) => builder.limit(limits).use(module),
   })
   opened.push(proxy)
   return proxy

@@ -9,6 +9,8 @@ import type { AddressInfo } from 'node:net'
 
 import type * as authorityModule from '../../../ca/authority.ts'
 import type * as clockModule from '../../../src/base/clock.ts'
+import type * as boundsModule from '../../../src/config/bounds.ts'
+import type * as deadlinesModule from '../../../src/proxy/deadlines.ts'
 import type * as exchangeModule from '../../../src/proxy/exchange.ts'
 import type * as messagesModule from '../../../src/proxy/http-messages.ts'
 import type * as forwarderModule from '../../../src/proxy/http1-forwarder.ts'
@@ -35,30 +37,33 @@ const { UpstreamConnector } = (await load(
 const { toPairs } = (await load('src/proxy/http-messages.js')) as typeof messagesModule
 const { createSystemClock } = (await load('src/base/clock.js')) as typeof clockModule
 
+const { defaultBounds } = (await load('src/config/bounds.js')) as typeof boundsModule
+const { Deadlines } = (await load('src/proxy/deadlines.js')) as typeof deadlinesModule
+
+const clock = createSystemClock()
 const now = new Date()
 const authority = createAuthority({ permittedHosts: ['localhost'], now, days: 2 })
 const leaf = authority.issueLeaf('localhost', now)
 const origin = { host: 'localhost', port: settings.originPort, kind: 'name' } as const
-const maxHeaderBytes = 65_536
+const { maxHeaderBytes } = defaultBounds
 const connector = new UpstreamConnector({
   connectTo: [{ from: origin, to: { host: '127.0.0.1', port: origin.port, kind: 'ipv4' } }],
   extraRoots: [readFileSync(settings.rootPath, 'utf8')],
-  connectTimeoutMs: 10_000,
-  maxHeaderBytes,
+  bounds: defaultBounds,
   allowPrivate: true,
   parent: undefined,
 })
 const services = {
   reporter: {
-    clock: createSystemClock(),
+    clock,
     publish: () => {},
     publishBody: () => {},
     publishUnread: () => true,
   },
   forwarder: createHttp1Forwarder({ connector, maxHeaderBytes }),
   analyzers: [],
-  judgeDeadlineMs: 10_000,
-  idleTimeoutMs: 600_000,
+  limits: defaultBounds,
+  deadlines: new Deadlines(defaultBounds, () => clock.monotonicMs()),
   isObserved: false,
 }
 const destination = { scheme: 'https', authority: origin } as const
@@ -85,6 +90,7 @@ const inner = https.createServer(
       requestTrailers: () => toPairs(request.rawTrailers),
       response,
       onClientClosed: new Set<() => void>(),
+      resetClient: () => request.socket.destroy(),
     }
     void runExchange(input, services)
   },

@@ -20,7 +20,7 @@ describe('porthole ca', () => {
     const { text, failure } = await runCa([name, '--help'], { home: scratch.path, catches: true })
 
     expect(failure).toMatchObject({ code: 'commander.helpDisplayed' })
-    expect(text).toContain(`Example:\n  $ porthole ca ${name}`)
+    expect(text).toContain(`Example:\n  porthole ca ${name}`)
     expect(text).toContain('--home <dir>')
   })
 

@@ -192,6 +192,12 @@ const layers: Record<
       file: ['d=https://d.example'],
     },
   },
+  limit: {
+    flag: ['connections=1', 'viewers=2'],
+    env: 'connections=3,viewers=4',
+    read: ({ limits }) => [limits.maxConnections, limits.maxViewers],
+    wanted: { flag: [1, 2], env: [3, 4] },
+  },
   readyFile: {
     flag: 'flag.json',
     env: 'env.json',

@@ -38,6 +38,9 @@ describe('a pattern', () => {
     ['*'],
     ['*.'],
     ['*.com'],
+    ['*.co.uk'],
+    ['*.COM.au.'],
+    ['*.or.jp:8443'],
     ['*com'],
     ['*.*.com'],
     ['a.*.com'],
@@ -149,3 +152,7 @@ function refusal(text: string): AppError {
   }
   throw new Error(`${text} was not refused`)
 }
+
+test.each(['*.example.co.uk', '*.api.co', '*.go.example.com', 'co.uk'])('%j is taken', (text) => {
+  expect(parseHostPattern(text).text).toBe(text)
+})

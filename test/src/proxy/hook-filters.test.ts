@@ -4,8 +4,16 @@ import { buffer } from 'node:stream/consumers'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { called, chunkHooks, gateAfter, throughStages } from '../../../src/proxy/hook-filters.ts'
+import {
+  called,
+  chunkHooks,
+  gateAfter,
+  moduleAnswer,
+  throughStages,
+} from '../../../src/proxy/hook-filters.ts'
 import type { ChunkHook } from '../../../src/proxy/hook-filters.ts'
+
+const deadline = { ms: 10_000, hook: 'onAnything' }
 
 function afterTurns(turns: number, act: () => void): void {
   if (turns === 0) act()
@@ -35,7 +43,7 @@ describe('chunk hooks', () => {
           { objectMode: false },
         )
 
-        const result = await buffer(source.pipe(chunkHooks([late, late])))
+        const result = await buffer(source.pipe(chunkHooks([late, late], deadline)))
 
         expect(result).toEqual(Buffer.concat(body.map(({ bytes }) => bytes)))
         return undefined
@@ -51,14 +59,14 @@ describe('chunk hooks', () => {
     ['a string', 'text', 'text'],
     ['an array of bytes', Uint8Array.of(65, 66), 'AB'],
   ])('may call back with %s', async (_what, given, expected) => {
-    const stream = chunkHooks([(_chunk, done) => done(null, given as Buffer)])
+    const stream = chunkHooks([(_chunk, done) => done(null, given as Buffer)], deadline)
     stream.end('in')
 
     expect((await buffer(stream)).toString()).toBe(expected)
   })
 
   test('that call back with anything else fail', async () => {
-    const stream = chunkHooks([(_chunk, done) => done(null, 7 as unknown as Buffer)])
+    const stream = chunkHooks([(_chunk, done) => done(null, 7 as unknown as Buffer)], deadline)
     stream.end('in')
 
     await expect(buffer(stream)).rejects.toThrow('a chunk hook called back with number')
@@ -71,12 +79,42 @@ describe('a hook', () => {
       called<number>((done) => {
         done(null, 1)
         done(new Error('late'))
-      }),
+      }, deadline),
     ).resolves.toBe(1)
   })
 
+  test('that does not call back in time fails with its name and what to do', async () => {
+    const late = called(() => undefined, { ms: 10, hook: 'onRequest' })
+
+    await expect(late).rejects.toThrow(/the onRequest hook .* within 10ms; --limit hook-timeout/u)
+    expect(moduleAnswer(await late.catch((error: unknown) => error), 'request')).toMatchObject({
+      status: 502,
+      code: 'module-timeout',
+    })
+  })
+
+  test('that has taken the answer over may never call back', async () => {
+    let isSettled = false
+    const settle = (): void => {
+      isSettled = true
+    }
+
+    called(() => undefined, { ms: 1, hook: 'onRequest', isMoot: () => true }).then(settle, settle)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+
+    expect(isSettled).toBe(false)
+  })
+
+  test('that refuses is told as such', () => {
+    expect(moduleAnswer(new Error('not you'), 'connection')).toEqual({
+      status: 403,
+      code: 'refused',
+      message: 'a module refused the connection: not you',
+    })
+  })
+
   test('may fail with what is no error', async () => {
-    await expect(called((done) => done('no' as unknown as Error))).rejects.toThrow('no')
+    await expect(called((done) => done('no' as unknown as Error), deadline)).rejects.toThrow('no')
   })
 })
 

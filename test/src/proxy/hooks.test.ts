@@ -34,6 +34,7 @@ function pending(headers = sent): PendingRequest {
       requestTrailers: () => [],
       response: {} as ServerResponse,
       onClientClosed: new Set(),
+      resetClient: () => {},
     },
   }
 }
@@ -147,7 +148,7 @@ describe('request hooks', () => {
     }
     ctx.onRequestHandlers.push(quick)
 
-    await runRequestHooks(proxyWith(slow, quick), ctx)
+    await runRequestHooks(proxyWith(slow, quick), ctx, 10_000)
 
     expect(order).toEqual(['slow', 'quick', 'quick'])
   })
@@ -170,6 +171,7 @@ describe('request hooks', () => {
         done()
       }),
       context(),
+      10_000,
     )
 
     await expect(run).rejects.toThrow('no')

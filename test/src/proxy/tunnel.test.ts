@@ -5,7 +5,7 @@ import { fc, test as property } from '@fast-check/vitest'
 import { describe, expect, test } from 'vitest'
 
 import { joinSockets } from '../../../src/proxy/tunnel.ts'
-import type { TunnelCounters } from '../../../src/proxy/tunnel.ts'
+import type { TunnelCounters, TunnelFailure } from '../../../src/proxy/tunnel.ts'
 
 /** One side of a tunnel in memory: what its peer sends is pushed, what it is sent is kept. */
 class Side extends Duplex {
@@ -30,7 +30,7 @@ class Side extends Duplex {
 interface Joined {
   readonly client: Side
   readonly upstream: Side
-  readonly ended: Promise<Error | undefined>
+  readonly ended: Promise<TunnelFailure | undefined>
   readonly bytes: { up: number; down: number }
 }
 
@@ -99,7 +99,7 @@ describe('a tunnel', () => {
 
     joined[first].destroy(error)
 
-    expect(await joined.ended).toBe(error)
+    expect(await joined.ended).toEqual({ by: first, error })
     expect(joined[second].destroyed).toBe(true)
   })
 

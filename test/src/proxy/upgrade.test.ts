@@ -44,7 +44,7 @@ function relay(heads: { up?: string; down?: string } = {}): Relayed {
   const upstream = new Side(false)
   const seen: Relayed['seen'] = []
   const ended = relayUpgrade(
-    { socket: client, head: Buffer.from(heads.up ?? '') },
+    { socket: client, head: Buffer.from(heads.up ?? ''), reset: () => client.destroy() },
     {
       status: 101,
       statusText: 'Switching Protocols',

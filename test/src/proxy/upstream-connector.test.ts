@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 
+import { defaultBounds } from '../../../src/config/bounds.ts'
 import type { Authority } from '../../../src/policy/authority.ts'
 import { UpstreamConnector } from '../../../src/proxy/upstream-connector.ts'
 
@@ -17,8 +18,7 @@ function connector(
   const made = new UpstreamConnector({
     connectTo,
     extraRoots: [],
-    connectTimeoutMs: 1000,
-    maxHeaderBytes: 65_536,
+    bounds: { ...defaultBounds, connectTimeoutMs: 1000 },
     allowPrivate: false,
     parent: undefined,
   })

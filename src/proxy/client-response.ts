@@ -67,7 +67,7 @@ export async function flushed(
   if (response.writableFinished || response.destroyed) return
   const { promise, resolve } = Promise.withResolvers<void>()
   onClientClosed.add(resolve)
-  response.once('finish', resolve).once('close', resolve)
+  response.on('finish', resolve).on('close', resolve)
   await promise
   onClientClosed.delete(resolve)
 }

@@ -11,7 +11,7 @@ import { describeError, errorCodeOf } from '../base/errors.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import { isCredentialExchange } from '../policy/redaction.ts'
-import { answerClient, flushed, relayHead, relayInterim } from './client-response.ts'
+import { answerClient, relayHead, relayInterim } from './client-response.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
 import { ExchangeReport } from './exchange-report.ts'
 import type { FailurePhase } from './exchange-report.ts'
@@ -21,7 +21,7 @@ import type {
   UpstreamResponse,
   UpstreamUpgrade,
 } from './http-messages.ts'
-import { hasBodyFraming } from './http-messages.ts'
+import { contentLengthOf, hasBodyFraming } from './http-messages.ts'
 import { turnsOf } from './module-turns.ts'
 import type { ModuleTurns } from './module-turns.ts'
 import { prepareRequest, requestUrl } from './outgoing-request.ts'
@@ -55,6 +55,8 @@ export async function runExchange(
   return exchange.result
 }
 
+function ignore(): void {}
+
 /** Interim responses passed on for one exchange; real servers send one or two. */
 const maxInterims = 32
 
@@ -65,6 +67,7 @@ class Exchange {
   #upstream: UpstreamExchange | undefined
   readonly #idle: NodeJS.Timeout
   readonly #modules: ModuleTurns | undefined
+  #onFlushed: () => void = ignore
   #hasAnswer = false
   #interims = 0
 
@@ -97,9 +100,9 @@ class Exchange {
 
   async run(): Promise<void> {
     const { body, response, upgrade, onClientClosed, hooks } = this.#input
-    body.on('error', () => {})
-    response.on('error', () => {})
-    response.once('close', this.#onClientClosed)
+    body.on('error', ignore)
+    response.on('error', ignore)
+    response.on('close', this.#onClientClosed)
     onClientClosed.add(this.#onClientClosed)
     // Nobody reads a socket that waits for its upgrade: its end alone does not close it.
     upgrade?.socket.once('end', this.#onClientClosed)
@@ -116,7 +119,6 @@ class Exchange {
       this.#relayInterim(interim),
     )
     this.#upstream = upstream
-    upstream.body.on('error', () => {})
     void this.#sendRequest(upstream, judged.transforms)
 
     let answer: UpstreamResponse | UpstreamUpgrade
@@ -154,6 +156,7 @@ class Exchange {
       ...(told === undefined ? {} : { status: told }),
     })
     this.#upstream?.abort()
+    this.#onFlushed()
     if (!isFirst) return
     if (told === undefined) response.destroy()
     else answerClient(response, { status: told, code, message })
@@ -204,15 +207,19 @@ class Exchange {
     }
     // The tee reads what the client sent, before any transform: what is injected is not recorded.
     if (source !== body) body.on('data', (chunk: Buffer) => this.#report.requestBody(chunk))
-    let wrote = false
-    setImmediate(() => {
-      if (!wrote) upstream.flushHead()
-    })
-    const outcome = await pump(source, upstream.body, (chunk) => {
+    let wrote = source.readableLength > 0
+    if (!wrote) {
+      setImmediate(() => {
+        if (!wrote) upstream.flushHead()
+      })
+    }
+    const onChunk = (chunk: Buffer): void => {
       wrote = true
       this.#idle.refresh()
       if (source === body) this.#report.requestBody(chunk)
-    })
+    }
+    const length = source === body ? contentLengthOf(headers) : undefined
+    const outcome = await pump(source, upstream.body, onChunk, length)
     wrote = true
     if (!outcome.ended) {
       this.#onRequestBroken(outcome)
@@ -235,22 +242,26 @@ class Exchange {
   }
 
   async #relayResponse(answer: UpstreamResponse): Promise<void> {
-    const { response, onClientClosed } = this.#input
+    const { response } = this.#input
     this.#report.responseStarted(answer)
     const modules = this.#modules
     const relayed = modules === undefined ? answer : await modules.response(answer)
     if (relayed === undefined) return
     relayHead(response, relayed)
-    let wrote = false
     // One packet for head and first bytes where they come together; otherwise the head goes now.
-    setImmediate(() => {
-      if (!wrote && !response.destroyed) response.flushHeaders()
-    })
-    const outcome = await pump(relayed.body, response, (chunk) => {
+    let wrote = relayed.body.readableLength > 0
+    if (!wrote) {
+      setImmediate(() => {
+        if (!wrote && !response.destroyed) response.flushHeaders()
+      })
+    }
+    const onChunk = (chunk: Buffer): void => {
       wrote = true
       this.#idle.refresh()
       if (relayed.body === answer.body) this.#report.responseBody(chunk)
-    })
+    }
+    const length = modules === undefined ? contentLengthOf(answer.headers) : undefined
+    const outcome = await pump(relayed.body, response, onChunk, length)
     wrote = true
     if (modules?.hasAnswered === true) return modules.leave()
     if (!outcome.ended) {
@@ -266,8 +277,19 @@ class Exchange {
       response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]))
     this.#report.responseEnded(trailers)
     if (modules !== undefined && !(await modules.responseEnded())) return
-    response.end(() => this.#report.completed(relayed.status))
-    await flushed(response, onClientClosed)
+    response.end()
+    await this.#flushed()
+    if (response.writableFinished) this.#report.completed(relayed.status)
+  }
+
+  /** Resolves when the last byte is with the operating system, or the client has left. */
+  async #flushed(): Promise<void> {
+    const { response } = this.#input
+    if (response.writableFinished || response.destroyed) return
+    await new Promise<void>((resolve) => {
+      this.#onFlushed = resolve
+      response.on('finish', resolve)
+    })
   }
 
   async #relayUpgrade(answer: UpstreamUpgrade): Promise<void> {
@@ -327,6 +349,7 @@ class Exchange {
   }
 
   readonly #onClientClosed = (): void => {
+    this.#onFlushed()
     if (this.#report.isOver) return
     if (this.#input.upgrade !== undefined && this.#hasAnswer) return
     if (this.#input.response.writableFinished) {

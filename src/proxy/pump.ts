@@ -1,6 +1,7 @@
 /**
  * Moves bytes from one stream to another: written first, observed second, and never faster than the
- * slower side takes them. It does not end the sink: the caller may have trailers to add.
+ * slower side takes them. It ends the sink only with the last byte of a body whose length is known:
+ * after any other the caller may have trailers to add.
  */
 import type { Readable, Writable } from 'node:stream'
 
@@ -8,14 +9,27 @@ export type PumpOutcome =
   | { readonly ended: true }
   | { readonly ended: false; readonly side: 'source' | 'sink'; readonly error: Error }
 
-/** Resolves once, when the source has ended and all was handed to the sink, or one side broke. */
+/**
+ * Resolves once, when all was handed to the sink, or one side broke. All is what comes before the
+ * source ends, or its first `length` bytes: a source of known length has nothing after them.
+ */
 export function pump(
   source: Readable,
   sink: Writable,
   onChunk: (chunk: Buffer) => void,
+  length?: number,
 ): Promise<PumpOutcome> {
   return new Promise((resolve) => {
+    let left = length ?? Infinity
     const onData = (chunk: Buffer): void => {
+      left -= chunk.byteLength
+      if (left === 0) {
+        // An end that came by itself would cost node a write of its own, of no bytes.
+        sink.end(chunk)
+        onChunk(chunk)
+        settle({ ended: true })
+        return
+      }
       const hasRoom = sink.write(chunk)
       onChunk(chunk)
       if (!hasRoom) source.pause()

@@ -11,7 +11,7 @@ import {
   valuesOf,
 } from '../../../src/proxy/http-messages.ts'
 
-type Pairs = Array<[string, string]>
+type Pairs = Array<readonly [string, string]>
 
 const fieldName = fc.constantFrom(
   ...'A a B Cookie cookie X-Long-Name Connection Keep-Alive Proxy-Connection'.split(' '),
@@ -102,8 +102,7 @@ describe('a header list', () => {
 })
 
 describe('request fields for the upstream', () => {
-  const forwarded = (given: Pairs, isUpgrade = false): Pairs =>
-    forwardableRequestHeaders(given, isUpgrade)
+  const forwarded = (given: Pairs, isUpgrade = false) => forwardableRequestHeaders(given, isUpgrade)
 
   test.each([
     ['Proxy-Authorization'],

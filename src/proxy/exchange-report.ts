@@ -193,7 +193,8 @@ export class ExchangeReport {
 
   #body(kind: BodyChunk['kind'], offset: number, chunk: Buffer): void {
     if (!this.showsBodies || this.#over) return
-    this.#reporter.publishBody({ kind, ...this.#ids, offset, chunk })
+    const { connectionId, exchangeId, agent } = this.#ids
+    this.#reporter.publishBody({ kind, connectionId, exchangeId, agent, offset, chunk })
   }
 
   *#identified(drafts: ReturnType<UnreadBytes['read']>): Generator<AnalysisMsgDraft, void> {

@@ -22,8 +22,7 @@ import type {
   UpstreamUpgrade,
 } from './http-messages.ts'
 import { contentLengthOf, hasBodyFraming } from './http-messages.ts'
-import { turnsOf } from './module-turns.ts'
-import type { ModuleTurns } from './module-turns.ts'
+import { ModuleTurns } from './module-turns.ts'
 import { prepareRequest, requestUrl } from './outgoing-request.ts'
 import { pump } from './pump.ts'
 import type { PumpOutcome } from './pump.ts'
@@ -66,6 +65,7 @@ class Exchange {
   readonly #report: ExchangeReport
   #upstream: UpstreamExchange | undefined
   readonly #idle: NodeJS.Timeout
+  /** Undefined for an exchange in which no module has a say. */
   readonly #modules: ModuleTurns | undefined
   #onFlushed: () => void = ignore
   #hasAnswer = false
@@ -78,13 +78,17 @@ class Exchange {
     const { host } = input.destination.authority
     this.#report = new ExchangeReport(services.reporter, sent, {
       observed: services.isObserved,
-      withholdBodies: [sent, input].some(({ path }) => isCredentialExchange(host, path)),
+      withholdBodies:
+        isCredentialExchange(host, input.path) ||
+        (sent !== input && isCredentialExchange(host, sent.path)),
     })
-    this.#modules = turnsOf(input, {
-      report: this.#report,
-      fail: (...failure) => this.fail(...failure),
-      abort: () => this.#upstream?.abort(),
-    })
+    if (input.hooks !== undefined) {
+      this.#modules = new ModuleTurns(input.hooks, input, {
+        report: this.#report,
+        fail: (...failure) => this.fail(...failure),
+        abort: () => this.#upstream?.abort(),
+      })
+    }
     this.#idle = setTimeout(() => this.#onIdle(), services.idleTimeoutMs)
   }
 

@@ -83,6 +83,13 @@ export function toPairs(raw: readonly string[]): Array<[string, string]> {
   return pairs
 }
 
+/** The inverse of `toPairs`: what node writes as it stands. */
+export function toRaw(pairs: HeaderPairs): string[] {
+  const raw: string[] = []
+  for (const pair of pairs) raw.push(pair[0], pair[1])
+  return raw
+}
+
 /** Lengths are compared first: for nearly every field that is all there is to do. */
 function isNamed(name: string, lower: string): boolean {
   return name.length === lower.length && name.toLowerCase() === lower
@@ -92,7 +99,7 @@ function isNamed(name: string, lower: string): boolean {
 export function valuesOf(pairs: HeaderPairs, name: string): string[] {
   const lower = name.toLowerCase()
   const values: string[] = []
-  for (const [key, value] of pairs) if (isNamed(key, lower)) values.push(value)
+  for (const pair of pairs) if (isNamed(pair[0], lower)) values.push(pair[1])
   return values
 }
 
@@ -167,11 +174,11 @@ export function forwardableResponseHeaders(pairs: HeaderPairs): HeaderPairs {
 /** How long a body is, in bytes; undefined where its end is found in another way (RFC 9112 §6.3). */
 export function contentLengthOf(pairs: HeaderPairs): number | undefined {
   let length: string | undefined
-  for (const [name, value] of pairs) {
-    if (isNamed(name, 'transfer-encoding')) return undefined
-    if (!isNamed(name, 'content-length')) continue
+  for (const pair of pairs) {
+    if (isNamed(pair[0], 'transfer-encoding')) return undefined
+    if (!isNamed(pair[0], 'content-length')) continue
     if (length !== undefined) return undefined
-    length = value
+    length = pair[1]
   }
   return length !== undefined && /^\d{1,15}$/u.test(length) ? Number(length) : undefined
 }

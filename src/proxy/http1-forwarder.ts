@@ -16,7 +16,7 @@ import type {
   UpstreamResponse,
   UpstreamUpgrade,
 } from './http-messages.ts'
-import { toPairs } from './http-messages.ts'
+import { toPairs, toRaw } from './http-messages.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 
 export interface ForwarderOptions {
@@ -43,7 +43,7 @@ function openExchange(
     method: request.method,
     path,
     // Node writes an array of fields as it stands; an object would be merged and re-cased.
-    headers: headers.flat(),
+    headers: toRaw(headers),
     // Nor may it add any: the request's own framing and connection handling are all there is.
     setDefaultHeaders: false,
     maxHeaderSize: options.maxHeaderBytes,

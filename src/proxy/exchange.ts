@@ -11,7 +11,7 @@ import { describeError, errorCodeOf } from '../base/errors.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import { isCredentialExchange } from '../policy/redaction.ts'
-import { answerClient, relayHead, relayInterim } from './client-response.ts'
+import { answerClient, flushed, relayHead, relayInterim } from './client-response.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
 import { ExchangeReport } from './exchange-report.ts'
 import type { FailurePhase } from './exchange-report.ts'
@@ -67,7 +67,6 @@ class Exchange {
   readonly #idle: NodeJS.Timeout
   /** Undefined for an exchange in which no module has a say. */
   readonly #modules: ModuleTurns | undefined
-  #onFlushed: () => void = ignore
   #hasAnswer = false
   #interims = 0
 
@@ -160,7 +159,6 @@ class Exchange {
       ...(told === undefined ? {} : { status: told }),
     })
     this.#upstream?.abort()
-    this.#onFlushed()
     if (!isFirst) return
     if (told === undefined) response.destroy()
     else answerClient(response, { status: told, code, message })
@@ -211,20 +209,14 @@ class Exchange {
     }
     // The tee reads what the client sent, before any transform: what is injected is not recorded.
     if (source !== body) body.on('data', (chunk: Buffer) => this.#report.requestBody(chunk))
-    let wrote = source.readableLength > 0
-    if (!wrote) {
-      setImmediate(() => {
-        if (!wrote) upstream.flushHead()
-      })
-    }
     const onChunk = (chunk: Buffer): void => {
-      wrote = true
       this.#idle.refresh()
       if (source === body) this.#report.requestBody(chunk)
     }
-    const length = source === body ? contentLengthOf(headers) : undefined
-    const outcome = await pump(source, upstream.body, onChunk, length)
-    wrote = true
+    const outcome = await pump(source, upstream.body, onChunk, {
+      length: source === body ? contentLengthOf(headers) : undefined,
+      flushHead: () => upstream.flushHead(),
+    })
     if (!outcome.ended) {
       this.#onRequestBroken(outcome)
       return
@@ -246,27 +238,20 @@ class Exchange {
   }
 
   async #relayResponse(answer: UpstreamResponse): Promise<void> {
-    const { response } = this.#input
+    const { response, onClientClosed } = this.#input
     this.#report.responseStarted(answer)
     const modules = this.#modules
     const relayed = modules === undefined ? answer : await modules.response(answer)
     if (relayed === undefined) return
     relayHead(response, relayed)
-    // One packet for head and first bytes where they come together; otherwise the head goes now.
-    let wrote = relayed.body.readableLength > 0
-    if (!wrote) {
-      setImmediate(() => {
-        if (!wrote && !response.destroyed) response.flushHeaders()
-      })
-    }
     const onChunk = (chunk: Buffer): void => {
-      wrote = true
       this.#idle.refresh()
       if (relayed.body === answer.body) this.#report.responseBody(chunk)
     }
-    const length = modules === undefined ? contentLengthOf(answer.headers) : undefined
-    const outcome = await pump(relayed.body, response, onChunk, length)
-    wrote = true
+    const outcome = await pump(relayed.body, response, onChunk, {
+      length: modules === undefined ? contentLengthOf(answer.headers) : undefined,
+      flushHead: () => response.destroyed || response.flushHeaders(),
+    })
     if (modules?.hasAnswered === true) return modules.leave()
     if (!outcome.ended) {
       const code = errorCodeOf(outcome.error) ?? 'ECONNRESET'
@@ -282,18 +267,8 @@ class Exchange {
     this.#report.responseEnded(trailers)
     if (modules !== undefined && !(await modules.responseEnded())) return
     response.end()
-    await this.#flushed()
+    await flushed(response, onClientClosed)
     if (response.writableFinished) this.#report.completed(relayed.status)
-  }
-
-  /** Resolves when the last byte is with the operating system, or the client has left. */
-  async #flushed(): Promise<void> {
-    const { response } = this.#input
-    if (response.writableFinished || response.destroyed) return
-    await new Promise<void>((resolve) => {
-      this.#onFlushed = resolve
-      response.on('finish', resolve)
-    })
   }
 
   async #relayUpgrade(answer: UpstreamUpgrade): Promise<void> {
@@ -353,7 +328,6 @@ class Exchange {
   }
 
   readonly #onClientClosed = (): void => {
-    this.#onFlushed()
     if (this.#report.isOver) return
     if (this.#input.upgrade !== undefined && this.#hasAnswer) return
     if (this.#input.response.writableFinished) {

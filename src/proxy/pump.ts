@@ -9,6 +9,13 @@ export type PumpOutcome =
   | { readonly ended: true }
   | { readonly ended: false; readonly side: 'source' | 'sink'; readonly error: Error }
 
+interface PumpOptions {
+  /** What is to come, in bytes, where that is known. */
+  readonly length?: number | undefined
+  /** Called at the end of the loop's turn, if no byte has come by then to go out with the head. */
+  readonly flushHead?: () => void
+}
+
 /**
  * Resolves once, when all was handed to the sink, or one side broke. All is what comes before the
  * source ends, or its first `length` bytes: a source of known length has nothing after them.
@@ -17,11 +24,13 @@ export function pump(
   source: Readable,
   sink: Writable,
   onChunk: (chunk: Buffer) => void,
-  length?: number,
+  { length = Infinity, flushHead }: PumpOptions = {},
 ): Promise<PumpOutcome> {
   return new Promise((resolve) => {
-    let left = length ?? Infinity
+    let left = length
+    let headWaits = flushHead !== undefined && source.readableLength === 0
     const onData = (chunk: Buffer): void => {
+      headWaits = false
       left -= chunk.byteLength
       if (left === 0) {
         // An end that came by itself would cost node a write of its own, of no bytes.
@@ -38,6 +47,7 @@ export function pump(
       source.resume()
     }
     const settle = (outcome: PumpOutcome): void => {
+      headWaits = false
       source
         .off('data', onData)
         .off('end', onEnd)
@@ -61,6 +71,7 @@ export function pump(
     if (sink.destroyed) return onSinkClose()
     source.on('data', onData).on('end', onEnd).on('error', onSourceError).on('close', onSourceClose)
     sink.on('drain', onDrain).on('error', onSinkError).on('close', onSinkClose)
+    if (headWaits) setImmediate(() => headWaits && flushHead?.())
     // A stream that was paused by hand does not start flowing for a listener alone.
     source.resume()
   })

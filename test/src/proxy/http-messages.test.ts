@@ -2,12 +2,14 @@ import { fc, test as property } from '@fast-check/vitest'
 import { describe, expect, test } from 'vitest'
 
 import {
+  contentLengthOf,
   createHeaderList,
   forwardableRequestHeaders,
   forwardableResponseHeaders,
   hasBodyFraming,
   isWebSocketUpgrade,
   toPairs,
+  toRaw,
   valuesOf,
 } from '../../../src/proxy/http-messages.ts'
 
@@ -42,6 +44,7 @@ describe('toPairs', () => {
     'is the inverse of flattening',
     (given) => {
       expect(toPairs(given.flat())).toEqual(given)
+      expect(toRaw(given)).toEqual(given.flat())
     },
   )
 
@@ -98,6 +101,47 @@ describe('a header list', () => {
       ['AUTHORIZATION', 'new'],
       ['X', '1'],
     ])
+  })
+})
+
+describe('the length of a body', () => {
+  test.each<[number | undefined, Pairs]>([
+    [
+      12,
+      [
+        ['Host', 'a'],
+        ['content-length', '12'],
+      ],
+    ],
+    [0, [['Content-Length', '0']]],
+    [undefined, []],
+    [undefined, [['Transfer-Encoding', 'chunked']]],
+    [
+      undefined,
+      [
+        ['Content-Length', '1'],
+        ['Transfer-Encoding', 'chunked'],
+      ],
+    ],
+    [
+      undefined,
+      [
+        ['Transfer-Encoding', 'chunked'],
+        ['Content-Length', '1'],
+      ],
+    ],
+    [
+      undefined,
+      [
+        ['Content-Length', '1'],
+        ['content-length', '1'],
+      ],
+    ],
+    [undefined, [['Content-Length', '1, 1']]],
+    [undefined, [['Content-Length', '+1']]],
+    [undefined, [['Content-Length', '9'.repeat(16)]]],
+  ])('is %s for %j', (length, given) => {
+    expect(contentLengthOf(given)).toBe(length)
   })
 })
 

@@ -72,7 +72,9 @@ export function redactHeaders(pairs: HeaderPairs): Array<[string, string]> {
 /** An absolute URL or a request target, with secret parameters and any userinfo replaced. */
 export function redactUrl(url: string): string {
   // Up to the last @ before the path: that is where URL parsers see the host begin.
-  const withoutUser = url.replace(/^((?:[a-z][a-z0-9+.-]*:)?\/\/)[^/?#]*@/iu, `$1${redacted}@`)
+  const withoutUser = url.includes('@')
+    ? url.replace(/^((?:[a-z][a-z0-9+.-]*:)?\/\/)[^/?#]*@/iu, `$1${redacted}@`)
+    : url
   const at = withoutUser.search(/[?#]/u)
   if (at === -1) return withoutUser
   // The fragment too: some OAuth answers redirect with the token in it.
@@ -128,12 +130,17 @@ function formsOf(value: string): string[] {
 
 function redactHeaderValue(name: string, value: string): string {
   const lower = name.toLowerCase()
-  if (lower === 'sec-websocket-protocol')
-    return value.replaceAll(secretSubprotocol, `$1${redacted}`)
-  if (lower === 'location' || lower === 'referer' || lower === 'content-location') {
-    return redactUrl(value)
+  switch (lower) {
+    case 'sec-websocket-protocol':
+      return value.replaceAll(secretSubprotocol, `$1${redacted}`)
+    case 'location':
+    case 'referer':
+    case 'content-location':
+      return redactUrl(value)
+    case 'set-cookie':
+    case 'cookie':
+      return redactCookie(value, lower)
   }
-  if (lower === 'set-cookie' || lower === 'cookie') return redactCookie(value, lower)
   if (!secretHeaders.has(lower)) return value
   const named = scheme.exec(value)
   return named === null ? redacted : `${named[0]} ${redacted}`

@@ -8,7 +8,7 @@ import type { ServerResponse } from 'node:http'
 
 import type { HeaderPairs } from '../messages/schema.ts'
 import type { InterimResponse, UpstreamResponse } from './http-messages.ts'
-import { forwardableResponseHeaders } from './http-messages.ts'
+import { forwardableResponseHeaders, toRaw } from './http-messages.ts'
 
 export interface ProxyAnswer {
   readonly status: number
@@ -23,7 +23,7 @@ export function relayHead(response: ServerResponse, head: UpstreamResponse): voi
   response.sendDate = false
   // Marks the field as not ours to add; the client's own wish decides whether the connection stays.
   response.removeHeader('connection')
-  response.writeHead(head.status, head.statusText, forwardableResponseHeaders(head.headers).flat())
+  response.writeHead(head.status, head.statusText, toRaw(forwardableResponseHeaders(head.headers)))
 }
 
 /**
@@ -82,7 +82,7 @@ export async function flushed(
   if (response.writableFinished || response.destroyed) return
   const { promise, resolve } = Promise.withResolvers<void>()
   onClientClosed.add(resolve)
-  response.once('finish', resolve).once('close', resolve)
+  response.on('finish', resolve).on('close', resolve)
   await promise
   onClientClosed.delete(resolve)
 }

@@ -30,6 +30,7 @@ import type { LeafSource } from './intercept.ts'
 import type { RequestContext } from './module-surface.ts'
 import { ModuleProxy } from './module-surface.ts'
 import { RequestHandler } from './request-handler.ts'
+import type { PendingRequest } from './request-handler.ts'
 import type { ReverseRoutes } from './reverse-routes.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 
@@ -62,6 +63,8 @@ export class PortholeEngine extends ModuleProxy {
   readonly #inner: http.Server
   readonly #requests: RequestHandler
   readonly #connects: ConnectServices
+  /** Requests on their way through the inherited path, which knows only node's objects. */
+  readonly #hooked = new WeakMap<IncomingMessage, PendingRequest>()
   #listenHost = ''
 
   constructor(services: EngineServices) {
@@ -195,6 +198,7 @@ export class PortholeEngine extends ModuleProxy {
       this.#requests.run(pending)
       return
     }
+    this.#hooked.set(request, pending)
     // The inherited context reads the host from here; the decision about it has been made.
     const { destination, path } = pending.input
     request.headers.host = destination.authority.host
@@ -205,7 +209,7 @@ export class PortholeEngine extends ModuleProxy {
 
   /** Takes over from the inherited path: hooks in order, then our own forwarder. */
   override _onRequest(ctx: RequestContext): void {
-    const pending = this.#requests.pendingOf(ctx.clientToProxyRequest)
+    const pending = this.#hooked.get(ctx.clientToProxyRequest)
     if (pending === undefined) return neverReached('_onRequest')
     const { hookDeadlineMs } = this.#services.limits
     throughRequestHooks(this, ctx, pending, hookDeadlineMs).then(

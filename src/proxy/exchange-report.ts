@@ -79,7 +79,7 @@ export class ExchangeReport {
 
   /** Publishes under this exchange's ids; silent for an unobserved one. */
   readonly emit = (draft: AnalysisMsgDraft): void => {
-    if (this.#options.observed) this.#reporter.publish({ ...this.#ids, ...draft })
+    if (this.#options.observed) this.#reporter.publish(Object.assign({ ...this.#ids }, draft))
   }
 
   /** Whether bytes of this exchange may be told at all. */
@@ -95,6 +95,7 @@ export class ExchangeReport {
     })
 
   started(url: string): void {
+    if (!this.#options.observed) return
     const { method, httpVersion, headers, destination } = this.#identity
     this.emit({
       kind: 'request-started',
@@ -123,6 +124,7 @@ export class ExchangeReport {
     httpVersion: string
     headers: HeaderPairs
   }): void {
+    if (!this.#options.observed) return
     this.emit({
       kind: 'response-started',
       status: head.status,
@@ -191,7 +193,8 @@ export class ExchangeReport {
 
   #body(kind: BodyChunk['kind'], offset: number, chunk: Buffer): void {
     if (!this.showsBodies || this.#over) return
-    this.#reporter.publishBody({ kind, ...this.#ids, offset, chunk })
+    const { connectionId, exchangeId, agent } = this.#ids
+    this.#reporter.publishBody({ kind, connectionId, exchangeId, agent, offset, chunk })
   }
 
   *#identified(drafts: ReturnType<UnreadBytes['read']>): Generator<AnalysisMsgDraft, void> {

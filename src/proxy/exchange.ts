@@ -23,9 +23,8 @@ import type {
   UpstreamResponse,
   UpstreamUpgrade,
 } from './http-messages.ts'
-import { hasBodyFraming } from './http-messages.ts'
-import { turnsOf } from './module-turns.ts'
-import type { ModuleTurns } from './module-turns.ts'
+import { contentLengthOf, hasBodyFraming } from './http-messages.ts'
+import { ModuleTurns } from './module-turns.ts'
 import { prepareRequest, requestUrl } from './outgoing-request.ts'
 import { pump } from './pump.ts'
 import type { PumpOutcome } from './pump.ts'
@@ -57,12 +56,15 @@ export async function runExchange(
   return exchange.result
 }
 
+function ignore(): void {}
+
 class Exchange {
   readonly #input: ExchangeInput
   readonly #services: ExchangeServices
   readonly #report: ExchangeReport
   #upstream: UpstreamExchange | undefined
   readonly #stopWatching: () => void
+  /** Undefined for an exchange in which no module has a say. */
   readonly #modules: ModuleTurns | undefined
   #hasAnswer = false
   #isSwitched = false
@@ -75,13 +77,17 @@ class Exchange {
     const { host } = input.destination.authority
     this.#report = new ExchangeReport(services.reporter, sent, {
       observed: services.isObserved,
-      withholdBodies: [sent, input].some(({ path }) => isCredentialExchange(host, path)),
+      withholdBodies:
+        isCredentialExchange(host, input.path) ||
+        (sent !== input && isCredentialExchange(host, sent.path)),
     })
-    this.#modules = turnsOf(input, {
-      report: this.#report,
-      fail: (...failure) => this.fail(...failure),
-      abort: () => this.#upstream?.abort(),
-    })
+    if (input.hooks !== undefined) {
+      this.#modules = new ModuleTurns(input.hooks, input, {
+        report: this.#report,
+        fail: (...failure) => this.fail(...failure),
+        abort: () => this.#upstream?.abort(),
+      })
+    }
     this.#stopWatching = services.deadlines.watch({
       state: () =>
         waitStateOf(input, {
@@ -107,9 +113,9 @@ class Exchange {
 
   async run(): Promise<void> {
     const { body, response, upgrade, onClientClosed, hooks } = this.#input
-    body.on('error', () => {})
-    response.on('error', () => {})
-    response.once('close', this.#onClientClosed)
+    body.on('error', ignore)
+    response.on('error', ignore)
+    response.on('close', this.#onClientClosed)
     onClientClosed.add(this.#onClientClosed)
     // Nobody reads a socket that waits for its upgrade: its end alone does not close it.
     upgrade?.socket.once('end', this.#onClientClosed)
@@ -126,7 +132,6 @@ class Exchange {
       this.#relayInterim(interim),
     )
     this.#upstream = upstream
-    upstream.body.on('error', () => {})
     void this.#sendRequest(upstream, judged.transforms)
 
     let answer: UpstreamResponse | UpstreamUpgrade
@@ -212,15 +217,13 @@ class Exchange {
     }
     // The tee reads what the client sent, before any transform: what is injected is not recorded.
     if (source !== body) body.on('data', (chunk: Buffer) => this.#report.requestBody(chunk))
-    let wrote = false
-    setImmediate(() => {
-      if (!wrote) upstream.flushHead()
-    })
-    const outcome = await pump(source, upstream.body, (chunk) => {
-      wrote = true
+    const onChunk = (chunk: Buffer): void => {
       if (source === body) this.#report.requestBody(chunk)
+    }
+    const outcome = await pump(source, upstream.body, onChunk, {
+      length: source === body ? contentLengthOf(headers) : undefined,
+      flushHead: () => upstream.flushHead(),
     })
-    wrote = true
     if (!outcome.ended) {
       this.#onRequestBroken(outcome)
       return
@@ -248,16 +251,13 @@ class Exchange {
     const relayed = modules === undefined ? answer : await modules.response(answer)
     if (relayed === undefined) return
     relayHead(response, relayed)
-    let wrote = false
-    // One packet for head and first bytes where they come together; otherwise the head goes now.
-    setImmediate(() => {
-      if (!wrote && !response.destroyed) response.flushHeaders()
-    })
-    const outcome = await pump(relayed.body, response, (chunk) => {
-      wrote = true
+    const onChunk = (chunk: Buffer): void => {
       if (relayed.body === answer.body) this.#report.responseBody(chunk)
+    }
+    const outcome = await pump(relayed.body, response, onChunk, {
+      length: modules === undefined ? contentLengthOf(answer.headers) : undefined,
+      flushHead: () => response.destroyed || response.flushHeaders(),
     })
-    wrote = true
     if (modules?.hasAnswered === true) return modules.leave()
     if (!outcome.ended) {
       const code = errorCodeOf(outcome.error) ?? 'ECONNRESET'
@@ -272,8 +272,9 @@ class Exchange {
       response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]))
     this.#report.responseEnded(trailers)
     if (modules !== undefined && !(await modules.responseEnded())) return
-    response.end(() => this.#report.completed(relayed.status))
+    response.end()
     await flushed(response, onClientClosed)
+    if (response.writableFinished) this.#report.completed(relayed.status)
   }
 
   async #relayUpgrade(answer: UpstreamUpgrade): Promise<void> {

@@ -48,16 +48,16 @@ export async function runConnectHooks(
 
 /** False where no registered hook has a say in requests: they take the path without any. */
 export function hasExchangeHooks(proxy: MitmProxy): boolean {
-  return [
-    proxy.onRequestHandlers,
-    proxy.onRequestHeadersHandlers,
-    proxy.onRequestDataHandlers,
-    proxy.onRequestEndHandlers,
-    proxy.onResponseHandlers,
-    proxy.onResponseHeadersHandlers,
-    proxy.onResponseDataHandlers,
-    proxy.onResponseEndHandlers,
-  ].some((hooks) => hooks.length > 0)
+  return (
+    proxy.onRequestHandlers.length > 0 ||
+    proxy.onRequestHeadersHandlers.length > 0 ||
+    proxy.onRequestDataHandlers.length > 0 ||
+    proxy.onRequestEndHandlers.length > 0 ||
+    proxy.onResponseHandlers.length > 0 ||
+    proxy.onResponseHeadersHandlers.length > 0 ||
+    proxy.onResponseDataHandlers.length > 0 ||
+    proxy.onResponseEndHandlers.length > 0
+  )
 }
 
 export async function runRequestHooks(

@@ -83,17 +83,31 @@ export function toPairs(raw: readonly string[]): Array<[string, string]> {
   return pairs
 }
 
+/** The inverse of `toPairs`: what node writes as it stands. */
+export function toRaw(pairs: HeaderPairs): string[] {
+  const raw: string[] = []
+  for (const pair of pairs) raw.push(pair[0], pair[1])
+  return raw
+}
+
+/** Lengths are compared first: for nearly every field that is all there is to do. */
+function isNamed(name: string, lower: string): boolean {
+  return name.length === lower.length && name.toLowerCase() === lower
+}
+
 /** All values of a field, in order. */
 export function valuesOf(pairs: HeaderPairs, name: string): string[] {
   const lower = name.toLowerCase()
-  return pairs.filter(([key]) => key.toLowerCase() === lower).map(([, value]) => value)
+  const values: string[] = []
+  for (const pair of pairs) if (isNamed(pair[0], lower)) values.push(pair[1])
+  return values
 }
 
 export function createHeaderList(initial: HeaderPairs): HeaderList {
-  let pairs = initial.map(([name, value]): [string, string] => [name, value])
+  let pairs = initial.slice()
   const is = (name: string) => {
     const lower = name.toLowerCase()
-    return ([key]: readonly [string, string]) => key.toLowerCase() === lower
+    return ([key]: readonly [string, string]) => isNamed(key, lower)
   }
   return {
     values: (name) => valuesOf(pairs, name),
@@ -134,43 +148,45 @@ const neverNominated = new Set(['authorization', 'content-length', 'host', 'tran
  * so that the upstream sees what it would see directly; any other nomination is honoured and
  * removed. `Upgrade` survives only on a request that is forwarded as an upgrade.
  */
-export function forwardableRequestHeaders(
-  pairs: HeaderPairs,
-  isUpgrade: boolean,
-): Array<[string, string]> {
+export function forwardableRequestHeaders(pairs: HeaderPairs, isUpgrade: boolean): HeaderPairs {
   const nominated = nominations(pairs)
   const isPlain = [...nominated].every((token) => token === 'keep-alive' || token === 'close')
-  const kept: Array<[string, string]> = []
-  for (const [name, value] of pairs) {
+  return pairs.filter(([name]) => {
     const lower = name.toLowerCase()
-    if (requestHops.has(lower) || lower.startsWith('proxy-')) continue
-    if (lower === 'connection') {
-      if (isPlain || isUpgrade) kept.push([name, value])
-      continue
-    }
-    if (!isUpgrade && (lower === 'upgrade' || lower === 'http2-settings')) continue
-    if (!isUpgrade && nominated.has(lower) && !neverNominated.has(lower)) continue
-    kept.push([name, value])
-  }
-  return kept
+    if (requestHops.has(lower) || lower.startsWith('proxy-')) return false
+    if (lower === 'connection') return isPlain || isUpgrade
+    if (isUpgrade) return true
+    if (lower === 'upgrade' || lower === 'http2-settings') return false
+    return !nominated.has(lower) || neverNominated.has(lower)
+  })
 }
 
 /** Response fields for the client: the upstream's own connection handling stays behind. */
-export function forwardableResponseHeaders(pairs: HeaderPairs): Array<[string, string]> {
+export function forwardableResponseHeaders(pairs: HeaderPairs): HeaderPairs {
   const nominated = nominations(pairs)
-  return pairs
-    .filter(([name]) => {
-      const lower = name.toLowerCase()
-      if (responseHops.has(lower)) return false
-      return !nominated.has(lower) || neverNominated.has(lower)
-    })
-    .map(([name, value]) => [name, value])
+  return pairs.filter(([name]) => {
+    const lower = name.toLowerCase()
+    if (responseHops.has(lower)) return false
+    return !nominated.has(lower) || neverNominated.has(lower)
+  })
+}
+
+/** How long a body is, in bytes; undefined where its end is found in another way (RFC 9112 §6.3). */
+export function contentLengthOf(pairs: HeaderPairs): number | undefined {
+  let length: string | undefined
+  for (const pair of pairs) {
+    if (isNamed(pair[0], 'transfer-encoding')) return undefined
+    if (!isNamed(pair[0], 'content-length')) continue
+    if (length !== undefined) return undefined
+    length = pair[1]
+  }
+  return length !== undefined && /^\d{1,15}$/u.test(length) ? Number(length) : undefined
 }
 
 /** RFC 9112 §6.3: without Content-Length and Transfer-Encoding a request has no body. */
 export function hasBodyFraming(pairs: HeaderPairs): boolean {
-  return (
-    valuesOf(pairs, 'transfer-encoding').length > 0 || valuesOf(pairs, 'content-length').length > 0
+  return pairs.some(
+    ([name]) => isNamed(name, 'content-length') || isNamed(name, 'transfer-encoding'),
   )
 }
 
@@ -181,7 +197,12 @@ export function isWebSocketUpgrade(pairs: HeaderPairs): boolean {
   )
 }
 
-function nominations(pairs: HeaderPairs): Set<string> {
-  const tokens = valuesOf(pairs, 'connection').flatMap((value) => value.split(','))
+/** The fields that `Connection` names as belonging to this connection alone, in lower case. */
+function nominations(pairs: HeaderPairs): ReadonlySet<string> {
+  const values = valuesOf(pairs, 'connection')
+  if (values.length === 0) return noNominations
+  const tokens = values.flatMap((value) => value.split(','))
   return new Set(tokens.map((token) => token.trim().toLowerCase()).filter((token) => token !== ''))
 }
+
+const noNominations: ReadonlySet<string> = new Set()

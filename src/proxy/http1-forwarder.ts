@@ -16,7 +16,7 @@ import type {
   UpstreamResponse,
   UpstreamUpgrade,
 } from './http-messages.ts'
-import { hasBodyFraming, toPairs } from './http-messages.ts'
+import { toPairs, toRaw } from './http-messages.ts'
 import { parentFailure } from './parent-proxy.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 
@@ -39,13 +39,14 @@ function openExchange(
   onInterim: (interim: InterimResponse) => void,
 ): UpstreamExchange {
   const { path, headers, isForParent } = forParent(options.connector, request)
-  const outgoing = new RawClientRequest({
+  const outgoing = new http.ClientRequest({
     ...options.connector.requestOptions(request.destination),
     method: request.method,
     path,
-    // Node writes an array of pairs as it stands; an object would be merged and re-cased.
-    headers: headers.flat(),
-    setHost: false,
+    // Node writes an array of fields as it stands; an object would be merged and re-cased.
+    headers: toRaw(headers),
+    // Nor may it add any: the request's own framing and connection handling are all there is.
+    setDefaultHeaders: false,
     maxHeaderSize: options.maxHeaderBytes,
     insecureHTTPParser: false,
   })
@@ -54,15 +55,15 @@ function openExchange(
   outgoing.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
     onInterim({ status: statusCode, statusText: statusMessage, headers: toPairs(rawHeaders) })
   })
-  let connected = false
-  outgoing.on('socket', (socket) => {
-    const markConnected = (): void => {
-      connected = true
-    }
-    if (!socket.connecting && !(socket instanceof tls.TLSSocket && !socket.authorized))
-      markConnected()
-    else socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', markConnected)
-  })
+  let connected = outgoing.reusedSocket
+  if (!connected) {
+    outgoing.on('socket', (socket) => {
+      const event = socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect'
+      socket.once(event, () => {
+        connected = true
+      })
+    })
+  }
   return {
     body: outgoing,
     flushHead: () => {
@@ -107,7 +108,7 @@ function answerOf(
       hasAnswer = true
       body = incoming
       // A later error of the request (a reset after the head) shows on the body; nobody else listens.
-      incoming.on('error', () => {})
+      incoming.on('error', ignore)
       if (isSaneStatus(incoming.statusCode)) resolve(responseOf(incoming))
       else reject(Object.assign(new Error('bad status'), { code: 'ERR_PORTHOLE_BAD_STATUS' }))
     })
@@ -153,21 +154,4 @@ function responseOf(incoming: IncomingMessage): UpstreamResponse {
   }
 }
 
-/**
- * Node adds `Connection` and, to a POST without a body, `Transfer-Encoding`, unless those fields
- * were removed by hand; but it writes an array of fields from inside the constructor, before
- * `removeHeader` could be called. So the marks that `removeHeader` sets are set just before.
- */
-class RawClientRequest extends http.ClientRequest {
-  _storeHeader(firstLine: string, headers: readonly string[]): void {
-    this.removeHeader('connection')
-    if (!hasBodyFraming(toPairs(headers))) {
-      this.removeHeader('content-length')
-      this.removeHeader('transfer-encoding')
-    }
-    const parent = http.OutgoingMessage.prototype as unknown as {
-      _storeHeader(this: http.OutgoingMessage, firstLine: string, headers: readonly string[]): void
-    }
-    parent._storeHeader.call(this, firstLine, headers)
-  }
-}
+function ignore(): void {}

@@ -50,8 +50,7 @@ export function interceptTls(options: InterceptOptions): void {
     secureContext: options.secureContext,
     ALPNProtocols: ['http/1.1'],
     SNICallback: (name, done) => {
-      const sni = parseHost(name)
-      if (sni.ok && sni.host === authority.host) done(null, options.secureContext)
+      if (namesHost(name, authority.host)) done(null, options.secureContext)
       else
         done(
           Object.assign(new Error('SNI differs from the CONNECT authority'), {
@@ -100,6 +99,12 @@ export function interceptTls(options: InterceptOptions): void {
     isSecure = true
     if (settle()) options.onSecure(secured)
   })
+}
+
+function namesHost(name: string, host: string): boolean {
+  if (name === host) return true
+  const parsed = parseHost(name)
+  return parsed.ok && parsed.host === host
 }
 
 export function explainClientTls(code: string): TlsTrouble {

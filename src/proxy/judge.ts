@@ -17,7 +17,8 @@ export async function judgeRequest(
   const transforms: Transform[] = []
   for (const analyzer of analyzers) {
     try {
-      const answer = await withDeadline(analyzer.onRequest?.(request), deadlineMs)
+      const given = analyzer.onRequest?.(request)
+      const answer = given instanceof Promise ? await withDeadline(given, deadlineMs) : given
       if (answer !== undefined) return answer
       const transform = analyzer.transformRequestBody?.(request)
       if (transform !== undefined) transforms.push(transform)
@@ -37,8 +38,7 @@ export async function judgeRequest(
   return { transforms }
 }
 
-async function withDeadline<T>(answer: T | Promise<T>, deadlineMs: number): Promise<T> {
-  if (!(answer instanceof Promise)) return answer
+async function withDeadline<T>(answer: Promise<T>, deadlineMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs)

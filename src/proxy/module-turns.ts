@@ -27,11 +27,6 @@ interface ExchangeControl {
   readonly abort: () => void
 }
 
-/** Undefined for an exchange in which no module has a say. */
-export function turnsOf(input: ExchangeInput, control: ExchangeControl): ModuleTurns | undefined {
-  return input.hooks === undefined ? undefined : new ModuleTurns(input.hooks, input, control)
-}
-
 export class ModuleTurns {
   readonly #hooks: ExchangeHooks
   readonly #input: ExchangeInput

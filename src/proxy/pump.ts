@@ -1,6 +1,7 @@
 /**
  * Moves bytes from one stream to another: written first, observed second, and never faster than the
- * slower side takes them. It does not end the sink: the caller may have trailers to add.
+ * slower side takes them. It ends the sink only with the last byte of a body whose length is known:
+ * after any other the caller may have trailers to add.
  */
 import type { Readable, Writable } from 'node:stream'
 
@@ -8,14 +9,36 @@ export type PumpOutcome =
   | { readonly ended: true }
   | { readonly ended: false; readonly side: 'source' | 'sink'; readonly error: Error }
 
-/** Resolves once, when the source has ended and all was handed to the sink, or one side broke. */
+interface PumpOptions {
+  /** What is to come, in bytes, where that is known. */
+  readonly length?: number | undefined
+  /** Called at the end of the loop's turn, if no byte has come by then to go out with the head. */
+  readonly flushHead?: () => void
+}
+
+/**
+ * Resolves once, when all was handed to the sink, or one side broke. All is what comes before the
+ * source ends, or its first `length` bytes: a source of known length has nothing after them.
+ */
 export function pump(
   source: Readable,
   sink: Writable,
   onChunk: (chunk: Buffer) => void,
+  { length = Infinity, flushHead }: PumpOptions = {},
 ): Promise<PumpOutcome> {
   return new Promise((resolve) => {
+    let left = length
+    let headWaits = flushHead !== undefined && source.readableLength === 0
     const onData = (chunk: Buffer): void => {
+      headWaits = false
+      left -= chunk.byteLength
+      if (left === 0) {
+        // An end that came by itself would cost node a write of its own, of no bytes.
+        sink.end(chunk)
+        onChunk(chunk)
+        settle({ ended: true })
+        return
+      }
       const hasRoom = sink.write(chunk)
       onChunk(chunk)
       if (!hasRoom) source.pause()
@@ -24,6 +47,7 @@ export function pump(
       source.resume()
     }
     const settle = (outcome: PumpOutcome): void => {
+      headWaits = false
       source
         .off('data', onData)
         .off('end', onEnd)
@@ -47,6 +71,7 @@ export function pump(
     if (sink.destroyed) return onSinkClose()
     source.on('data', onData).on('end', onEnd).on('error', onSourceError).on('close', onSourceClose)
     sink.on('drain', onDrain).on('error', onSinkError).on('close', onSinkClose)
+    if (headWaits) setImmediate(() => headWaits && flushHead?.())
     // A stream that was paused by hand does not start flowing for a listener alone.
     source.resume()
   })

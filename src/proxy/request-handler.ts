@@ -55,7 +55,6 @@ export interface PendingRequest {
 
 export class RequestHandler {
   readonly #services: RequestServices
-  readonly #pending = new WeakMap<IncomingMessage, PendingRequest>()
   /** Per connection, the latest request that is not yet answered in full. */
   readonly #unanswered = new WeakMap<Duplex, ServerResponse>()
   readonly #idle = new Set<() => void>()
@@ -78,12 +77,10 @@ export class RequestHandler {
   ): PendingRequest | undefined {
     const { socket } = request
     this.#unanswered.set(socket, response)
-    response.once('finish', () => {
+    response.on('finish', () => {
       if (this.#unanswered.get(socket) === response) this.#unanswered.delete(socket)
     })
-    const pending = this.#resolve(isSsl, request, response, undefined)
-    if (pending !== undefined) this.#pending.set(request, pending)
-    return pending
+    return this.#resolve(isSsl, request, response, undefined)
   }
 
   /** A request to switch protocols: node has let go of its socket, so it runs from here. */
@@ -100,10 +97,6 @@ export class RequestHandler {
     response.on('finish', () => (socket as Socket).destroySoon())
     const pending = this.#resolve(isSsl, request, response, { socket, head })
     if (pending !== undefined) this.run(pending)
-  }
-
-  pendingOf(request: IncomingMessage): PendingRequest | undefined {
-    return this.#pending.get(request)
   }
 
   run(pending: PendingRequest): void {

@@ -95,6 +95,7 @@ function parseAbsolute(
 }
 
 function namesAuthority(text: string, authority: Authority, defaultPort: number): boolean {
+  if (text === formatAuthority(authority, defaultPort)) return true
   const parsed = parseAuthority(text, defaultPort)
   return parsed.ok && sameAuthority(parsed.authority, authority)
 }
@@ -106,14 +107,14 @@ export function withHost(
   defaultPort: number,
 ): HeaderPairs {
   const canonical = formatAuthority(authority, defaultPort)
-  const spelt = new Set([canonical, formatAuthority(authority)])
-  let found = false
-  const replaced = headers.map(([name, value]) => {
-    if (name.toLowerCase() !== 'host') return [name, value] as const
-    found = true
-    return [name, spelt.has(value) ? value : canonical] as const
+  const spelt = formatAuthority(authority)
+  const hosts = valuesOf(headers, 'host')
+  if (hosts.length === 0) return [['Host', canonical], ...headers]
+  if (hosts.every((host) => host === canonical || host === spelt)) return headers
+  return headers.map((pair) => {
+    const [name, value] = pair
+    return name.toLowerCase() !== 'host' || value === spelt ? pair : [name, canonical]
   })
-  return found ? replaced : [['Host', canonical], ...replaced]
 }
 
 function misdirected(authority: Authority): RequestTarget {

@@ -47,12 +47,10 @@ export interface ConnectorOptions {
 /** `code` of the error when `connectTimeoutMs` passes. */
 export const connectTimeoutCode = 'ERR_PORTHOLE_CONNECT_TIMEOUT'
 
+/** What a request carries for the pool; node copies it four times, so it is no more than this. */
 interface PooledOptions {
-  readonly originKey?: string
-  /** Set by `--connect-to` and for a named loopback upstream: the user named this address. */
-  readonly isTrustedAddress?: boolean
-  /** Set for an authority that is reached through the parent proxy. */
-  readonly viaParent?: Authority
+  readonly originKey: string
+  readonly destination: Destination
 }
 
 export class UpstreamConnector {
@@ -104,18 +102,23 @@ export class UpstreamConnector {
     const { scheme, authority, isNamedLoopback } = destination
     // The pool is keyed by the authority, so that no connection verified for one host serves another,
     // and none that only a named upstream may have serves a request that the guard would refuse.
-    const common = {
-      ...this.#routeTo(authority, isNamedLoopback),
-      protocol: `${scheme}:`,
-      originKey: `${scheme}://${formatAuthority(authority)}${isNamedLoopback === true ? ' named' : ''}`,
-    }
-    if (scheme === 'http') return { ...common, agent: this.#httpAgent }
+    const named = isNamedLoopback === true ? ' named' : ''
     return {
-      ...common,
-      agent: this.#httpsAgent,
-      ...identityOf(authority),
-      secureContext: this.#secureContext,
-    } as https.RequestOptions & PooledOptions
+      agent: scheme === 'http' ? this.#httpAgent : this.#httpsAgent,
+      protocol: `${scheme}:`,
+      host: authority.host,
+      port: authority.port,
+      originKey: `${scheme}://${formatAuthority(authority)}${named}`,
+      destination,
+    }
+  }
+
+  /** What a new connection of the pool is made with: where it is dialled, and who must answer. */
+  connectionOptions(destination: Destination): tls.ConnectionOptions & Route {
+    const { scheme, authority, isNamedLoopback } = destination
+    const route = this.#routeTo(authority, isNamedLoopback)
+    if (scheme === 'http') return route
+    return { ...route, ...identityOf(authority), secureContext: this.#secureContext }
   }
 
   /** The parent proxy that a plain-HTTP request goes to, in absolute form; undefined for none. */
@@ -189,9 +192,7 @@ export class UpstreamConnector {
 
   /** Gives an agent the pool key, the address guard, the parent proxy and a deadline. */
   #pooled<A extends http.Agent>(agent: A, connected: 'connect' | 'secureConnect'): A {
-    const inherited = agent.getName.bind(agent)
-    agent.getName = (options) =>
-      (options as PooledOptions | undefined)?.originKey ?? inherited(options)
+    agent.getName = (options) => (options as unknown as PooledOptions).originKey
     const create = agent.createConnection.bind(agent)
     const createDirect = (
       options: http.ClientRequestArgs,
@@ -215,12 +216,11 @@ export class UpstreamConnector {
         callback?.(asError(error), undefined as never)
       }
     }
-    agent.createConnection = (options, callback) => {
-      const { viaParent, isTrustedAddress } = options as PooledOptions
-      const denied = this.#deniedLiteral({
-        host: String(options.host),
-        ...(isTrustedAddress === true ? { isTrustedAddress } : {}),
-      })
+    agent.createConnection = (wanted, callback) => {
+      const bound = this.connectionOptions((wanted as unknown as PooledOptions).destination)
+      const options = { ...wanted, ...bound } as http.ClientRequestArgs
+      const { viaParent } = bound
+      const denied = this.#deniedLiteral(bound)
       if (denied !== undefined) {
         callback?.(denied, undefined as never)
         return undefined
@@ -247,7 +247,9 @@ interface Route {
   readonly host: string
   readonly port: number
   readonly lookup?: LookupFunction
+  /** Set by `--connect-to` and for a named loopback upstream: the user named this address. */
   readonly isTrustedAddress?: boolean
+  /** Set for an authority that is reached through the parent proxy. */
   readonly viaParent?: Authority
 }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import type { Options } from './command-line.ts'
-import type { RoutedJob, StretchResult } from './load/jobs.ts'
+import type { Job, RoutedJob, StretchResult } from './load/jobs.ts'
 import { loadBetween, memoryOf, readMoment, settledCpuSecondsOf, waitForQuiet } from './machine.ts'
 import type { Stage } from './stage.ts'
 import { quantile } from './statistics.ts'
@@ -126,7 +126,7 @@ class WorkloadRun {
       if (this.#options.quietMs > 0) await waitForQuiet(quietCores, this.#options.quietMs)
       const started = this.#standing.get(variant.name) ?? (await this.#start(variant))
       this.#standing.set(variant.name, started)
-      const sample = await this.#sample(variant.name, started, round)
+      const sample = await this.#sample(variant, started, round)
       if (this.#workload.freshProcess) await this.#stop(variant.name)
       return sample
     } catch (error) {
@@ -178,11 +178,13 @@ class WorkloadRun {
     await started?.stop()
   }
 
-  async #sample(variant: VariantName, started: StartedVariant, round: number): Promise<Sample> {
+  async #sample(variant: Variant, started: StartedVariant, round: number): Promise<Sample> {
     const { originPort } = this.#stage
     const client = this.#stage.client()
     const { pid, route, caPem } = started
-    const job: RoutedJob = { ...this.#workload.job, route, caPem, originPort }
+    const own: Job =
+      variant.endsConnections === true ? { ...this.#workload.job, fresh: true } : this.#workload.job
+    const job: RoutedJob = { ...own, route, caPem, originPort }
     await client.ask('open', job, openTimeoutMs)
     try {
       const cpuBefore = pid === undefined ? 0 : await settledCpuSecondsOf(pid)
@@ -200,7 +202,7 @@ class WorkloadRun {
       if (units === 0) throw new Error('not one unit of work was done')
       return {
         workload: this.#workload.name,
-        variant,
+        variant: variant.name,
         round,
         metrics: {
           ...passMetrics(passes, units),

@@ -60,8 +60,8 @@ export function renderReport(report: Report): string {
       ? ['QUICK: a smoke check with cold processes; its figures mean nothing']
       : []),
     '',
-    ...variants.map(({ name, what }) => `  ${name.padEnd(16)}${what}`),
-    ...skipped.map(({ name, reason }) => `  ${name.padEnd(16)}skipped: ${reason}`),
+    ...variants.map(({ name, what }) => `  ${name.padEnd(30)}${what}`),
+    ...skipped.map(({ name, reason }) => `  ${name.padEnd(30)}skipped: ${reason}`),
   ]
   for (const workload of workloads) lines.push('', ...workloadTable(workload, measured))
   lines.push('', ...targetTable(targetRows(report)))

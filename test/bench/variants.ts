@@ -18,6 +18,7 @@ export const variantNames = [
   'porthole-bare',
   'porthole-start',
   'http-mitm-proxy',
+  'http-mitm-proxy-no-keepalive',
   'forwarder',
   'mockttp',
   'mitmproxy',
@@ -61,6 +62,8 @@ export interface StartedVariant {
 export interface Variant {
   readonly name: VariantName
   readonly what: string
+  /** It ends each connection after one answer: the client opens a new one for every request. */
+  readonly endsConnections?: boolean
   /** Why it cannot run, or undefined. */
   missing(surroundings: Pick<Surroundings, 'mockttpPath'>): string | undefined
   start(surroundings: Surroundings): Promise<StartedVariant>
@@ -107,10 +110,16 @@ export const variants: readonly Variant[] = [
   },
   {
     name: 'http-mitm-proxy',
-    what: 'http-mitm-proxy as shipped, keepAlive on',
+    what: 'http-mitm-proxy with keepAlive switched on, in its favour',
     missing: () => undefined,
-    start: (around) =>
-      startNodeProxy(new URL('./proxies/http-mitm-proxy.ts', import.meta.url), {}, around),
+    start: (around) => startHttpMitmProxy(true, around),
+  },
+  {
+    name: 'http-mitm-proxy-no-keepalive',
+    what: 'http-mitm-proxy as shipped: each request closes its connections, on both sides',
+    endsConnections: true,
+    missing: () => undefined,
+    start: (around) => startHttpMitmProxy(false, around),
   },
   {
     name: 'forwarder',
@@ -133,6 +142,11 @@ export const variants: readonly Variant[] = [
   },
   ...otherVariants,
 ]
+
+function startHttpMitmProxy(keepAlive: boolean, around: Surroundings): Promise<StartedVariant> {
+  const url = new URL('./proxies/http-mitm-proxy.ts', import.meta.url)
+  return startNodeProxy(url, { keepAlive }, around)
+}
 
 async function startPorthole(mode: string, around: Surroundings): Promise<StartedVariant> {
   const url = new URL('./proxies/porthole.ts', import.meta.url)

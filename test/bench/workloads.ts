@@ -72,7 +72,7 @@ function requestWorkloads(isQuick: boolean, stretch: Stretch): Workload[] {
       job: { kind: 'repeat', connections: 32, request: small, warmExchanges: isQuick ? 10 : 40 },
       stretch,
       metrics: cpuMetrics,
-      baselines: ['http-mitm-proxy', 'mitmproxy', 'forwarder'],
+      baselines: ['http-mitm-proxy-no-keepalive', 'http-mitm-proxy', 'mitmproxy', 'forwarder'],
     },
     {
       ...defaults,
@@ -88,7 +88,7 @@ function requestWorkloads(isQuick: boolean, stretch: Stretch): Workload[] {
       },
       stretch,
       metrics: cpuMetrics,
-      baselines: ['http-mitm-proxy', 'mitmproxy', 'forwarder'],
+      baselines: ['http-mitm-proxy-no-keepalive', 'http-mitm-proxy', 'mitmproxy', 'forwarder'],
     },
   ]
 }

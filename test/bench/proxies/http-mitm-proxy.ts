@@ -1,6 +1,6 @@
 /**
- * http-mitm-proxy as shipped, a process of its own: its own CONNECT, certificates and forwarder.
- * `keepAlive` is on, in its favour: without it every request would open a new upstream connection.
+ * http-mitm-proxy, a process of its own: its own CONNECT, certificates and forwarder. As shipped,
+ * `keepAlive` is off: it answers `Connection: close` and opens a new upstream connection each time.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,11 +9,14 @@ import { Proxy } from 'http-mitm-proxy'
 
 import { serveParent, settingsFromParent } from '../serve-parent.ts'
 
-const { directory } = settingsFromParent() as { readonly directory: string }
+const { directory, keepAlive } = settingsFromParent() as {
+  readonly directory: string
+  readonly keepAlive: boolean
+}
 
 const proxy = new Proxy()
 proxy.onError(() => {})
-proxy.listen({ host: '127.0.0.1', port: 0, keepAlive: true, sslCaDir: directory }, (error) => {
+proxy.listen({ host: '127.0.0.1', port: 0, keepAlive, sslCaDir: directory }, (error) => {
   if (error !== undefined && error !== null) throw error
   serveParent(
     {},

@@ -2,16 +2,18 @@ import { fc, test as property } from '@fast-check/vitest'
 import { describe, expect, test } from 'vitest'
 
 import {
+  contentLengthOf,
   createHeaderList,
   forwardableRequestHeaders,
   forwardableResponseHeaders,
   hasBodyFraming,
   isWebSocketUpgrade,
   toPairs,
+  toRaw,
   valuesOf,
 } from '../../../src/proxy/http-messages.ts'
 
-type Pairs = Array<[string, string]>
+type Pairs = Array<readonly [string, string]>
 
 const fieldName = fc.constantFrom(
   ...'A a B Cookie cookie X-Long-Name Connection Keep-Alive Proxy-Connection'.split(' '),
@@ -42,6 +44,7 @@ describe('toPairs', () => {
     'is the inverse of flattening',
     (given) => {
       expect(toPairs(given.flat())).toEqual(given)
+      expect(toRaw(given)).toEqual(given.flat())
     },
   )
 
@@ -101,9 +104,49 @@ describe('a header list', () => {
   })
 })
 
+describe('the length of a body', () => {
+  test.each<[number | undefined, Pairs]>([
+    [
+      12,
+      [
+        ['Host', 'a'],
+        ['content-length', '12'],
+      ],
+    ],
+    [0, [['Content-Length', '0']]],
+    [undefined, []],
+    [undefined, [['Transfer-Encoding', 'chunked']]],
+    [
+      undefined,
+      [
+        ['Content-Length', '1'],
+        ['Transfer-Encoding', 'chunked'],
+      ],
+    ],
+    [
+      undefined,
+      [
+        ['Transfer-Encoding', 'chunked'],
+        ['Content-Length', '1'],
+      ],
+    ],
+    [
+      undefined,
+      [
+        ['Content-Length', '1'],
+        ['content-length', '1'],
+      ],
+    ],
+    [undefined, [['Content-Length', '1, 1']]],
+    [undefined, [['Content-Length', '+1']]],
+    [undefined, [['Content-Length', '9'.repeat(16)]]],
+  ])('is %s for %j', (length, given) => {
+    expect(contentLengthOf(given)).toBe(length)
+  })
+})
+
 describe('request fields for the upstream', () => {
-  const forwarded = (given: Pairs, isUpgrade = false): Pairs =>
-    forwardableRequestHeaders(given, isUpgrade)
+  const forwarded = (given: Pairs, isUpgrade = false) => forwardableRequestHeaders(given, isUpgrade)
 
   test.each([
     ['Proxy-Authorization'],

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { PassThrough, Readable, Writable } from 'node:stream'
 
 import { fc, test as property } from '@fast-check/vitest'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 
 import { pump } from '../../../src/proxy/pump.ts'
 
@@ -91,6 +91,63 @@ describe('a sink that is full', () => {
     expect(taken.map(String)).toEqual(['one', 'two'])
     source.end()
     release()
+    expect(await outcome).toEqual({ ended: true })
+  })
+})
+
+describe('a body of known length', () => {
+  test('ends the sink with its last byte, in one call, and is over with it', async () => {
+    const { sink, taken } = collectingSink(100)
+    const write = vi.spyOn(sink, 'write')
+    const end = vi.spyOn(sink, 'end')
+    const source = new PassThrough()
+    const seen: string[] = []
+    const outcome = pump(source, sink, (chunk) => seen.push(String(chunk)), { length: 5 })
+
+    source.write('abc')
+    await turn()
+    source.write('de')
+
+    expect(await outcome).toEqual({ ended: true })
+    expect(write.mock.calls.map(String)).toEqual(['abc'])
+    expect(end.mock.calls.map(String)).toEqual(['de'])
+    expect(seen).toEqual(['abc', 'de'])
+    await once(sink, 'finish')
+    expect(Buffer.concat(taken).toString()).toBe('abcde')
+  })
+
+  test('that is cut short is broken, and the sink stays open', async () => {
+    const source = new PassThrough()
+    const sink = new PassThrough()
+    const outcome = pump(source, sink, () => {}, { length: 5 })
+
+    source.write('abc')
+    await turn()
+    source.destroy()
+
+    expect(await outcome).toMatchObject({ ended: false, side: 'source' })
+    expect(sink.writableEnded).toBe(false)
+  })
+})
+
+describe('a head', () => {
+  test.each([
+    ['goes alone where no byte comes with it', [], 1],
+    ['goes with the first bytes where they are there', ['x'], 0],
+  ])('%s', async (_case, waiting, times) => {
+    const source = new PassThrough()
+    for (const piece of waiting) source.write(piece)
+    let flushes = 0
+    const flushHead = (): void => {
+      flushes += 1
+    }
+
+    const outcome = pump(source, new PassThrough(), () => {}, { flushHead })
+    await turn()
+    await turn()
+
+    expect(flushes).toBe(times)
+    source.end()
     expect(await outcome).toEqual({ ended: true })
   })
 })

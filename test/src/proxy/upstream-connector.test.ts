@@ -26,23 +26,21 @@ function connector(
   return made
 }
 
-describe('options of a request', () => {
+describe('options of a connection', () => {
   test('dial, name and verify the one authority', () => {
-    const options = connector().requestOptions({ scheme: 'https', authority: target })
+    const options = connector().connectionOptions({ scheme: 'https', authority: target })
 
     expect(options).toMatchObject({
-      protocol: 'https:',
       host: 'api.openai.com',
       port: 443,
       servername: 'api.openai.com',
       rejectUnauthorized: true,
-      originKey: 'https://api.openai.com:443',
       ALPNProtocols: ['http/1.1'],
     })
   })
 
   test('dial the address of connect-to, but name and verify the authority', () => {
-    const options = connector([{ from: target, to: elsewhere }]).requestOptions({
+    const options = connector([{ from: target, to: elsewhere }]).connectionOptions({
       scheme: 'https',
       authority: target,
     })
@@ -51,7 +49,6 @@ describe('options of a request', () => {
       host: '127.0.0.1',
       port: 9443,
       servername: 'api.openai.com',
-      originKey: 'https://api.openai.com:443',
     })
   })
 
@@ -62,7 +59,7 @@ describe('options of a request', () => {
       { ...target, port: 8443 },
       { ...target, host: 'b.openai.com' },
     ]) {
-      expect(made.requestOptions({ scheme: 'https', authority })).toMatchObject({
+      expect(made.connectionOptions({ scheme: 'https', authority })).toMatchObject({
         host: authority.host,
         port: authority.port,
       })
@@ -72,7 +69,7 @@ describe('options of a request', () => {
   test('name no server for an address, and still verify it', () => {
     const authority: Authority = { host: '::1', port: 443, kind: 'ipv6' }
 
-    const options = connector().requestOptions({ scheme: 'https', authority })
+    const options = connector().connectionOptions({ scheme: 'https', authority })
     const certificate = { subject: { CN: 'other' }, subjectaltname: 'DNS:other.example' }
 
     expect(options.servername).toBe('')
@@ -82,7 +79,7 @@ describe('options of a request', () => {
   })
 
   test('verify against the authority, whatever name node would check', () => {
-    const options = connector().requestOptions({ scheme: 'https', authority: target })
+    const options = connector().connectionOptions({ scheme: 'https', authority: target })
     const check = options.checkServerIdentity
     const of = (names: string): unknown =>
       check?.('evil.example', { subject: {}, subjectaltname: names } as never)
@@ -113,12 +110,12 @@ describe('options of a request', () => {
   })
 
   test('for plain http have nothing of TLS', () => {
-    const options = connector().requestOptions({
+    const options = connector().connectionOptions({
       scheme: 'http',
       authority: { ...target, port: 80 },
     })
 
-    expect(options).toMatchObject({ protocol: 'http:', host: 'api.openai.com', port: 80 })
+    expect(options).toMatchObject({ host: 'api.openai.com', port: 80 })
     expect(options).not.toHaveProperty('secureContext')
   })
 })

@@ -147,7 +147,7 @@ test('an upstream that stops taking an upload is to blame for the silence, not i
   const proxy = await startProxy({
     root,
     connectTo: { [`${host}:443`]: upstream.port },
-    configure: (builder) => builder.limit({ idleTimeoutMs: 2000 }),
+    configure: (builder) => builder.limit({ answerTimeoutMs: 2000 }),
   })
   opened.push(proxy)
   const socket = await connectTls(proxy, `${host}:443`)
@@ -160,7 +160,7 @@ test('an upstream that stops taking an upload is to blame for the silence, not i
   expect(await proxy.waitFor('exchange-failed')).toMatchObject({
     by: 'upstream',
     phase: 'request',
-    code: 'idle-timeout',
+    code: 'answer-timeout',
     status: 504,
   })
 })

@@ -15,7 +15,11 @@ const builder = new library.PortholeBuilder()
   .listen('127.0.0.1:0')
   .allowHosts(...settings.allow)
   .upstreamCa(settings.rootPem)
-  .limit({ connectTimeoutMs: settings.connectTimeoutMs, idleTimeoutMs: settings.idleTimeoutMs })
+  .limit({
+    connectTimeoutMs: settings.connectTimeoutMs,
+    answerTimeoutMs: settings.idleTimeoutMs,
+    idleTimeoutMs: settings.idleTimeoutMs,
+  })
 for (const { host, port, to } of settings.connectTo) {
   builder.connectTo({ host, port, kind: 'name' }, { host: '127.0.0.1', port: to, kind: 'ipv4' })
 }

@@ -3,7 +3,7 @@
  * codings. After a gap nothing more comes out, for a decoder or a parser fed past it would make
  * up content; the reader then says so.
  */
-import { decodeBytes } from '../../src/messages/codec.ts'
+import { bytesOf } from '../../src/messages/body-bytes.ts'
 import type { HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
 import type { DecoderLimits, DecoderState } from './content-decoder.ts'
 import { createContentDecoder, parseContentEncoding } from './content-decoder.ts'
@@ -45,7 +45,7 @@ export function createBodyReader(headers: HeaderPairs, limits?: DecoderLimits): 
     push(msg) {
       if (msg.offset !== wireBytes) hasGap = true
       if (hasGap) return new Uint8Array(0)
-      const bytes = decodeBytes(msg)
+      const bytes = bytesOf(msg)
       wireBytes += bytes.length
       return decoder.push(bytes)
     },

@@ -5,7 +5,7 @@ import type { Clock } from '../../../src/base/clock.ts'
 import { decodeBytes } from '../../../src/messages/codec.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../../../src/messages/schema.ts'
 import type { Analyzer } from '../../../src/pipeline/analyzer.ts'
-import { Chain, Pipeline } from '../../../src/pipeline/pipeline.ts'
+import { Pipeline } from '../../../src/pipeline/pipeline.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -420,19 +420,6 @@ describe('close', () => {
       { kind: 'analyzer-failed', analyzer: 'failing', error: 'disk full' },
       { kind: 'analyzer-failed', analyzer: 'throwing', error: 'at once' },
     ])
-  })
-})
-
-describe('a chain', () => {
-  test('can start at any number and be set to another, as a replay does', () => {
-    const numbers: number[] = []
-    const chain = new Chain([splitter('a', 1, 2)], ({ seq }) => numbers.push(seq), 10)
-
-    chain.run(note('1'), 0)
-    chain.run(note('2'), 0, 40)
-
-    expect(numbers).toEqual([10, 11, 40, 41])
-    expect(chain.seq).toBe(42)
   })
 })
 

@@ -478,3 +478,125 @@ describe('unread bytes', () => {
     expect(pipeline.stats).toMatchObject({ dropped: 1, queuedBytes: 0 })
   })
 })
+
+describe('a pipeline that nobody watches', () => {
+  const chunk = {
+    kind: 'request-body',
+    connectionId: 'c1',
+    exchangeId: 'x1',
+    offset: 0,
+    chunk: Buffer.from('abc'),
+  } as const
+
+  test('keeps nothing and reads nothing', () => {
+    let hasRead = false
+    const clock = new HeldClock()
+    const analyzers = [{ name: 'inline', onRequest: (): void => {} }]
+    const pipeline = new Pipeline({ analyzers, clock, queueBytes: 1000 })
+
+    pipeline.publish(note('1'))
+    pipeline.publishBody(chunk)
+    const isTaken = pipeline.publishUnread({
+      bytes: 10,
+      read: () => {
+        hasRead = true
+        return [][Symbol.iterator]()
+      },
+    })
+
+    expect(isTaken).toBe(false)
+    expect(pipeline.stats).toEqual({ messages: 0, dropped: 0, queuedBytes: 0 })
+    pipeline.flush()
+    expect(hasRead).toBe(false)
+  })
+
+  test('tells what comes from the moment on that somebody does', () => {
+    const pipeline = new Pipeline({ analyzers: [], clock: new HeldClock(), queueBytes: 1000 })
+    const delivered: AnalysisMsg[] = []
+    pipeline.publish(note('before'))
+    const stop = pipeline.subscribe((msg) => delivered.push(msg))
+    pipeline.publish(note('while'))
+    pipeline.flush()
+    stop()
+    pipeline.publish(note('after'))
+    pipeline.flush()
+
+    expect(rulesOf(delivered)).toEqual(['while'])
+    expect(delivered[0]?.seq).toBe(0)
+  })
+})
+
+describe('long work', () => {
+  /** Takes a second of a clock for each of its steps. */
+  function slow(clock: HeldClock, steps: number): Analyzer {
+    return {
+      name: 'slow',
+      *onMessage(msg, emit) {
+        for (let step = 0; step < steps; step += 1) {
+          clock.ms += 1000
+          yield
+        }
+        if (msg.by === undefined) emit(note('done'))
+      },
+    }
+  }
+
+  test('lets other events of the loop come between its steps, and keeps the order', async () => {
+    const clock = new HeldClock()
+    const pipeline = new Pipeline({ analyzers: [slow(clock, 20)], clock, queueBytes: mebibyte })
+    const order: string[] = []
+    const done = new Promise<void>((resolve) => {
+      pipeline.subscribe((msg) => {
+        order.push(msg.kind === 'rule-matched' ? msg.rule : msg.kind)
+        if (order.filter((name) => name === 'done').length === 2) resolve()
+      })
+    })
+    let turns = 0
+    const count = (): void => {
+      turns += 1
+      if (order.length < 4) setImmediate(count)
+    }
+
+    pipeline.publish(note('1'))
+    pipeline.publish(note('2'))
+    setImmediate(count)
+    await done
+
+    expect(order).toEqual(['1', 'done', '2', 'done'])
+    expect(turns).toBeGreaterThan(30)
+  })
+
+  test('is done to its end by a flush', () => {
+    const clock = new HeldClock()
+    const pipeline = new Pipeline({ analyzers: [slow(clock, 20)], clock, queueBytes: mebibyte })
+    const delivered: AnalysisMsg[] = []
+    pipeline.subscribe((msg) => {
+      delivered.push(msg)
+      // Not from within: that would overtake the message that is being delivered.
+      pipeline.flush()
+    })
+
+    pipeline.publish(note('1'))
+    pipeline.publish(note('2'))
+    pipeline.flush()
+
+    expect(rulesOf(delivered)).toEqual(['1', 'done', '2', 'done'])
+  })
+})
+
+test('chunks of a request are told together, before what follows them', () => {
+  const { pipeline, delivered } = bench()
+  const ids = { connectionId: 'c1', exchangeId: 'x1' }
+
+  pipeline.publish({ ...note('start'), ...ids })
+  for (const [offset, text] of ['ab', 'cd'].entries()) {
+    const chunk = Buffer.from(text)
+    pipeline.publishBody({ kind: 'request-body', ...ids, offset: offset * 2, chunk })
+  }
+  pipeline.publish({ ...note('other'), exchangeId: 'x2' })
+  pipeline.publish({ kind: 'request-ended', bytes: 4, ...ids })
+  pipeline.flush()
+
+  expect(rulesOf(delivered)).toEqual(['start', 'other', 'request-body', 'request-ended'])
+  expect(delivered[2]).toMatchObject({ ...ids, offset: 0, text: 'abcd' })
+})

@@ -7,8 +7,8 @@ import type { Json } from '../../src/messages/schema.ts'
 import type { JsonDraft } from './json.ts'
 import { setOwn } from './json.ts'
 
-/** Bytes of one step; a single long string is not divided. */
-const stepBytes = 64 * 1024
+/** Bytes of one step, unless told otherwise; a single long string is not divided. */
+const defaultStepBytes = 64 * 1024
 /** Nesting that is taken apart; what lies deeper is parsed whole, however long it is. */
 const maxDepth = 16
 
@@ -38,9 +38,10 @@ const colon = 0x3a
  */
 export function* parseJsonSlices(
   bytes: Buffer,
+  stepBytes: number = defaultStepBytes,
 ): Generator<undefined, { readonly value: Json } | undefined, undefined> {
   try {
-    return yield* new Slicer(bytes).parse()
+    return yield* new Slicer(bytes, stepBytes).parse()
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
@@ -49,12 +50,14 @@ export function* parseJsonSlices(
 
 class Slicer {
   readonly #bytes: Buffer
+  readonly #stepBytes: number
   readonly #open: Open[] = []
   #at = 0
   #result: { readonly value: Json } | undefined
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, stepBytes: number) {
     this.#bytes = bytes
+    this.#stepBytes = stepBytes
   }
 
   *parse(): Generator<undefined, { readonly value: Json } | undefined, undefined> {
@@ -72,7 +75,7 @@ class Slicer {
   /** Reads as many members of `open` as make a step, or enters the next one if it is longer. */
   #step(open: Open): void {
     const from = this.#at
-    const { lastComma, end } = this.#scan(from, from + stepBytes)
+    const { lastComma, end } = this.#scan(from, from + this.#stepBytes)
     if (end !== undefined) {
       this.#addRun(open, from, end)
       this.#leave(open, end)

@@ -7,12 +7,12 @@
 import { hash } from 'node:crypto'
 
 import { endOfPiece, pieceBytes } from '../base/content-pieces.ts'
+import { describeValue, fingerprintOf } from '../base/fingerprint.ts'
 import { attachedBytes } from '../messages/body-bytes.ts'
 import type { BodyBytes } from '../messages/body-bytes.ts'
 import { decodeBytes, encodeBytes, encodeLine, lineOf } from '../messages/codec.ts'
 import type { AnalysisMsg, MsgOf } from '../messages/schema.ts'
 import { messageVersion } from '../messages/schema.ts'
-import { describeValue, fingerprintOf } from './fingerprint.ts'
 import type { KnownPieces } from './known-pieces.ts'
 
 export interface CaptureEntry {

@@ -1,7 +1,7 @@
 import { fc, test as property } from '@fast-check/vitest'
 import { expect, test } from 'vitest'
 
-import { describeValue, fingerprintOf } from '../../../src/capture/fingerprint.ts'
+import { describeValue, fingerprintOf } from '../../../src/base/fingerprint.ts'
 
 const anyText = fc.string({ unit: 'binary', maxLength: 8 })
 const anyJson = fc.jsonValue({ depthSize: 'small', stringUnit: 'binary' })

@@ -12,6 +12,7 @@ import { keptBodyBytes } from './wire/bounds.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import type { FramingSniffer } from './wire/stream-events.ts'
 import { createFramingSniffer } from './wire/stream-events.ts'
+import { begun } from './wire/work.ts'
 
 type Direction = 'request' | 'response'
 
@@ -67,11 +68,6 @@ export class HttpParser implements Analyzer {
     }
     return undefined
   }
-}
-
-/** Does the first step: with most bodies that is all. */
-function begun(work: Work): Work | undefined {
-  return work.next().done === true ? undefined : work
 }
 
 function* finish(

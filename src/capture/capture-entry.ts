@@ -42,7 +42,9 @@ export function refEntry(msg: AnalysisMsg): CaptureEntry | undefined {
 function bodyEntry(msg: BodyMsg): CaptureEntry | undefined {
   const body = attachedBytes(msg) ?? faithfulBytes(msg)
   if (body === undefined || body.bytes.length < pieceBytes.min) return undefined
-  return { bytes: body.bytes.length, encode: (known) => encodeBody(msg, body, known) }
+  // Its text must not wait beside its bytes: what waits is bounded by what they take.
+  const emptied = { ...msg, ...(msg.text === undefined ? { base64: '' } : { text: '' }) }
+  return { bytes: body.bytes.length, encode: (known) => encodeBody(emptied, body, known) }
 }
 
 /** The bytes of a message if its text or base64 can be made of them again, to the letter. */
@@ -53,6 +55,7 @@ function faithfulBytes(msg: BodyMsg): BodyBytes | undefined {
   return made.text === msg.text && made.base64 === msg.base64 ? { bytes } : undefined
 }
 
+/** `msg` may lack its content. */
 function* encodeBody(
   msg: BodyMsg,
   { bytes, pieceEnds }: BodyBytes,

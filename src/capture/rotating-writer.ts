@@ -184,6 +184,7 @@ export class RotatingWriter {
       const state = await this.#file.check()
       if (state === 'same') return
       this.#encoder.restart()
+      if (state === 'shortened') return
       if (state === 'emptied') {
         this.#headerDue = true
         this.#hasLines = false

@@ -88,13 +88,13 @@ function* pieces(
 }
 
 function callEntry(msg: MsgOf<'model-called'>): CaptureEntry | undefined {
-  const bytes = sizeOf(msg)
+  const bytes = promptLength(msg)
   if (bytes < pieceBytes.min) return undefined
   return { bytes, encode: (known) => guarded(msg, encodeCall(msg, known)) }
 }
 
-/** About what the text in it takes: that is nearly all. */
-function sizeOf({ messages, tools }: MsgOf<'model-called'>): number {
+/** About what the text in it takes, in UTF-16 units: that is nearly all. */
+export function promptLength({ messages, tools }: MsgOf<'model-called'>): number {
   let size = 0
   for (const { parts } of messages) {
     for (const part of parts) {

@@ -22,7 +22,7 @@ export interface Batch {
 /** Bytes of a batch, and of the entries that are taken from the queue for one. */
 const batchBytes = 1024 * 1024
 /** Time that encoding may take before the event loop is let go, in milliseconds. */
-const encodingMs = 4
+const encodingMs = 2
 
 export class BatchEncoder {
   readonly #clock: Clock

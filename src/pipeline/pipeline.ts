@@ -21,7 +21,7 @@ export type { BodyChunk } from './body-assembler.ts'
 /** Work per turn of the event loop, so that a burst delays traffic by little; the first of them. */
 const turnBytes = 256 * 1024
 const turnMessages = 128
-const turnMs = 5
+const turnMs = 3
 /** What a message without a body counts as in the queue, in bytes: heads, ids, object overhead. */
 const messageOverheadBytes = 1024
 

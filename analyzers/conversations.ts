@@ -5,7 +5,7 @@
  * it brings. It reads what `ModelCalls` emits, and the heads and bodies that are behind it.
  */
 import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
-import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
+import type { Analyzer, Emit, Work } from '../src/pipeline/analyzer.ts'
 import type { HeadIds } from './conversation/client-ids.ts'
 import { idOf, readHeadIds } from './conversation/client-ids.ts'
 import type { PendingCall } from './conversation/linked-calls.ts'
@@ -16,6 +16,7 @@ import { pendingCallsOfExchange, pendingExchanges } from './wire/bounds.ts'
 import { headerValues } from './wire/headers.ts'
 import type { JsonRecord } from './wire/json.ts'
 import { isRecord, parseRecord, recordOf } from './wire/json.ts'
+import { begun } from './wire/work.ts'
 
 interface Exchange {
   readonly head: HeadIds
@@ -42,11 +43,11 @@ export class Conversations implements Analyzer {
   readonly #calls = new LinkedCalls()
   #latest: LatestRequest | undefined
 
-  onMessage(msg: AnalysisMsg, emit: Emit): void {
+  onMessage(msg: AnalysisMsg, emit: Emit): Work | undefined {
     // What the analyzers before this one make of a message comes before the next of the proxy.
     if (msg.by === undefined) this.#latest = undefined
     const { exchangeId } = msg
-    if (exchangeId === undefined) return
+    if (exchangeId === undefined) return undefined
     switch (msg.kind) {
       case 'request-started':
         this.#start(exchangeId, msg)
@@ -61,8 +62,7 @@ export class Conversations implements Analyzer {
         this.#takeResponse(exchangeId, recordOf(msg.merged))
         break
       case 'model-called':
-        this.#call(exchangeId, msg)
-        break
+        return begun(this.#call(exchangeId, msg))
       case 'model-answered':
         this.#answer(exchangeId, msg, emit)
         break
@@ -72,6 +72,7 @@ export class Conversations implements Analyzer {
         break
       default:
     }
+    return undefined
   }
 
   #start(exchangeId: string, msg: MsgOf<'request-started'>): void {
@@ -103,7 +104,7 @@ export class Conversations implements Analyzer {
     if (exchange !== undefined) exchange.responseId = idOf(answer['id']) ?? exchange.responseId
   }
 
-  #call(exchangeId: string, msg: MsgOf<'model-called'>): void {
+  *#call(exchangeId: string, msg: MsgOf<'model-called'>): Generator<undefined, void, undefined> {
     if (alone.has(msg.operation)) return
     const exchange = this.#exchanges.get(exchangeId) ?? newExchange(unknownHead, undefined, false)
     this.#exchanges.set(exchangeId, exchange)
@@ -112,9 +113,8 @@ export class Conversations implements Analyzer {
     const startedAt = exchange.isSocket ? latest?.at : exchange.startedAt
     const body = latest?.body()
     this.#latest = undefined
-    exchange.pending.push(
-      this.#calls.begin({ msg, head: exchange.head, body, startedAt: startedAt ?? msg.at }),
-    )
+    const start = { msg, head: exchange.head, body, startedAt: startedAt ?? msg.at }
+    exchange.pending.push(yield* this.#calls.begin(start))
   }
 
   #answer(exchangeId: string, msg: MsgOf<'model-answered'>, emit: Emit): void {

@@ -1,10 +1,13 @@
 /**
- * Writes every message as one line of a capture file (JSONL). It never holds up the chain: what the
- * disk does not take in time is dropped whole, counted, and told as `messages-dropped`, to the
+ * Writes every message as one line of a capture file (JSONL); bodies and prompts that come again
+ * refer to what the file holds. It never holds up the chain: what the disk does not take in time is dropped whole, counted, and told as `messages-dropped`, to the
  * chain at the next message and in the file where the lost lines would have stood.
  */
 import type { Clock } from '../src/base/clock.ts'
 import { createSystemClock } from '../src/base/clock.ts'
+import type { Entry } from '../src/capture/batch-encoder.ts'
+import { bytesOf } from '../src/capture/batch-encoder.ts'
+import { refEntry } from '../src/capture/capture-entry.ts'
 import { readPortholeVersion } from '../src/capture/porthole-version.ts'
 import type { CaptureProblem } from '../src/capture/rotating-writer.ts'
 import { RotatingWriter } from '../src/capture/rotating-writer.ts'
@@ -88,18 +91,18 @@ export class FileLogger implements Analyzer {
   /** Waits until everything queued is on disk, as far as the disk takes it. */
   async close(): Promise<void> {
     this.#isClosed = true
-    if (this.#unwritten !== undefined) this.#writer.write(this.#note())
+    this.#writer.write(...this.#note())
     await this.#writer.close()
   }
 
   #write(msg: AnalysisMsg): void {
-    const line = tryEncode(msg)
+    const entry = entryOf(msg)
     // The note goes with the line or not at all: alone, notes would take the room that lines need.
-    if (line !== undefined && this.#writer.write(this.#note() + line)) {
+    if (entry !== undefined && this.#writer.write(...this.#note(), entry)) {
       this.#unwritten = undefined
       return
     }
-    const bytes = Buffer.byteLength(line ?? '')
+    const bytes = entry === undefined ? 0 : bytesOf(entry)
     this.#untold.count += 1
     this.#untold.bytes += bytes
     this.#unwritten ??= { count: 0, bytes: 0, seq: msg.seq, at: msg.at }
@@ -107,28 +110,18 @@ export class FileLogger implements Analyzer {
     this.#unwritten.bytes += bytes
   }
 
-  #note(): string {
-    if (this.#unwritten === undefined) return ''
+  #note(): readonly string[] {
+    if (this.#unwritten === undefined) return []
     const { count, bytes, seq, at } = this.#unwritten
-    const by = this.name
-    const where = 'capture'
-    return encodeLine({
-      v: messageVersion,
-      seq,
-      at,
-      kind: 'messages-dropped',
-      by,
-      where,
-      count,
-      bytes,
-    })
+    const told = { by: this.name, where: 'capture', count, bytes } as const
+    return [encodeLine({ v: messageVersion, seq, at, kind: 'messages-dropped', ...told })]
   }
 }
 
 /** Undefined where JSON nested ten thousands deep overflows the stack. */
-function tryEncode(msg: AnalysisMsg): string | undefined {
+function entryOf(msg: AnalysisMsg): Entry | undefined {
   try {
-    return encodeLine(redact(msg))
+    return refEntry(msg) ?? encodeLine(redact(msg))
   } catch {
     return undefined
   }

@@ -4,14 +4,15 @@
  * be decoded comes with its `problem`. Event streams are counted, not kept: `SseMerger` reads them.
  */
 import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
-import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
-import { readBody } from './wire/body-content.ts'
+import type { Analyzer, Emit, Work } from '../src/pipeline/analyzer.ts'
+import { readBodySlices } from './wire/body-content.ts'
 import type { BodyEnd, BodyReader } from './wire/body-reader.ts'
 import { createBodyReader } from './wire/body-reader.ts'
 import { keptBodyBytes } from './wire/bounds.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import type { FramingSniffer } from './wire/stream-events.ts'
 import { createFramingSniffer } from './wire/stream-events.ts'
+import { begun } from './wire/work.ts'
 
 type Direction = 'request' | 'response'
 
@@ -34,7 +35,7 @@ export class HttpParser implements Analyzer {
   readonly name = 'http-parser'
   readonly #exchanges = new ExchangeStates<Exchange>()
 
-  onMessage(msg: AnalysisMsg, emit: Emit): void {
+  onMessage(msg: AnalysisMsg, emit: Emit): Work | undefined {
     switch (msg.kind) {
       case 'request-started':
         if (msg.exchangeId !== undefined) {
@@ -55,32 +56,33 @@ export class HttpParser implements Analyzer {
       case 'request-ended':
       case 'response-ended': {
         const direction = msg.kind === 'request-ended' ? 'request' : 'response'
-        this.#finish(this.#exchanges.get(msg.exchangeId), direction, msg.bytes, emit)
-        break
+        const exchange = this.#exchanges.get(msg.exchangeId)
+        return begun(finish(exchange, [direction], msg.bytes, emit))
       }
       case 'exchange-completed':
       case 'exchange-failed': {
         const exchange = this.#exchanges.take(msg.exchangeId)
-        this.#finish(exchange, 'request', undefined, emit)
-        this.#finish(exchange, 'response', undefined, emit)
-        break
+        return begun(finish(exchange, ['request', 'response'], undefined, emit))
       }
       default:
     }
+    return undefined
   }
+}
 
-  #finish(
-    exchange: Exchange | undefined,
-    direction: Direction,
-    sentBytes: number | undefined,
-    emit: Emit,
-  ): void {
+function* finish(
+  exchange: Exchange | undefined,
+  directions: readonly Direction[],
+  sentBytes: number | undefined,
+  emit: Emit,
+): Generator<undefined, void, undefined> {
+  for (const direction of directions) {
     const body = exchange?.[direction]
-    if (exchange === undefined || body === undefined) return
+    if (exchange === undefined || body === undefined) continue
     exchange[direction] = undefined
     const end = body.reader.end(sentBytes)
-    if (body.reader.wireBytes === 0 && end.problem !== 'bytes are missing') return
-    emit(parsed(body, direction, end))
+    if (body.reader.wireBytes === 0 && end.problem !== 'bytes are missing') continue
+    emit(yield* parsed(body, direction, end))
   }
 }
 
@@ -118,13 +120,17 @@ function keep(body: Body, msg: MsgOf<'request-body'> | MsgOf<'response-body'>): 
   body.keptBytes += piece.length
 }
 
-function parsed(body: Body, direction: Direction, end: BodyEnd): Parameters<Emit>[0] {
+function* parsed(
+  body: Body,
+  direction: Direction,
+  end: BodyEnd,
+): Generator<undefined, Parameters<Emit>[0], undefined> {
   const { mediaType } = body.reader.type
   const isCut = !body.isStream && body.keptBytes < body.decodedBytes
   const isWhole = end.isWhole && !isCut
   const content = body.isStream
     ? {}
-    : readBody(Buffer.concat(body.pieces, body.keptBytes), body.reader.type, isWhole)
+    : yield* readBodySlices(Buffer.concat(body.pieces, body.keptBytes), body.reader.type, isWhole)
   const problem = end.problem ?? (isCut ? 'longer than what is kept' : content.problem)
   return {
     kind: 'http-parsed',

@@ -14,7 +14,7 @@ import { cacheRule, readCacheRequest } from './cache-rules.ts'
 import { judgeCache, sentTokens } from './cache-verdict.ts'
 import type { BodyIds, HeadIds } from './client-ids.ts'
 import { readBodyIds } from './client-ids.ts'
-import { digestOf, readPrompt } from './prompt.ts'
+import { digestInSteps, readPrompt } from './prompt.ts'
 import type { Place } from './sessions.ts'
 import { Sessions } from './sessions.ts'
 import type { AskedTool } from './tool-calls.ts'
@@ -62,13 +62,14 @@ export interface CallStart {
 export class LinkedCalls {
   readonly #tools = new ToolCalls()
   readonly #sessions = new Sessions(this.#tools)
-  readonly #attempts = new Attempts<Placement>()
+  readonly #attempts = new Attempts<Placement>();
 
-  begin(start: CallStart): PendingCall {
+  /** Yields every now and then where the prompt is long; nothing else may be begun meanwhile. */
+  *begin(start: CallStart): Generator<undefined, PendingCall, undefined> {
     const { msg, head, body, startedAt } = start
     const ids = body === undefined ? {} : readBodyIds(body)
-    const call = newCall(start, ids)
-    const key = attemptKey(msg, body)
+    const call = yield* newCall(start, ids)
+    const key = yield* attemptKey(msg, body)
     const earlier = this.#attempts.find(key, startedAt, head.retryCount)
     const again = earlier && this.#placeAgain(earlier)
     const place = again ?? this.#sessions.place(call, head, ids)
@@ -169,11 +170,14 @@ export class LinkedCalls {
   }
 }
 
-function newCall({ msg, head, body }: CallStart, ids: BodyIds): NewCall {
+function* newCall(
+  { msg, head, body }: CallStart,
+  ids: BodyIds,
+): Generator<undefined, NewCall, undefined> {
   return {
     msg,
     scope: JSON.stringify([msg.agent ?? '', msg.provider, msg.operation]),
-    prompt: readPrompt(msg, body),
+    prompt: yield* readPrompt(msg, body),
     lane: head.lane,
     isSubAgent: head.isSubAgent,
     isProbe: isProbe(body),
@@ -301,8 +305,11 @@ function isProbe(body: JsonRecord | undefined): boolean {
   return limits.some((limit) => (countOf(limit) ?? 2) <= 1)
 }
 
-function attemptKey(msg: MsgOf<'model-called'>, body: JsonRecord | undefined): string {
+function* attemptKey(
+  msg: MsgOf<'model-called'>,
+  body: JsonRecord | undefined,
+): Generator<undefined, string, undefined> {
   const { agent, provider, operation, model, messages, tools } = msg
-  const sent = digestOf(JSON.stringify(body ?? [messages, tools]))
+  const sent = yield* digestInSteps(body ?? { messages, tools })
   return JSON.stringify([agent ?? '', provider, operation, model ?? '', sent])
 }

@@ -3,12 +3,14 @@
  * tools, and the chain of its messages. Marks of where to cache are no part of what is said and are
  * left out, and so is the form in which a text stands; both wander from call to call.
  */
-import { hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 
+import { describeValue } from '../../src/base/fingerprint.ts'
 import type { Json, ModelMessage, MsgOf } from '../../src/messages/schema.ts'
 import { comparedMessages } from '../wire/bounds.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { isRecord, listOf, recordOf, recordsOf } from '../wire/json.ts'
+import { stepLength } from '../wire/work.ts'
 
 export interface Prompt {
   readonly system: string
@@ -26,8 +28,33 @@ export function digestOf(text: string): string {
   return hash('sha256', text, 'hex').slice(0, 24)
 }
 
-/** `body` is the request's own JSON, which tells more than its reading; undefined if not seen. */
-export function readPrompt(call: MsgOf<'model-called'>, body: JsonRecord | undefined): Prompt {
+/** One digest for all of a record; yields every now and then where it is long. */
+export function* digestInSteps(record: object): Generator<undefined, string, undefined> {
+  const whole = createHash('sha256')
+  let length = 0
+  for (const [name, value] of Object.entries(record)) {
+    const items: readonly unknown[] = Array.isArray(value) ? value : [value]
+    whole.update(`${describeValue(name)}${Array.isArray(value) ? 'a' : 'v'}${items.length}:`)
+    for (const item of items) {
+      const text = describeValue(item)
+      whole.update(text)
+      length += text.length
+      if (length < stepLength) continue
+      length = 0
+      yield
+    }
+  }
+  return whole.digest('hex').slice(0, 24)
+}
+
+/**
+ * `body` is the request's own JSON, which tells more than its reading; undefined if not seen.
+ * Yields every now and then where the prompt is long.
+ */
+export function* readPrompt(
+  call: MsgOf<'model-called'>,
+  body: JsonRecord | undefined,
+): Generator<undefined, Prompt, undefined> {
   const { messages } = call
   const first = messages.findIndex(({ role }) => role !== 'system' && role !== 'developer')
   const systemCount = first === -1 ? messages.length : first
@@ -38,12 +65,17 @@ export function readPrompt(call: MsgOf<'model-called'>, body: JsonRecord | undef
   const count = messages.length - systemCount
   const chain = new BigUint64Array(Math.min(count, comparedMessages))
   let before = ''
+  let length = 0
   for (let index = 0; index < chain.length; index += 1) {
     const at = systemCount + index
     const own = isAligned && at >= offset ? raw[at - offset] : undefined
     const text = own === undefined ? JSON.stringify(messages[at]) : textOfRaw(own)
     before = hash('sha256', `${before}${text}`, 'hex').slice(0, 16)
     chain[index] = BigInt(`0x${before}`)
+    length += text.length
+    if (length < stepLength) continue
+    length = 0
+    yield
   }
   return {
     system: systemDigest(messages.slice(0, systemCount)),

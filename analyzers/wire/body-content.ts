@@ -3,10 +3,13 @@
  * WHATWG Encoding). Where no type is given, the bytes decide. Bytes that are not text in their
  * charset stay bytes: a replacement character would be content that nobody sent.
  */
+import { isUtf8 } from 'node:buffer'
+
 import type { FormPart, Json } from '../../src/messages/schema.ts'
 import { summarizeBody } from './body-summary.ts'
 import type { ContentType } from './headers.ts'
-import { parseJson } from './json.ts'
+import { parseJsonSlices } from './json-slices.ts'
+import { checkedJson, notWellFormed, parseJson } from './json.ts'
 import type { MediaFacts } from './media.ts'
 
 export interface BodyContent {
@@ -33,6 +36,35 @@ export function readBody(bytes: Uint8Array, type: ContentType, isWhole: boolean)
   const parsed = parseJson(text)
   if (parsed.ok) return { json: parsed.value }
   return kind === 'unknown' ? { text } : { text, problem: parsed.problem }
+}
+
+/** As `readBody`, but yields every now and then where JSON is long; the content is the same. */
+export function* readBodySlices(
+  bytes: Buffer,
+  type: ContentType,
+  isWhole: boolean,
+): Generator<undefined, BodyContent, undefined> {
+  const kind = kindOf(type.mediaType)
+  const mayBeJson = kind === 'json' || (kind === 'unknown' && beginsLikeJson(bytes))
+  const isSliced = bytes.length > slicedBytes && mayBeJson
+  if (!isSliced || !/^utf-?8$/u.test(type.charset ?? 'utf-8') || !isUtf8(bytes)) {
+    return readBody(bytes, type, isWhole)
+  }
+  yield
+  const content = bytes.subarray(bytes.indexOf(byteOrderMark) === 0 ? byteOrderMark.length : 0)
+  const parsed = yield* parseJsonSlices(content)
+  const checked = parsed === undefined ? notWellFormed : checkedJson(parsed.value)
+  if (checked.ok) return { json: checked.value }
+  const text = content.toString('utf8')
+  return kind === 'unknown' ? { text } : { text, problem: checked.problem }
+}
+
+/** Shorter bodies are read at once. */
+const slicedBytes = 256 * 1024
+const byteOrderMark = Buffer.from('\ufeff')
+
+function beginsLikeJson(bytes: Buffer): boolean {
+  return /^\s*[[{]/u.test(bytes.toString('utf8', 0, 1024))
 }
 
 type ContentKind = 'json' | 'text' | 'bytes' | 'unknown'

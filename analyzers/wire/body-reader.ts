@@ -5,7 +5,7 @@
  */
 import type { DecoderLimits, DecoderState } from '../../src/base/content-decoder.ts'
 import { createContentDecoder, parseContentEncoding } from '../../src/base/content-decoder.ts'
-import { decodeBytes } from '../../src/messages/codec.ts'
+import { bytesOf } from '../../src/messages/body-bytes.ts'
 import type { HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
 import type { ContentType } from './headers.ts'
 import { headerValues, readContentType } from './headers.ts'
@@ -45,7 +45,7 @@ export function createBodyReader(headers: HeaderPairs, limits?: DecoderLimits): 
     push(msg) {
       if (msg.offset !== wireBytes) hasGap = true
       if (hasGap) return new Uint8Array(0)
-      const bytes = decodeBytes(msg)
+      const bytes = bytesOf(msg)
       wireBytes += bytes.length
       return decoder.push(bytes)
     },

@@ -20,8 +20,15 @@ export function parseJson(text: string): ParsedJson {
   try {
     value = JSON.parse(text) as Json
   } catch {
-    return { ok: false, problem: 'not well-formed JSON' }
+    return notWellFormed
   }
+  return checkedJson(value)
+}
+
+export const notWellFormed = { ok: false, problem: 'not well-formed JSON' } as const
+
+/** A value that was parsed, if every sink can write it. */
+export function checkedJson(value: Json): ParsedJson {
   const problem = findProblem(value, 0)
   return problem === undefined ? { ok: true, value } : { ok: false, problem }
 }

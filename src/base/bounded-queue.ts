@@ -18,9 +18,14 @@ export class BoundedQueue<T> {
     return this.#items.length - this.#head
   }
 
+  /** Whether `bytes` more would stay below the cap. */
+  fits(bytes: number): boolean {
+    return this.#bytes + bytes <= this.#limitBytes
+  }
+
   /** False, and nothing is kept, when `bytes` more would pass the cap (unless `force`). */
   push(value: T, bytes: number, force = false): boolean {
-    if (!force && this.#bytes + bytes > this.#limitBytes) return false
+    if (!force && !this.fits(bytes)) return false
     this.#items.push({ value, bytes })
     this.#bytes += bytes
     return true

@@ -94,9 +94,9 @@ export class CaptureFile {
 
   /**
    * What became of the file under its name: `replaced` when it was renamed, deleted or swapped
-   * (log rotation from outside), `emptied` when it was truncated to nothing.
+   * (log rotation from outside), `emptied` when it was truncated to nothing, `shortened` to less.
    */
-  async check(): Promise<'same' | 'replaced' | 'emptied'> {
+  async check(): Promise<'same' | 'replaced' | 'emptied' | 'shortened'> {
     let stat
     try {
       stat = await lstat(this.#path)
@@ -108,7 +108,7 @@ export class CaptureFile {
     if (stat.size < this.#size) {
       this.#size = stat.size
       this.#midLine = await endsInMidLine(this.#handle, stat.size)
-      if (stat.size === 0) return 'emptied'
+      return stat.size === 0 ? 'emptied' : 'shortened'
     }
     return 'same'
   }

@@ -1,7 +1,8 @@
 /**
  * Reads a capture line by line in constant memory: plain or gzip, and with the files that rotation
- * made of it, oldest first. A line that cannot be read is told with its number and never ends the
- * reading: a crash may cut off the last line, a disk or an editor may damage any other.
+ * made of it, oldest first. Content that stands in blobs is put back: messages come as they were
+ * live. A line that cannot be read is told with its number and never ends the reading: a crash may
+ * cut off the last line, a disk or an editor may damage any other.
  */
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
@@ -12,6 +13,7 @@ import { createGunzip } from 'node:zlib'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
 import type { AnalysisMsg, CaptureOpened } from '../messages/schema.ts'
+import { BlobStore } from './blob-store.ts'
 import { decodeSplitLine } from './line-decoder.ts'
 import type { SplitLine } from './line-splitter.ts'
 import { createLineSplitter } from './line-splitter.ts'
@@ -34,7 +36,7 @@ export type CaptureProblemLine = Place & {
   readonly cutOff: boolean
 }
 
-/** `raw` is the line as it stands, without its newline. */
+/** `raw` is the line as it stands, or would without refs to blobs; without its newline. */
 export type CaptureLine =
   | (Place & { readonly type: 'message'; readonly msg: AnalysisMsg; readonly raw: string })
   | (Place & { readonly type: 'header'; readonly header: CaptureOpened; readonly raw: string })
@@ -133,14 +135,21 @@ async function* readLinesAsTheyStand(
   maxLineBytes: number,
 ): AsyncGenerator<CaptureLine, void, undefined> {
   const splitter = createLineSplitter(maxLineBytes)
+  // Every file of a rotated capture is written so that it can be read by itself.
+  const blobs = new BlobStore(maxLineBytes)
   let lineNumber = 0
+  // One at a time: refs make lines many times longer than the bytes that hold them.
+  function* readLines(splits: readonly SplitLine[]): Generator<CaptureLine, void, undefined> {
+    for (const split of splits) {
+      lineNumber += 1
+      const line = readLine(split, { path, lineNumber }, blobs)
+      if (line !== undefined) yield line
+    }
+  }
   let broken: unknown
   try {
     for await (const chunk of await openStream(handle, path)) {
-      yield* splitter.push(chunk as Buffer).flatMap((split) => {
-        lineNumber += 1
-        return readLine(split, { path, lineNumber })
-      })
+      yield* readLines(splitter.push(chunk as Buffer))
     }
   } catch (error) {
     if (errorCodeOf(error)?.startsWith('Z_') !== true) throw unreadable(path, error)
@@ -152,9 +161,11 @@ async function* readLinesAsTheyStand(
   }
   const rest = splitter.end()
   lineNumber += 1
-  for (const last of rest === undefined ? [] : readLine(rest, { path, lineNumber })) {
-    const problem = last.type === 'problem' ? `cut off (${last.problem})` : ''
-    yield last.type === 'problem' ? { ...last, problem, cutOff: true } : last
+  const last = rest === undefined ? undefined : readLine(rest, { path, lineNumber }, blobs)
+  if (last?.type === 'problem') {
+    yield { ...last, problem: `cut off (${last.problem})`, cutOff: true }
+  } else if (last !== undefined) {
+    yield last
   }
   if (broken === undefined) return
   const cutOff = errorCodeOf(broken) === 'Z_BUF_ERROR'
@@ -176,20 +187,24 @@ async function openStream(handle: FileHandle, path: string): Promise<Readable> {
   })
 }
 
-/** One line, or none where it is blank. */
-function readLine(split: SplitLine, place: Place): CaptureLine[] {
-  const decoded = decodeSplitLine(split)
-  if (decoded === undefined) return []
-  const { raw } = decoded
-  if (!decoded.ok) {
-    return [{ type: 'problem', ...place, problem: decoded.problem, cutOff: false }]
-  }
+/** One line; undefined where there is nothing to tell: it is blank, or a blob. */
+function readLine(split: SplitLine, place: Place, blobs: BlobStore): CaptureLine | undefined {
+  const decoded = decodeSplitLine(split, blobs)
+  if (decoded === undefined) return undefined
+  if (!decoded.ok) return { type: 'problem', ...place, problem: decoded.problem, cutOff: false }
   switch (decoded.type) {
     case 'message':
-      return [{ type: 'message', ...place, msg: decoded.msg, raw }]
+      return {
+        type: 'message',
+        ...place,
+        msg: decoded.msg,
+        get raw() {
+          return decoded.raw
+        },
+      }
     case 'header':
-      return [{ type: 'header', ...place, header: decoded.header, raw }]
+      return { type: 'header', ...place, header: decoded.header, raw: decoded.raw }
     default:
-      return [{ type: 'unknown', ...place, value: decoded.value, raw }]
+      return { type: 'unknown', ...place, value: decoded.value, raw: decoded.raw }
   }
 }

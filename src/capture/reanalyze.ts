@@ -6,7 +6,7 @@
 import { encodeLine } from '../messages/codec.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
-import { Chain } from '../pipeline/pipeline.ts'
+import { Chain } from '../pipeline/chain.ts'
 import type { CaptureLine } from './reader.ts'
 
 const derivedKinds: ReadonlySet<string> = new Set([
@@ -42,7 +42,7 @@ export async function* reanalyze(
       continue
     }
     if (isDerived(line.msg)) continue
-    chain.run(line.msg, line.msg.at, line.msg.seq)
+    chain.run(line.msg, line.msg.at, { seq: line.msg.seq })
     const caused = delivered.slice(1)
     delivered = []
     yield line

@@ -7,7 +7,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { createGzip } from 'node:zlib'
+import { constants, createGzip } from 'node:zlib'
 
 const suffix = '.jsonl'
 
@@ -43,7 +43,8 @@ export async function compressFile(path: string, signal: AbortSignal): Promise<v
     await rm(temporary, { force: true })
     await pipeline(
       createReadStream(path),
-      createGzip(),
+      // What repeats is stored once already: more effort saves little and takes the cores for long.
+      createGzip({ level: constants.Z_BEST_SPEED }),
       createWriteStream(temporary, { flags: 'wx', mode: 0o600 }),
       { signal },
     )

@@ -1,17 +1,19 @@
 /**
- * The capture writer: takes lines, never waits, never throws, and writes them one batch at a time
- * from a bounded queue. A full or failing disk keeps the queue; once that is full, lines are
+ * The capture writer: takes lines, and messages that become lines when their turn comes; never
+ * waits, never throws, and writes them one batch at a time from a bounded queue. A full or failing disk keeps the queue; once that is full, lines are
  * refused and counted; writing goes on by itself when the disk takes them again. A file that would
  * pass its size is renamed, compressed in the background and continued in a new one.
  */
 import { rename } from 'node:fs/promises'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 
 import { BoundedQueue } from '../base/bounded-queue.ts'
 import type { Clock } from '../base/clock.ts'
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
 import { encodeLine } from '../messages/codec.ts'
 import { messageVersion } from '../messages/schema.ts'
+import { BatchEncoder, bytesOf } from './batch-encoder.ts'
+import type { Entry } from './batch-encoder.ts'
 import type { OpenHandle } from './capture-file.ts'
 import { CaptureFile } from './capture-file.ts'
 import { compressFile, listInterrupted, listRotations, rotatedPath } from './rotated-files.ts'
@@ -20,7 +22,6 @@ import { compressFile, listInterrupted, listRotations, rotatedPath } from './rot
 const defaultMaxBytes = 256 * 1024 * 1024
 /** Lines that wait for a slow or full disk. */
 const defaultQueueBytes = 64 * 1024 * 1024
-const batchBytes = 1024 * 1024
 /** What a waiting line costs beside its bytes. */
 const lineOverheadBytes = 128
 const defaultRetryMs = 1000
@@ -40,7 +41,7 @@ export type CaptureProblem =
   | { readonly type: 'not-compressed'; readonly path: string; readonly message: string }
 
 export interface CaptureOptions {
-  /** Bytes of one file; 256 MiB unless told otherwise. A longer single line gets its own file. */
+  /** Bytes of one file; 256 MiB unless told otherwise. A longer single entry gets its own file. */
   readonly maxBytes?: number | undefined
   /** Bytes that may wait for the disk; 64 MiB unless told otherwise. */
   readonly queueBytes?: number | undefined
@@ -64,13 +65,13 @@ export class RotatingWriter {
   readonly path: string
   readonly #options: CaptureOptions
   readonly #maxBytes: number
-  readonly #queue: BoundedQueue<Buffer>
+  readonly #queue: BoundedQueue<Entry>
+  readonly #encoder: BatchEncoder
   readonly #compression = new AbortController()
-  #pending: Buffer[] = []
   #file: CaptureFile | undefined
   #hasOpened = false
   #headerDue = false
-  /** Whether the open file holds more than its first line: an empty one is never rotated. */
+  /** Whether the open file holds a whole entry: an empty one is never rotated. */
   #hasLines = false
   #continues: number | undefined
   #checkedAtMs = 0
@@ -88,6 +89,7 @@ export class RotatingWriter {
     this.#options = options
     this.#maxBytes = options.maxBytes ?? defaultMaxBytes
     this.#queue = new BoundedQueue(options.queueBytes ?? defaultQueueBytes)
+    this.#encoder = new BatchEncoder(options.clock)
   }
 
   /** Opens the file and writes its first line; rejects with ERR_CAPTURE_UNWRITABLE. */
@@ -106,16 +108,17 @@ export class RotatingWriter {
   }
 
   /**
-   * Queues one or more lines that stay together, the last one ending in a newline too. False: they
-   * were refused, for the queue is full or closed.
+   * Queues entries, all of them or none: false where they were refused, for the queue is full or
+   * closed.
    */
-  write(lines: string): boolean {
+  write(...entries: readonly Entry[]): boolean {
     if (this.#closed !== undefined) return false
-    const bytes = Buffer.from(lines)
-    if (!this.#queue.push(bytes, bytes.length + lineOverheadBytes)) {
+    const costs = entries.map((entry) => bytesOf(entry) + lineOverheadBytes)
+    if (!this.#queue.fits(costs.reduce((sum, cost) => sum + cost, 0))) {
       this.#refused += 1
       return false
     }
+    for (const [index, entry] of entries.entries()) this.#queue.push(entry, costs[index] ?? 0, true)
     if (this.#retry === undefined) this.#planDrain()
     return true
   }
@@ -157,7 +160,9 @@ export class RotatingWriter {
 
   async #drain(): Promise<void> {
     try {
-      while (this.#refill()) {
+      for (;;) {
+        this.#encoder.refill(() => this.#queue.shift())
+        if (this.#encoder.isEmpty) break
         await this.#ensureFile()
         await this.#writeHeader()
         await this.#writeBatch()
@@ -171,18 +176,6 @@ export class RotatingWriter {
     }
   }
 
-  /** Moves lines from the queue into the batch under way; false when there are none at all. */
-  #refill(): boolean {
-    let bytes = this.#pending.reduce((sum, line) => sum + line.length, 0)
-    while (bytes < batchBytes) {
-      const line = this.#queue.shift()
-      if (line === undefined) break
-      this.#pending.push(line)
-      bytes += line.length
-    }
-    return this.#pending.length > 0
-  }
-
   async #ensureFile(): Promise<void> {
     if (this.#file !== undefined) {
       const nowMs = this.#options.clock.monotonicMs()
@@ -190,6 +183,8 @@ export class RotatingWriter {
       this.#checkedAtMs = nowMs
       const state = await this.#file.check()
       if (state === 'same') return
+      this.#encoder.restart()
+      if (state === 'shortened') return
       if (state === 'emptied') {
         this.#headerDue = true
         this.#hasLines = false
@@ -222,34 +217,26 @@ export class RotatingWriter {
     this.#headerDue = false
   }
 
-  /** Appends as many waiting lines as the file has room for, or rotates it if there is none. */
+  /** Appends what the file has room for, and rotates it once there is no more. */
   async #writeBatch(): Promise<void> {
     if (this.#file === undefined) return
-    let count = 0
-    let bytes = 0
-    for (const line of this.#pending) {
-      if (this.#file.size + bytes + line.length > this.#maxBytes) break
-      bytes += line.length
-      count += 1
+    const room = this.#maxBytes - this.#file.size
+    const { bytes, entryEnds, needsFile } = this.#encoder.encode(room, !this.#hasLines)
+    // Nothing to write, and more to encode: others want the event loop too.
+    if (bytes.length === 0 && !needsFile) await nextTurn()
+    const appended = await this.#file.append(bytes)
+    if (!appended.ok) {
+      const kept = entryEnds.filter((end) => end <= appended.keptBytes).length
+      this.#took(kept)
+      throw appended.error
     }
-    if (count === 0) {
-      if (this.#hasLines) {
-        await this.#rotate()
-        return
-      }
-      count = 1
-    }
-    const appended = await this.#file.append(Buffer.concat(this.#pending.slice(0, count)))
-    if (appended.ok) {
-      this.#pending = this.#pending.slice(count)
-      this.#hasLines = true
-      return
-    }
-    for (let kept = appended.keptBytes; kept > 0;) {
-      kept -= this.#pending.shift()?.length ?? kept
-      this.#hasLines = true
-    }
-    throw appended.error
+    this.#took(entryEnds.length)
+    if (needsFile) await this.#rotate()
+  }
+
+  #took(count: number): void {
+    this.#encoder.drop(count)
+    if (count > 0) this.#hasLines = true
   }
 
   async #rotate(): Promise<void> {
@@ -259,6 +246,7 @@ export class RotatingWriter {
     this.#continues = n
     const file = this.#file
     this.#file = undefined
+    this.#encoder.restart()
     await file?.close()
     this.#compress(finished)
   }
@@ -275,6 +263,7 @@ export class RotatingWriter {
   }
 
   #fail(error: unknown): void {
+    this.#encoder.restart()
     if (!this.#failing) {
       this.#failing = true
       this.#refused = 0
@@ -294,14 +283,12 @@ export class RotatingWriter {
   }
 
   #tellLost(): void {
-    let { count, bytes } = { count: 0, bytes: 0 }
-    for (;;) {
-      const line = this.#pending.shift() ?? this.#queue.shift()
-      if (line === undefined) break
-      count += 1
-      bytes += line.length
+    const lost = this.#encoder.takeAll()
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      lost.push(next)
     }
-    if (count > 0) this.#tell({ type: 'lost', count, bytes })
+    const bytes = lost.reduce((sum, entry) => sum + bytesOf(entry), 0)
+    if (lost.length > 0) this.#tell({ type: 'lost', count: lost.length, bytes })
   }
 
   #tell(problem: CaptureProblem): void {

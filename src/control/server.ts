@@ -10,6 +10,7 @@ import { platform } from 'node:os'
 import { join } from 'node:path'
 
 import { AppError, describeError } from '../base/errors.ts'
+import { promptLength } from '../capture/capture-entry.ts'
 import { encodeLine } from '../messages/codec.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import { discover } from './client.ts'
@@ -22,6 +23,8 @@ import { ViewerConnection } from './viewer-connection.ts'
 const defaultSnapshotBytes = 8 * 1024 * 1024
 const defaultClientQueueBytes = 8 * 1024 * 1024
 const defaultMaxViewers = 16
+/** Longer messages are encoded only if there is a viewer, or when one comes; UTF-16 units. */
+const lazyLength = 16 * 1024
 /** Processes with one id that share a home (containers) before starting fails. */
 const maxNamesakes = 16
 
@@ -99,13 +102,13 @@ export class ControlServer {
   /** Tells every viewer, now attached or later. Never waits, never throws. */
   broadcast(msg: AnalysisMsg): void {
     if (this.#closed !== undefined) return
-    let line
-    try {
-      line = encodeUnpooled(encodeLine(msg))
-    } catch {
-      // JSON nested ten thousands deep cannot be encoded; no viewer could show it either.
+    const length = bulkOf(msg)
+    if (this.#viewers.size === 0 && length > lazyLength) {
+      this.#snapshot.add(msg, { length, encode: () => tryEncode(msg) })
       return
     }
+    const line = tryEncode(msg)
+    if (line === undefined) return
     this.#snapshot.add(msg, line)
     for (const viewer of this.#viewers) viewer.send(msg, line)
   }
@@ -144,6 +147,23 @@ export class ControlServer {
       onGone: () => this.#viewers.delete(viewer),
     })
     this.#viewers.add(viewer)
+  }
+}
+
+/** About the length of what makes a message long, in UTF-16 units. */
+function bulkOf(msg: AnalysisMsg): number {
+  if (msg.kind === 'http-parsed') return msg.bytes
+  if (msg.kind === 'model-called') return promptLength(msg)
+  const isBody = msg.kind === 'request-body' || msg.kind === 'websocket-message'
+  return isBody ? (msg.text?.length ?? msg.base64?.length ?? 0) : 0
+}
+
+/** Undefined for JSON nested ten thousands deep: no viewer could show it either. */
+function tryEncode(msg: AnalysisMsg): Buffer | undefined {
+  try {
+    return encodeUnpooled(encodeLine(msg))
+  } catch {
+    return undefined
   }
 }
 

@@ -2,13 +2,20 @@
  * What a viewer that attaches late is shown: the recent messages, encoded, within a bound in bytes.
  * It forgets by exchange, not by message, so that what is left reads as whole exchanges: ended ones
  * go first, oldest first. One exchange that would fill it alone keeps its heads and loses its
- * bodies. No sockets and no clock here.
+ * bodies. Long messages may be given as they are, and are encoded if a viewer comes. No sockets and
+ * no clock here.
  */
 import type { AnalysisMsg, MsgKind } from '../messages/schema.ts'
 
+/** A line, or what makes it where it is asked for: nobody may ever do so. */
+type SnapshotLine =
+  | Buffer
+  /** `length` is about that of the line; `encode` gives undefined where there can be none. */
+  | { readonly length: number; readonly encode: () => Buffer | undefined }
+
 interface Entry {
   readonly order: number
-  readonly line: Buffer
+  readonly line: SnapshotLine
   readonly isBulk: boolean
 }
 
@@ -56,8 +63,8 @@ export class Snapshot {
     return this.#bytes
   }
 
-  /** `line` is `msg` encoded; it is kept, not copied. */
-  add(msg: AnalysisMsg, line: Buffer): void {
+  /** `line` is `msg` encoded, or encodes it later; it is kept, not copied. */
+  add(msg: AnalysisMsg, line: SnapshotLine): void {
     this.#order += 1
     const owner = msg.exchangeId ?? msg.connectionId
     const key = owner ?? `#${this.#order}`
@@ -82,7 +89,7 @@ export class Snapshot {
     return [...this.#running.values(), ...this.#ended.values()]
       .flatMap((group) => group.entries)
       .sort((a, b) => a.order - b.order)
-      .map((entry) => entry.line)
+      .flatMap(({ line }) => (Buffer.isBuffer(line) ? line : (line.encode() ?? [])))
   }
 
   #groupOf(key: string): Group {
@@ -116,6 +123,6 @@ export class Snapshot {
   }
 }
 
-function costOf(line: Buffer): number {
+function costOf(line: SnapshotLine): number {
   return line.length + entryOverheadBytes
 }

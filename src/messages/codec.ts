@@ -1,12 +1,18 @@
 /** The JSONL form of messages: one JSON object a line, `\n` after each (RFC 8259, jsonlines.org). */
 import { isUtf8 } from 'node:buffer'
 
+import type { Blob } from './capture-line.ts'
 import type { AnalysisMsg, CaptureOpened } from './schema.ts'
 import { analysisMsgSchema, captureOpenedSchema, messageVersion } from './schema.ts'
 
 /** One line with its newline. U+2028 and U+2029 are escaped: some readers take them as line ends. */
-export function encodeLine(msg: AnalysisMsg | CaptureOpened): string {
-  return `${JSON.stringify(msg)
+export function encodeLine(msg: AnalysisMsg | CaptureOpened | Blob): string {
+  return lineOf(JSON.stringify(msg))
+}
+
+/** JSON that was made already, as a line. */
+export function lineOf(json: string): string {
+  return `${json
     .replaceAll('\u2028', String.raw`\u2028`)
     .replaceAll('\u2029', String.raw`\u2029`)}\n`
 }
@@ -28,21 +34,32 @@ const knownKinds = new Set<string>(
 
 /** Reads one line, without its newline. Never throws. */
 export function decodeLine(line: string): DecodedLine {
-  let value: unknown
+  const parsed = parseLine(line)
+  return parsed.ok ? decodeValue(parsed.value) : parsed
+}
+
+/** The JSON of one line, not looked into yet. Never throws. */
+export function parseLine(
+  line: string,
+): { readonly ok: true; readonly value: unknown } | { readonly ok: false; problem: string } {
   try {
-    value = JSON.parse(line)
+    return { ok: true, value: JSON.parse(line) }
   } catch {
     return { ok: false, problem: 'not JSON' }
   }
+}
+
+/** A value as the message or header that it is. Never throws. */
+export function decodeValue(value: unknown): DecodedLine {
   try {
-    return decodeValue(value)
+    return checkValue(value)
   } catch (error) {
     // Checking recurses: a value nested a hundred thousand deep overflows the stack.
     return { ok: false, problem: error instanceof RangeError ? 'nested too deep' : String(error) }
   }
 }
 
-function decodeValue(value: unknown): DecodedLine {
+function checkValue(value: unknown): DecodedLine {
   if (typeof value !== 'object' || value === null || !('kind' in value)) {
     return { ok: false, problem: 'not a message: no "kind"' }
   }

@@ -1,13 +1,12 @@
 /** The JSON Schema of one line of a capture, generated from the zod schema and shipped with it. */
 import { z } from 'zod'
 
-import { analysisMsgSchema, captureOpenedSchema } from './schema.ts'
+import { captureLineSchema } from './capture-line.ts'
 
 export function messageJsonSchema(): Record<string, unknown> {
-  const line = z.union([captureOpenedSchema, analysisMsgSchema])
   // `input`, since its objects stay open: fields that a later version adds must be accepted.
   return {
     title: 'One line of a Porthole capture',
-    ...z.toJSONSchema(line, { io: 'input', reused: 'ref' }),
+    ...z.toJSONSchema(captureLineSchema, { io: 'input', reused: 'ref' }),
   }
 }

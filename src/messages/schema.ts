@@ -18,7 +18,8 @@ import { cost, count, dimensions, failure, formPart, milliseconds, part, usage }
 /** Version of the format, in every message as `v`. */
 export const messageVersion = 1
 
-const common = {
+/** What every message has. */
+export const common = {
   v: z.literal(messageVersion),
   /** Per process, rises by one with every message. */
   seq: z.int().nonnegative(),

@@ -21,11 +21,18 @@ export interface Analyzer {
    * inherits `at`, `connectionId`, `exchangeId` and `agent` from `msg` unless it sets its own.
    * It must not depend on a clock, so that a replay gives the same messages. A throw becomes
    * `analyzer-failed`, and the chain goes on.
+   *
+   * What would take more than some milliseconds is returned as work, a generator say: the chain
+   * runs it to its end before anything else is shown to any analyzer, but lets the event loop go
+   * between its steps. It may emit as long as it runs.
    */
-  onMessage?(msg: AnalysisMsg, emit: Emit): void
+  onMessage?(msg: AnalysisMsg, emit: Emit): void | Work
   /** Called once at shutdown, after the last message. */
   close?(): Promise<void>
 }
+
+/** Work in steps; what they give is ignored. */
+export type Work = Iterator<unknown, unknown, undefined>
 
 export type Emit = (msg: AnalysisMsgDraft) => void
 

@@ -11,7 +11,7 @@ import type { AnalysisMsgDraft, HeaderPairs } from '../messages/schema.ts'
 import type { BodyMask } from '../policy/content-mask.ts'
 import { createBodyMask } from '../policy/content-mask.ts'
 import type { ContentRedaction } from '../policy/content-secrets.ts'
-import type { BodyChunk } from './pipeline.ts'
+import type { BodyChunk } from './body-assembler.ts'
 
 /** More exchanges than the proxy carries at a time; what the oldest held back is told beyond it. */
 const liveExchanges = 4_096

@@ -1,36 +1,29 @@
 /**
- * Runs the analyzers: keeps their order, isolates their faults, numbers messages, bounds the queue.
+ * Runs the analyzers over what the proxy reports: bounds the queue, and its part of the event loop.
  * Reporting never waits and never throws: messages queue up and are worked off between events of
- * the loop, so that observation runs after the bytes it is about have gone out.
- *
- * Order: a message visits every analyzer; then each message it caused visits the analyzers after
- * its emitter. A message gets its `seq` when its turn comes, so every sink sees `seq` rise by one,
- * and a replay through the same analyzers numbers alike.
+ * the loop, so that observation runs after the bytes it is about have gone out. Order and numbers
+ * are the chain's: every sink sees `seq` rise by one, and a replay through the same analyzers
+ * numbers alike. Where nobody watches, nothing is kept.
  */
 import { BoundedQueue } from '../base/bounded-queue.ts'
 import type { Clock } from '../base/clock.ts'
 import { describeError } from '../base/errors.ts'
+import type { BodyBytes } from '../messages/body-bytes.ts'
 import { encodeBytes } from '../messages/codec.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../messages/schema.ts'
-import { messageVersion } from '../messages/schema.ts'
 import type { Analyzer } from './analyzer.ts'
+import { BodyAssembler } from './body-assembler.ts'
+import type { BodyChunk, BodyPart } from './body-assembler.ts'
+import { Chain } from './chain.ts'
 
-/** Work per turn of the event loop, so that a burst delays traffic by little. */
+export type { BodyChunk } from './body-assembler.ts'
+
+/** Work per turn of the event loop, so that a burst delays traffic by little; the first of them. */
 const turnBytes = 256 * 1024
 const turnMessages = 128
+const turnMs = 3
 /** What a message without a body counts as in the queue, in bytes: heads, ids, object overhead. */
 const messageOverheadBytes = 1024
-
-export interface BodyChunk {
-  readonly kind: 'request-body' | 'response-body'
-  readonly connectionId: string
-  readonly exchangeId: string
-  readonly agent?: string | undefined
-  readonly offset: number
-  readonly chunk: Uint8Array
-  /** Secrets to be masked wherever they stand in it; never told themselves. */
-  readonly known?: readonly string[] | undefined
-}
 
 /** Bytes that become messages only when their turn comes, such as frames of a WebSocket. */
 export interface UnreadBytes {
@@ -52,6 +45,23 @@ type Queued =
   | { readonly type: 'body'; readonly body: BodyChunk; readonly at: number }
   | { readonly type: 'unread'; readonly unread: UnreadBytes; readonly at: number }
 
+interface TurnLimits {
+  readonly bytes: number
+  readonly messages: number
+  readonly ms: number
+}
+
+const unlimited: TurnLimits = { bytes: Infinity, messages: Infinity, ms: Infinity }
+
+/** A message whose turn has come. */
+interface Ready {
+  readonly draft: AnalysisMsgDraft
+  readonly at: number
+  /** What it counts as in a turn, in bytes. */
+  readonly size: number
+  readonly bytes?: BodyBytes | undefined
+}
+
 interface Reading {
   readonly drafts: ReturnType<UnreadBytes['read']>
   readonly at: number
@@ -63,16 +73,22 @@ export class Pipeline {
   readonly #queue: BoundedQueue<Queued>
   readonly #listeners = new Set<(msg: AnalysisMsg) => void>()
   readonly #chain: Chain
+  readonly #assembler = new BodyAssembler()
+  readonly #isAnalyzed: boolean
   #dropped = { count: 0, bytes: 0 }
   #droppedInAll = 0
   #scheduled = false
   /** Unread bytes whose turn has come, with messages still in them. */
   #reading: Reading | undefined
+  /** Taken from the queue, and next in turn. */
+  readonly #ready: Ready[] = []
+  #isWorking = false
 
   constructor(options: PipelineOptions) {
     this.#analyzers = options.analyzers
     this.#clock = options.clock
     this.#queue = new BoundedQueue(options.queueBytes)
+    this.#isAnalyzed = options.analyzers.some((analyzer) => analyzer.onMessage !== undefined)
     this.#chain = new Chain(options.analyzers, (msg) => this.#deliver(msg))
   }
 
@@ -91,6 +107,7 @@ export class Pipeline {
 
   /** Queues a message. Heads and ends are always taken: they are few, and losing one would lie. */
   publish(draft: AnalysisMsgDraft): void {
+    if (!this.#isWatched) return
     const at = draft.at ?? this.#clock.now()
     this.#queue.push({ type: 'draft', draft, at }, messageOverheadBytes, true)
     this.#schedule()
@@ -98,11 +115,16 @@ export class Pipeline {
 
   /** Queues bytes of a body, encoded only when their turn comes; drops them when the queue is full. */
   publishBody(body: BodyChunk): void {
+    if (!this.#isWatched) return
     this.#pushDroppable({ type: 'body', body, at: this.#clock.now() }, body.chunk.byteLength)
   }
 
-  /** Queues bytes to be read; false where the queue is full and they were dropped and counted. */
+  /**
+   * Queues bytes to be read. False where they will not be, for the queue is full, which is counted,
+   * or nobody watches: who begins to watch later must not be shown a stream from its middle.
+   */
   publishUnread(unread: UnreadBytes): boolean {
+    if (!this.#isWatched) return false
     return this.#pushDroppable({ type: 'unread', unread, at: this.#clock.now() }, unread.bytes)
   }
 
@@ -114,7 +136,13 @@ export class Pipeline {
 
   /** Works off everything that waits, now. */
   flush(): void {
-    while (this.#hasWork()) this.#turn(Infinity, Infinity)
+    if (this.#isWorking) return
+    for (;;) {
+      while (this.#hasWork()) this.#turn(unlimited)
+      const parts = this.#assembler.flushAll()
+      if (parts.length === 0) return
+      this.#makeReady(parts, this.#clock.now())
+    }
   }
 
   /** Flushes, then closes the analyzers in order; a fault in one does not keep another open. */
@@ -145,8 +173,18 @@ export class Pipeline {
     return false
   }
 
+  get #isWatched(): boolean {
+    return this.#isAnalyzed || this.#listeners.size > 0
+  }
+
   #hasWork(): boolean {
-    return this.#queue.size > 0 || this.#reading !== undefined || this.#dropped.count > 0
+    return (
+      this.#queue.size > 0 ||
+      this.#chain.isBusy ||
+      this.#ready.length > 0 ||
+      this.#reading !== undefined ||
+      this.#dropped.count > 0
+    )
   }
 
   #schedule(): void {
@@ -154,45 +192,78 @@ export class Pipeline {
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      this.#turn(turnBytes, turnMessages)
+      this.#turn({ bytes: turnBytes, messages: turnMessages, ms: turnMs })
       if (this.#hasWork()) this.#schedule()
     })
   }
 
-  #turn(maxBytes: number, maxMessages: number): void {
-    const before = this.#queue.bytes
-    let readBytes = 0
-    for (let done = 0; done < maxMessages; done += 1) {
-      if (before - this.#queue.bytes + readBytes >= maxBytes) break
-      if (this.#reading !== undefined) {
-        readBytes += this.#readOne(this.#reading)
-        continue
+  #turn(limits: TurnLimits): void {
+    this.#isWorking = true
+    const untilMs = this.#clock.monotonicMs() + limits.ms
+    let [messages, bytes] = [0, 0]
+    while (messages < limits.messages && bytes < limits.bytes) {
+      if (this.#chain.isBusy) {
+        this.#chain.advance()
+      } else {
+        const next = this.#next()
+        if (next === undefined) break
+        messages += 1
+        bytes += next.size
+        this.#chain.begin(next.draft, next.at, { bytes: next.bytes })
       }
-      const next = this.#queue.shift()
-      if (next === undefined) break
-      if (next.type === 'unread') this.#reading = { drafts: next.unread.read(), at: next.at }
-      else this.#chain.run(next.type === 'draft' ? next.draft : bodyDraft(next.body), next.at)
+      if (this.#clock.monotonicMs() > untilMs) break
     }
-    if (this.#dropped.count > 0 && this.#queue.size === 0) this.#tellDropped()
+    this.#isWorking = false
   }
 
-  /** The size of the message that was read: compressed ones are far larger than what was queued. */
-  #readOne(reading: Reading): number {
-    const next = reading.drafts.next()
-    if (next.done === true) {
-      this.#reading = undefined
-      return 0
+  /** The next message whose turn it is. */
+  #next(): Ready | undefined {
+    for (;;) {
+      const ready = this.#ready.shift() ?? this.#readOne()
+      if (ready !== undefined) return ready
+      const queued = this.#queue.shift()
+      if (queued === undefined) return this.#takeDropped()
+      const { at } = queued
+      if (queued.type === 'unread') {
+        this.#reading = { drafts: queued.unread.read(), at }
+      } else if (queued.type === 'body') {
+        this.#makeReady(this.#assembler.push(queued.body), at)
+      } else {
+        this.#makeReady(this.#assembler.flush(queued.draft.exchangeId), at)
+        this.#ready.push({ draft: queued.draft, at, size: messageOverheadBytes })
+      }
     }
-    this.#chain.run(next.value, next.value.at ?? reading.at)
+  }
+
+  #makeReady(parts: readonly BodyPart[], at: number): void {
+    for (const { body, pieceEnds } of parts) {
+      const { buffer, byteOffset, byteLength } = body.chunk
+      const bytes = Buffer.from(buffer, byteOffset, byteLength)
+      const size = byteLength + messageOverheadBytes
+      this.#ready.push({ draft: bodyDraft(body), at, size, bytes: { bytes, pieceEnds } })
+    }
+  }
+
+  #readOne(): Ready | undefined {
+    const reading = this.#reading
+    const next = reading?.drafts.next()
+    if (reading === undefined || next === undefined || next.done === true) {
+      this.#reading = undefined
+      return undefined
+    }
+    // The size of the message: compressed ones are far larger than what was queued.
     const { text, base64 }: { text?: unknown; base64?: unknown } = next.value as object
     const payload = text ?? base64
-    return typeof payload === 'string' ? payload.length : 0
+    const size = typeof payload === 'string' ? payload.length : 0
+    return { draft: next.value, at: next.value.at ?? reading.at, size }
   }
 
-  #tellDropped(): void {
+  #takeDropped(): Ready | undefined {
     const dropped = this.#dropped
+    if (dropped.count === 0) return undefined
     this.#dropped = { count: 0, bytes: 0 }
-    this.#chain.run({ kind: 'messages-dropped', where: 'analysis', ...dropped }, this.#clock.now())
+    const draft = { kind: 'messages-dropped', where: 'analysis', ...dropped } as const
+    return { draft, at: this.#clock.now(), size: messageOverheadBytes }
   }
 
   #deliver(msg: AnalysisMsg): void {
@@ -206,70 +277,6 @@ export class Pipeline {
   }
 }
 
-/** The depth-first walk of one message and all it causes; also what a replay runs. */
-export class Chain {
-  readonly #analyzers: readonly Analyzer[]
-  readonly #deliver: (msg: AnalysisMsg) => void
-  #seq: number
-
-  /** `firstSeq` is the number of the first message (a replay starts at its first recorded one). */
-  constructor(analyzers: readonly Analyzer[], deliver: (msg: AnalysisMsg) => void, firstSeq = 0) {
-    this.#analyzers = analyzers
-    this.#deliver = deliver
-    this.#seq = firstSeq
-  }
-
-  /** The number that the next message gets. */
-  get seq(): number {
-    return this.#seq
-  }
-
-  /** Gives `draft` the next number and walks it and what it causes; `seq` overrides the number. */
-  run(draft: AnalysisMsgDraft, at: number, seq?: number): void {
-    if (seq !== undefined) this.#seq = seq
-    this.#walk(draft, at, 0)
-  }
-
-  #walk(draft: AnalysisMsgDraft, at: number, from: number): void {
-    const msg = { v: messageVersion, seq: this.#seq, at, ...draft } as AnalysisMsg
-    this.#seq += 1
-    const caused: Array<{ draft: AnalysisMsgDraft; after: number }> = []
-    for (let index = from; index < this.#analyzers.length; index += 1) {
-      const analyzer = this.#analyzers[index]
-      if (analyzer?.onMessage === undefined) continue
-      try {
-        analyzer.onMessage(msg, (emitted) => {
-          caused.push({ draft: inherit(emitted, msg, analyzer.name), after: index + 1 })
-        })
-      } catch (error) {
-        const failed: AnalysisMsgDraft = {
-          kind: 'analyzer-failed',
-          analyzer: analyzer.name,
-          error: describeError(error),
-        }
-        // Its own failure is not shown to it again: that would fail without end.
-        caused.push({ draft: inherit(failed, msg, undefined), after: index + 1 })
-      }
-    }
-    this.#deliver(msg)
-    for (const { draft: next, after } of caused) this.#walk(next, msg.at, after)
-  }
-}
-
-function inherit(
-  draft: AnalysisMsgDraft,
-  msg: AnalysisMsg,
-  emitter: string | undefined,
-): AnalysisMsgDraft {
-  const inherited: Record<string, unknown> = {}
-  for (const key of ['connectionId', 'exchangeId', 'agent'] as const) {
-    if (msg[key] !== undefined) inherited[key] = msg[key]
-  }
-  if (emitter !== undefined) inherited['by'] = emitter
-  return { ...inherited, ...draft }
-}
-
-function bodyDraft(body: BodyChunk): AnalysisMsgDraft {
-  const { chunk, agent, ...rest } = body
+function bodyDraft({ chunk, agent, ...rest }: BodyChunk): AnalysisMsgDraft {
   return { ...rest, ...(agent === undefined ? {} : { agent }), ...encodeBytes(chunk) }
 }

@@ -177,6 +177,7 @@ test('leaves whole lines, but for the last, when its process is killed', async (
   const module = JSON.stringify(new URL('../../analyzers/file-logger.ts', import.meta.url).href)
   const program = `
     const { FileLogger } = await import(${module})
+    const { statSync } = await import('node:fs')
     const logger = new FileLogger(${JSON.stringify(path)}, { porthole: '1' })
     let seq = 0
     setInterval(() => {
@@ -184,7 +185,8 @@ test('leaves whole lines, but for the last, when its process is killed', async (
         const error = 'x'.repeat(seq % 300)
         logger.onMessage({ v: 1, seq, at: 1, kind: 'analyzer-failed', analyzer: 'a', error }, () => {})
       }
-      if (seq === 5000) process.stdout.write('ready')
+      const stat = statSync(logger.path, { throwIfNoEntry: false })
+      if (stat !== undefined && stat.size > 500_000) process.stdout.write('ready')
     }, 1)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', program])
   await once(child.stdout, 'data')

@@ -5,7 +5,7 @@ import type { Analyzer } from '../../src/pipeline/analyzer.ts'
  * per event of streamed answers and per megabyte of JSON. The bodies are the recorded exchanges
  * where they lie beside the checkout, else the fixtures here; and one large model context.
  */
-import type { Chain as ChainClass } from '../../src/pipeline/pipeline.ts'
+import type { Chain as ChainClass } from '../../src/pipeline/chain.ts'
 import type { RecordedExchange } from '../support/recorded-exchanges.ts'
 import {
   bodyBytes,
@@ -44,7 +44,7 @@ interface Load {
 
 /** Prints one line per load: the median and the quartiles of `rounds` rounds, interleaved. */
 export async function benchAnalyzers(rounds: number): Promise<string> {
-  const { Chain } = (await import(builtUrl('src/pipeline/pipeline.js').href)) as {
+  const { Chain } = (await import(builtUrl('src/pipeline/chain.js').href)) as {
     readonly Chain: typeof ChainClass
   }
   const { defaultAnalyzers } = (await import(builtUrl('analyzers/index.js').href)) as {

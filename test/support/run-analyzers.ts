@@ -20,7 +20,7 @@ export function runAnalyzers(
     const caused: Array<{ draft: AnalysisMsgDraft; after: number }> = []
     for (const [index, analyzer] of analyzers.entries()) {
       if (index < from) continue
-      analyzer.onMessage?.(msg, (emitted) => {
+      const work = analyzer.onMessage?.(msg, (emitted) => {
         const { connectionId, exchangeId, agent } = msg
         const inherited = Object.fromEntries(
           Object.entries({ connectionId, exchangeId, agent }).filter(([, id]) => id !== undefined),
@@ -28,6 +28,7 @@ export function runAnalyzers(
         const next = { ...inherited, by: analyzer.name, ...emitted } as AnalysisMsgDraft
         caused.push({ draft: next, after: index + 1 })
       })
+      while (work?.next().done === false);
     }
     for (const next of caused) walk(next.draft, msg.at, next.after)
   }

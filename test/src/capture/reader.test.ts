@@ -83,12 +83,12 @@ describe('a single file', () => {
   })
 
   test('keeps a kind that it does not know', async () => {
-    const blob = '{"kind":"blob","hash":"abc","text":"x"}'
-    writeFileSync(path, `${blob}\n${message(0)}\n`)
+    const unknown = '{"kind":"from-the-future","hash":"abc","text":"x"}'
+    writeFileSync(path, `${unknown}\n${message(0)}\n`)
 
     const lines = await readAll(path)
 
-    expect(lines[0]).toMatchObject({ type: 'unknown', raw: blob, value: { hash: 'abc' } })
+    expect(lines[0]).toMatchObject({ type: 'unknown', raw: unknown, value: { hash: 'abc' } })
     expect(lines).toHaveLength(2)
   })
 

@@ -22,6 +22,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { createSystemClock } from '../../../src/base/clock.ts'
 import type { Clock } from '../../../src/base/clock.ts'
+import type { Entry } from '../../../src/capture/batch-encoder.ts'
+import type { KnownPieces } from '../../../src/capture/known-pieces.ts'
 import type { CaptureOptions, CaptureProblem } from '../../../src/capture/rotating-writer.ts'
 import { openCapture, RotatingWriter } from '../../../src/capture/rotating-writer.ts'
 
@@ -371,8 +373,8 @@ describe('a file that others handle', () => {
     return { now: () => 5, monotonicMs: () => (ms += 1000) }
   }
 
-  async function writeAndSettle(writer: RotatingWriter, line: string): Promise<void> {
-    writer.write(line)
+  async function writeAndSettle(writer: RotatingWriter, entry: Entry): Promise<void> {
+    writer.write(entry)
     await writer.open()
   }
 
@@ -398,6 +400,25 @@ describe('a file that others handle', () => {
     await writer.close()
 
     expect(linesOf(path)).toEqual([expect.stringContaining('capture-opened'), '{"n":2}'])
+  })
+
+  test('has blobs anew that went away when it was cut back', async () => {
+    const writer = await openCapture(path, optionsWith({ clock: hastyClock() }))
+    const entry = {
+      bytes: 10,
+      *encode(known: KnownPieces) {
+        if (!known.take('h', 1)) yield '{"blob":"h"}\n'
+        yield '{"n":1}\n'
+      },
+    }
+    await writeAndSettle(writer, entry)
+    await writeAndSettle(writer, entry)
+    expect(written(path)).toEqual(['{"blob":"h"}', '{"n":1}', '{"n":1}'])
+    truncateSync(path, statSync(path).size - 30)
+    await writeAndSettle(writer, entry)
+    await writer.close()
+
+    expect(written(path).slice(-2)).toEqual(['{"blob":"h"}', '{"n":1}'])
   })
 
   test('keeps what another process appended', async () => {

@@ -79,7 +79,7 @@ async function replay(args: string[], out = sink()) {
 
 test('prints exactly the recorded messages, without the header', async () => {
   const spaced = '{ "kind":"request-ended", "v":1,"seq":1,"at":10,"bytes":3, "later":true}'
-  const unknown = '{"kind":"blob","hash":"a"}'
+  const unknown = '{"kind":"from-the-future","hash":"a"}'
   writeFileSync(path, `${header}\n${line(0)}\n${spaced}\n${unknown}\n`)
 
   const { out, errors, failure } = await replay([path, '--json'])

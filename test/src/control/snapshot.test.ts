@@ -99,3 +99,21 @@ property.prop([
     expect(snapshot.bytes).toBe(lines.reduce((sum, line) => sum + line.length + 128, 0))
   }
 })
+
+test('encodes a message that was given as it is when its line is asked for, and counts it before', () => {
+  const snapshot = new Snapshot(1e6)
+  let encoded = 0
+  const encode = (): Buffer => {
+    encoded += 1
+    return Buffer.from('made')
+  }
+  snapshot.add(message({ kind: 'model-called', exchangeId: 'a' }), { length: 5000, encode })
+  snapshot.add(message({ kind: 'http-parsed', exchangeId: 'a' }), {
+    length: 10,
+    encode: () => undefined,
+  })
+
+  expect(snapshot.bytes).toBeGreaterThan(5000)
+  expect(encoded).toBe(0)
+  expect(names(snapshot)).toEqual(['made'])
+})

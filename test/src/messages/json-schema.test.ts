@@ -111,3 +111,33 @@ test('the first line of a capture is accepted by the schema', () => {
   expect(accepts(schema, line)).toBe(true)
   expect(accepts(schema, { ...line, startedAt: 'today' })).toBe(false)
 })
+
+describe('a stored line', () => {
+  const common = { v: 1, seq: 1, at: 2, exchangeId: 'x1' }
+  const call = {
+    ...common,
+    kind: 'model-called',
+    provider: 'p',
+    operation: 'chat',
+    streaming: true,
+  }
+
+  test.each([
+    [{ kind: 'blob', hash: 'a', text: 'x' }],
+    [{ kind: 'blob', hash: 'a', json: [{ role: 'user' }] }],
+    [{ ...common, kind: 'request-body', offset: 0, refs: ['a', 'b'] }],
+    [{ ...common, kind: 'websocket-message', direction: 'request', opcode: 1, refs: ['a'] }],
+    [{ ...call, messageRefs: ['a'], toolRefs: [] }],
+  ])('is accepted by the schema: %j', (line) => {
+    expect(accepts(schema, line)).toBe(true)
+  })
+
+  test.each([
+    [{ kind: 'blob', text: 'x' }],
+    [{ kind: 'blob', hash: 'a', json: {} }],
+    [call],
+    [{ ...call, messageRefs: [7] }],
+  ])('is refused by the schema: %j', (line) => {
+    expect(accepts(schema, line)).toBe(false)
+  })
+})

@@ -4,8 +4,8 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import type { AnalysisMsgDraft, HeaderPairs } from '../../../src/messages/schema.ts'
+import type { BodyChunk } from '../../../src/pipeline/body-assembler.ts'
 import { BodyMasking } from '../../../src/pipeline/body-masking.ts'
-import type { BodyChunk } from '../../../src/pipeline/pipeline.ts'
 
 const exchangeId = 'x1'
 const canary = 'Q7canary-value-Zx9'

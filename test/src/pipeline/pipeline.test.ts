@@ -5,7 +5,7 @@ import type { Clock } from '../../../src/base/clock.ts'
 import { decodeBytes } from '../../../src/messages/codec.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../../../src/messages/schema.ts'
 import type { Analyzer } from '../../../src/pipeline/analyzer.ts'
-import { Chain, Pipeline } from '../../../src/pipeline/pipeline.ts'
+import { Pipeline } from '../../../src/pipeline/pipeline.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -423,19 +423,6 @@ describe('close', () => {
   })
 })
 
-describe('a chain', () => {
-  test('can start at any number and be set to another, as a replay does', () => {
-    const numbers: number[] = []
-    const chain = new Chain([splitter('a', 1, 2)], ({ seq }) => numbers.push(seq), 10)
-
-    chain.run(note('1'), 0)
-    chain.run(note('2'), 0, 40)
-
-    expect(numbers).toEqual([10, 11, 40, 41])
-    expect(chain.seq).toBe(42)
-  })
-})
-
 describe('unread bytes', () => {
   function* notes(...rules: readonly string[]): Generator<AnalysisMsgDraft> {
     for (const rule of rules) yield note(rule)
@@ -490,4 +477,68 @@ describe('unread bytes', () => {
     expect(delivered[1]).toMatchObject({ count: 1, bytes: 2000 })
     expect(pipeline.stats).toMatchObject({ dropped: 1, queuedBytes: 0 })
   })
+})
+
+describe('a pipeline that nobody watches', () => {
+  const chunk = {
+    kind: 'request-body',
+    connectionId: 'c1',
+    exchangeId: 'x1',
+    offset: 0,
+    chunk: Buffer.from('abc'),
+  } as const
+
+  test('keeps nothing and reads nothing', () => {
+    let hasRead = false
+    const clock = new HeldClock()
+    const analyzers = [{ name: 'inline', onRequest: (): void => {} }]
+    const pipeline = new Pipeline({ analyzers, clock, queueBytes: 1000 })
+
+    pipeline.publish(note('1'))
+    pipeline.publishBody(chunk)
+    const isTaken = pipeline.publishUnread({
+      bytes: 10,
+      read: () => {
+        hasRead = true
+        return [][Symbol.iterator]()
+      },
+    })
+
+    expect(isTaken).toBe(false)
+    expect(pipeline.stats).toEqual({ messages: 0, dropped: 0, queuedBytes: 0 })
+    pipeline.flush()
+    expect(hasRead).toBe(false)
+  })
+
+  test('tells what comes from the moment on that somebody does', () => {
+    const pipeline = new Pipeline({ analyzers: [], clock: new HeldClock(), queueBytes: 1000 })
+    const delivered: AnalysisMsg[] = []
+    pipeline.publish(note('before'))
+    const stop = pipeline.subscribe((msg) => delivered.push(msg))
+    pipeline.publish(note('while'))
+    pipeline.flush()
+    stop()
+    pipeline.publish(note('after'))
+    pipeline.flush()
+
+    expect(rulesOf(delivered)).toEqual(['while'])
+    expect(delivered[0]?.seq).toBe(0)
+  })
+})
+
+test('chunks of a request are told together, before what follows them', () => {
+  const { pipeline, delivered } = bench()
+  const ids = { connectionId: 'c1', exchangeId: 'x1' }
+
+  pipeline.publish({ ...note('start'), ...ids })
+  for (const [offset, text] of ['ab', 'cd'].entries()) {
+    const chunk = Buffer.from(text)
+    pipeline.publishBody({ kind: 'request-body', ...ids, offset: offset * 2, chunk })
+  }
+  pipeline.publish({ ...note('other'), exchangeId: 'x2' })
+  pipeline.publish({ kind: 'request-ended', bytes: 4, ...ids })
+  pipeline.flush()
+
+  expect(rulesOf(delivered)).toEqual(['start', 'other', 'request-body', 'request-ended'])
+  expect(delivered[2]).toMatchObject({ ...ids, offset: 0, text: 'abcd' })
 })

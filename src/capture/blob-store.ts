@@ -1,0 +1,131 @@
+/**
+ * The reading side of refs: keeps the blobs of one capture file and puts them back in the place of
+ * the refs that name them. It keeps more than a writer refers back to (`known-pieces.ts`), and no
+ * more than that; what a line may grow to is bounded too, for a capture may come from anybody.
+ */
+import { LRUCache } from 'lru-cache'
+
+import { blobSchema, bodyKinds } from '../messages/capture-line.ts'
+import type { Blob } from '../messages/capture-line.ts'
+import { decodeBytes } from '../messages/codec.ts'
+import type { Json } from '../messages/schema.ts'
+import { knownBytes } from './known-pieces.ts'
+
+type Fields = Readonly<Record<string, unknown>>
+
+export type Resolved =
+  /** Without refs: the very value that was given. */
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: string }
+
+/** UTF-16 units; twice what a writer refers back to, for two processes may write to one file. */
+const keptLength = 2 * knownBytes
+
+interface Kept {
+  readonly blob: Blob
+  readonly length: number
+}
+
+export class BlobStore {
+  readonly #maxLength: number
+  readonly #blobs = new LRUCache<string, Kept>({
+    maxSize: keptLength,
+    sizeCalculation: ({ length }) => length,
+  })
+
+  /** `maxLength` bounds what the refs of one line may stand for, in UTF-16 units. */
+  constructor(maxLength: number) {
+    this.#maxLength = maxLength
+  }
+
+  /** Takes a line of kind `blob`; returns what is wrong with it, if anything is. */
+  take(value: object, lineLength: number): string | undefined {
+    const parsed = blobSchema.safeParse(value)
+    if (!parsed.success) return 'a blob without its fields'
+    const { hash, text, base64, json } = parsed.data
+    const contents = [text, base64, json].filter((content) => content !== undefined)
+    if (contents.length !== 1) return 'a blob without content, or with two'
+    const length = Math.max(1, text?.length ?? base64?.length ?? lineLength)
+    this.#blobs.set(hash, { blob: parsed.data, length })
+    return undefined
+  }
+
+  /** `value` as it was before it was stored. */
+  resolve(value: unknown): Resolved {
+    if (typeof value !== 'object' || value === null || !('kind' in value))
+      return { ok: true, value }
+    const fields = value as Fields
+    if ('refs' in value && bodyKinds.some((kind) => kind === value.kind)) {
+      return this.#resolveBody(fields)
+    }
+    if (value.kind !== 'model-called') return { ok: true, value }
+    if (!('messageRefs' in value) && !('toolRefs' in value)) return { ok: true, value }
+    return this.#resolveCall(fields)
+  }
+
+  #resolveBody(fields: Fields): Resolved {
+    const found = this.#find([fields['refs']])
+    if (!found.ok) return found
+    const blobs = found.lists[0] ?? []
+    const isText = blobs.every(({ text }) => text !== undefined)
+    if (blobs.some(({ json }) => json !== undefined)) return missing
+    const content = isText
+      ? blobs.map(({ text }) => text).join('')
+      : Buffer.concat(blobs.map(decodeBytes)).toString('base64')
+    return replaced(fields, { refs: [isText ? 'text' : 'base64', content] })
+  }
+
+  #resolveCall(fields: Fields): Resolved {
+    const found = this.#find([fields['messageRefs'] ?? [], fields['toolRefs'] ?? []])
+    if (!found.ok) return found
+    const [messages, tools] = found.lists.map(joinedJson)
+    if (messages === undefined || tools === undefined) return missing
+    return replaced(fields, {
+      messageRefs: ['messages', messages],
+      toolRefs: ['tools', tools],
+    })
+  }
+
+  /** The blobs that each of `lists` names. */
+  #find(
+    lists: readonly unknown[],
+  ): Extract<Resolved, { ok: false }> | { readonly ok: true; readonly lists: readonly Blob[][] } {
+    let length = 0
+    const found: Blob[][] = []
+    for (const list of lists) {
+      if (!Array.isArray(list)) return missing
+      const blobs: Blob[] = []
+      for (const hash of list) {
+        const kept = typeof hash === 'string' ? this.#blobs.get(hash) : undefined
+        if (kept === undefined) return missing
+        length += kept.length
+        if (length > this.#maxLength) {
+          return { ok: false, problem: 'what it refers to is too long to read' }
+        }
+        blobs.push(kept.blob)
+      }
+      found.push(blobs)
+    }
+    return { ok: true, lists: found }
+  }
+}
+
+const missing = { ok: false, problem: 'a blob that it refers to is missing' } as const
+
+/** Undefined where a blob holds no list. */
+function joinedJson(blobs: readonly Blob[]): Json[] | undefined {
+  const joined: Json[] = []
+  for (const { json } of blobs) {
+    if (json === undefined) return undefined
+    for (const value of json) joined.push(value)
+  }
+  return joined
+}
+
+/** `fields` with some replaced, each in its place: lines are compared as they stand. */
+function replaced(
+  fields: Fields,
+  by: Readonly<Record<string, readonly [string, unknown]>>,
+): Resolved {
+  const entries = Object.entries(fields).map(([name, value]) => by[name] ?? [name, value])
+  return { ok: true, value: Object.fromEntries(entries) }
+}

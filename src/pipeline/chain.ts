@@ -1,0 +1,159 @@
+/**
+ * The walk of messages through the analyzers: a message visits every analyzer; then each message
+ * it caused visits the analyzers after its emitter, depth first. A message gets its number when
+ * its turn comes. The walk can be done in steps, for analyzers with much to do; the order of
+ * messages is the same then, for nothing overtakes.
+ */
+import { describeError } from '../base/errors.ts'
+import { attachBytes, detachBytes } from '../messages/body-bytes.ts'
+import type { BodyBytes } from '../messages/body-bytes.ts'
+import type { AnalysisMsg, AnalysisMsgDraft } from '../messages/schema.ts'
+import { messageVersion } from '../messages/schema.ts'
+import type { Analyzer, Work } from './analyzer.ts'
+
+interface Start {
+  /** The number of the first message, where it is not to be the next one. */
+  readonly seq?: number | undefined
+  /** What the body of the message was made from. */
+  readonly bytes?: BodyBytes | undefined
+}
+
+interface Pending {
+  readonly draft: AnalysisMsgDraft
+  readonly at: number
+  /** The first analyzer to visit. */
+  readonly from: number
+  readonly bytes?: BodyBytes | undefined
+}
+
+/** A message on its way. */
+interface Visit {
+  readonly msg: AnalysisMsg
+  readonly caused: Pending[]
+  /** The analyzer to visit next. */
+  index: number
+  /** What the analyzer before has still to do. */
+  work: Work | undefined
+}
+
+export class Chain {
+  readonly #analyzers: readonly Analyzer[]
+  readonly #deliver: (msg: AnalysisMsg) => void
+  #seq: number
+  /** The next one last. */
+  readonly #pending: Pending[] = []
+  #visit: Visit | undefined
+
+  /** `firstSeq` is the number of the first message (a replay starts at its first recorded one). */
+  constructor(analyzers: readonly Analyzer[], deliver: (msg: AnalysisMsg) => void, firstSeq = 0) {
+    this.#analyzers = analyzers
+    this.#deliver = deliver
+    this.#seq = firstSeq
+  }
+
+  /** The number that the next message gets. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  /** Whether a message, or one that it caused, is still on its way. */
+  get isBusy(): boolean {
+    return this.#visit !== undefined || this.#pending.length > 0
+  }
+
+  /** Gives `draft` the next number, or another one, and walks it and what it causes to the end. */
+  run(draft: AnalysisMsgDraft, at: number, start: Start = {}): void {
+    this.begin(draft, at, start)
+    while (this.isBusy) this.advance()
+  }
+
+  /** As `run`, but what is long is left for `advance`. Only where the chain is not busy. */
+  begin(draft: AnalysisMsgDraft, at: number, { seq, bytes }: Start = {}): void {
+    if (seq !== undefined) this.#seq = seq
+    this.#pending.push({ draft, at, from: 0, bytes })
+    this.advance()
+  }
+
+  /** Goes on until all is done, or one step of long work is. */
+  advance(): void {
+    for (;;) {
+      const visit = this.#visit ?? this.#next()
+      if (visit === undefined) return
+      if (!this.#visitAll(visit)) return
+      this.#visit = undefined
+      this.#deliver(visit.msg)
+      detachBytes(visit.msg)
+      for (const pending of visit.caused.toReversed()) this.#pending.push(pending)
+    }
+  }
+
+  #next(): Visit | undefined {
+    const next = this.#pending.pop()
+    if (next === undefined) return undefined
+    const msg = { v: messageVersion, seq: this.#seq, at: next.at, ...next.draft } as AnalysisMsg
+    if (next.bytes !== undefined) attachBytes(msg, next.bytes)
+    this.#seq += 1
+    this.#visit = { msg, caused: [], index: next.from, work: undefined }
+    return this.#visit
+  }
+
+  /** False after a step of long work, with more to come. */
+  #visitAll(visit: Visit): boolean {
+    for (;;) {
+      if (visit.work === undefined && visit.index >= this.#analyzers.length) return true
+      // The one whose work it is, or the next one.
+      const analyzer = this.#analyzers[visit.index - (visit.work === undefined ? 0 : 1)]
+      try {
+        if (visit.work === undefined) this.#show(visit, analyzer)
+        else if (visit.work.next().done !== true) return false
+        else visit.work = undefined
+      } catch (error) {
+        visit.work = undefined
+        this.#tellFailure(visit, analyzer, error)
+      }
+    }
+  }
+
+  #show(visit: Visit, analyzer: Analyzer | undefined): void {
+    visit.index += 1
+    if (analyzer?.onMessage === undefined) return
+    const { msg, caused, index } = visit
+    const emit = (emitted: AnalysisMsgDraft): void => {
+      caused.push({ draft: inherit(emitted, msg, analyzer.name), at: msg.at, from: index })
+    }
+    visit.work = workOf(analyzer.onMessage(msg, emit))
+  }
+
+  #tellFailure(
+    { msg, caused, index }: Visit,
+    analyzer: Analyzer | undefined,
+    error: unknown,
+  ): void {
+    const failed: AnalysisMsgDraft = {
+      kind: 'analyzer-failed',
+      analyzer: analyzer?.name ?? '',
+      error: describeError(error),
+    }
+    // Its own failure is not shown to it again: that would fail without end.
+    caused.push({ draft: inherit(failed, msg, undefined), at: msg.at, from: index })
+  }
+}
+
+/** Analyzers may be anybody's code: what is no work is no work, whatever else was returned. */
+function workOf(returned: unknown): Work | undefined {
+  if (typeof returned !== 'object' || returned === null || !('next' in returned)) return undefined
+  return typeof returned.next === 'function' ? (returned as Work) : undefined
+}
+
+function inherit(
+  draft: AnalysisMsgDraft,
+  msg: AnalysisMsg,
+  emitter: string | undefined,
+): AnalysisMsgDraft {
+  const inherited: Record<string, unknown> = {}
+  for (const key of ['connectionId', 'exchangeId', 'agent'] as const) {
+    if (msg[key] !== undefined) inherited[key] = msg[key]
+  }
+  if (emitter !== undefined) inherited['by'] = emitter
+  return { ...inherited, ...draft }
+}

@@ -249,6 +249,9 @@ function createEngine(
   return new PortholeEngine({
     reporter: {
       clock,
+      get isWatched() {
+        return pipeline.isWatched
+      },
       publish: (draft) => pipeline.publish(draft),
       publishBody: (body) => pipeline.publishBody(body),
       publishUnread: (unread) => pipeline.publishUnread(unread),

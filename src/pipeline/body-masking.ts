@@ -18,14 +18,14 @@ const liveExchanges = 4_096
 
 type Direction = 'request' | 'response'
 
-interface Masked {
+export interface Masked {
   /** What can be told now. */
   readonly chunks: readonly BodyChunk[]
-  /** Bytes that are not told because of a secret in them. */
-  readonly withheldBytes: number
+  /** What was not told because of a secret in it, at the end of its body. */
+  readonly withheld?: { readonly count: number; readonly bytes: number }
 }
 
-const nothing: Masked = { chunks: [], withheldBytes: 0 }
+const nothing: Masked = { chunks: [] }
 
 export class BodyMasking {
   readonly #mode: ContentRedaction
@@ -65,6 +65,15 @@ export class BodyMasking {
     }
   }
 
+  /** All that is held back of bodies under way, masked as far as it can be told. */
+  flushAll(): Masked {
+    return together(
+      [...this.#exchanges.values()].flatMap((sides) =>
+        Object.values(sides).map((side) => side.end()),
+      ),
+    )
+  }
+
   #finish(exchangeId: string): Masked {
     const sides = this.#exchanges.get(exchangeId)
     this.#exchanges.delete(exchangeId)
@@ -97,6 +106,7 @@ class Side {
   #waiting: Array<{ readonly body: BodyChunk; readonly decodedTo: number }> = []
   #decodedTo = 0
   #isWithheld = false
+  #withheld = { count: 0, bytes: 0 }
   #last: BodyChunk | undefined
 
   constructor(mode: ContentRedaction, headers: HeaderPairs) {
@@ -120,7 +130,10 @@ class Side {
     const chunks = this.#waiting.splice(0).map(({ body }) => body)
     const rest = this.#mask.end()
     if (this.#decoder === undefined) return this.#told(rest)
-    return this.#mask.hasMasked ? this.#withhold(chunks) : { chunks, withheldBytes: 0 }
+    const told = this.#mask.hasMasked ? this.#withhold(chunks) : { chunks }
+    const withheld = this.#withheld
+    this.#withheld = { count: 0, bytes: 0 }
+    return withheld.count === 0 ? told : { ...told, withheld }
   }
 
   /** Chunks between were dropped: nothing goes on across the gap. */
@@ -141,7 +154,7 @@ class Side {
     const offset = this.#toldTo
     this.#toldTo += chunk.length
     if (chunk.length === 0 || this.#last === undefined) return nothing
-    return { chunks: [{ ...this.#last, offset, chunk }], withheldBytes: 0 }
+    return { chunks: [{ ...this.#last, offset, chunk }] }
   }
 
   #coded(body: BodyChunk): Masked {
@@ -156,12 +169,14 @@ class Side {
     const clearTo = this.#decodedTo - this.#mask.heldBytes
     const clear = this.#waiting.findLastIndex(({ decodedTo }) => decodedTo <= clearTo) + 1
     const chunks = this.#waiting.splice(0, clear).map(({ body: held }) => held)
-    return { chunks, withheldBytes: 0 }
+    return { chunks }
   }
 
   #withhold(chunks: readonly BodyChunk[]): Masked {
     this.#isWithheld = true
-    return { chunks: [], withheldBytes: chunks.reduce((sum, { chunk }) => sum + chunk.length, 0) }
+    this.#withheld.count += chunks.length
+    for (const { chunk } of chunks) this.#withheld.bytes += chunk.length
+    return nothing
   }
 }
 
@@ -169,10 +184,13 @@ function together(parts: readonly Masked[]): Masked {
   const telling = parts.filter((part) => part !== nothing)
   const [only] = telling
   if (telling.length <= 1) return only ?? nothing
-  return {
-    chunks: telling.flatMap(({ chunks }) => chunks),
-    withheldBytes: telling.reduce((sum, { withheldBytes }) => sum + withheldBytes, 0),
+  const withheld = { count: 0, bytes: 0 }
+  for (const part of telling) {
+    withheld.count += part.withheld?.count ?? 0
+    withheld.bytes += part.withheld?.bytes ?? 0
   }
+  const chunks = telling.flatMap((part) => part.chunks)
+  return withheld.count === 0 ? { chunks } : { chunks, withheld }
 }
 
 function valuesOf(headers: HeaderPairs, name: string): string[] {

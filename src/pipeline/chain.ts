@@ -9,6 +9,9 @@ import { attachBytes, detachBytes } from '../messages/body-bytes.ts'
 import type { BodyBytes } from '../messages/body-bytes.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../messages/schema.ts'
 import { messageVersion } from '../messages/schema.ts'
+import { maskText } from '../policy/content-mask.ts'
+import type { ContentRedaction } from '../policy/content-secrets.ts'
+import { maskJson } from '../policy/json-mask.ts'
 import type { Analyzer, Work } from './analyzer.ts'
 
 interface Start {
@@ -36,18 +39,30 @@ interface Visit {
   work: Work | undefined
 }
 
+interface ChainOptions {
+  /** The number of the first message (a replay starts at its first recorded one). */
+  readonly firstSeq?: number
+  /** What is masked in content that analyzers put together from pieces. */
+  readonly redaction?: ContentRedaction
+}
+
 export class Chain {
   readonly #analyzers: readonly Analyzer[]
   readonly #deliver: (msg: AnalysisMsg) => void
+  readonly #redaction: ContentRedaction
   #seq: number
   /** The next one last. */
   readonly #pending: Pending[] = []
   #visit: Visit | undefined
 
-  /** `firstSeq` is the number of the first message (a replay starts at its first recorded one). */
-  constructor(analyzers: readonly Analyzer[], deliver: (msg: AnalysisMsg) => void, firstSeq = 0) {
+  constructor(
+    analyzers: readonly Analyzer[],
+    deliver: (msg: AnalysisMsg) => void,
+    { firstSeq = 0, redaction = 'secrets' }: ChainOptions = {},
+  ) {
     this.#analyzers = analyzers
     this.#deliver = deliver
+    this.#redaction = redaction
     this.#seq = firstSeq
   }
 
@@ -119,7 +134,8 @@ export class Chain {
     if (analyzer?.onMessage === undefined) return
     const { msg, caused, index } = visit
     const emit = (emitted: AnalysisMsgDraft): void => {
-      caused.push({ draft: inherit(emitted, msg, analyzer.name), at: msg.at, from: index })
+      const draft = masked(emitted, this.#redaction)
+      caused.push({ draft: inherit(draft, msg, analyzer.name), at: msg.at, from: index })
     }
     visit.work = workOf(analyzer.onMessage(msg, emit))
   }
@@ -143,6 +159,13 @@ export class Chain {
 function workOf(returned: unknown): Work | undefined {
   if (typeof returned !== 'object' || returned === null || !('next' in returned)) return undefined
   return typeof returned.next === 'function' ? (returned as Work) : undefined
+}
+
+/** Pieces of a secret that came in several events are whole again in what is merged of them. */
+function masked(draft: AnalysisMsgDraft, mode: ContentRedaction): AnalysisMsgDraft {
+  if (draft.kind !== 'stream-merged') return draft
+  const text = maskText(draft.text, { mode, isForm: false, known: [] })
+  return { ...draft, text, merged: maskJson(draft.merged, mode) }
 }
 
 function inherit(

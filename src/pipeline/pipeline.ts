@@ -11,9 +11,13 @@ import { describeError } from '../base/errors.ts'
 import type { BodyBytes } from '../messages/body-bytes.ts'
 import { encodeBytes } from '../messages/codec.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../messages/schema.ts'
+import { maskText } from '../policy/content-mask.ts'
+import type { ContentRedaction } from '../policy/content-secrets.ts'
 import type { Analyzer } from './analyzer.ts'
 import { BodyAssembler } from './body-assembler.ts'
 import type { BodyChunk, BodyPart } from './body-assembler.ts'
+import { BodyMasking } from './body-masking.ts'
+import type { Masked } from './body-masking.ts'
 import { Chain } from './chain.ts'
 
 export type { BodyChunk } from './body-assembler.ts'
@@ -31,6 +35,8 @@ export interface UnreadBytes {
   readonly bytes: number
   /** Called once, in the order of the queue; drawn from lazily, so that a burst takes many turns. */
   read(): Iterator<AnalysisMsgDraft, unknown, undefined>
+  /** Secrets to be masked wherever they stand in it; never told themselves. */
+  readonly known?: readonly string[] | undefined
 }
 
 interface PipelineOptions {
@@ -38,6 +44,8 @@ interface PipelineOptions {
   readonly clock: Clock
   /** Bytes that may wait for analysis; body chunks beyond it are dropped and counted. */
   readonly queueBytes: number
+  /** What is masked in content; secrets unless told otherwise. */
+  readonly redaction?: ContentRedaction | undefined
 }
 
 type Queued =
@@ -65,6 +73,7 @@ interface Ready {
 interface Reading {
   readonly drafts: ReturnType<UnreadBytes['read']>
   readonly at: number
+  readonly known: readonly string[] | undefined
 }
 
 export class Pipeline {
@@ -74,6 +83,8 @@ export class Pipeline {
   readonly #listeners = new Set<(msg: AnalysisMsg) => void>()
   readonly #chain: Chain
   readonly #assembler = new BodyAssembler()
+  readonly #redaction: ContentRedaction
+  readonly #masking: BodyMasking
   readonly #isAnalyzed: boolean
   #dropped = { count: 0, bytes: 0 }
   #droppedInAll = 0
@@ -89,7 +100,10 @@ export class Pipeline {
     this.#clock = options.clock
     this.#queue = new BoundedQueue(options.queueBytes)
     this.#isAnalyzed = options.analyzers.some((analyzer) => analyzer.onMessage !== undefined)
-    this.#chain = new Chain(options.analyzers, (msg) => this.#deliver(msg))
+    this.#redaction = options.redaction ?? 'secrets'
+    this.#masking = new BodyMasking(this.#redaction)
+    const redaction = this.#redaction
+    this.#chain = new Chain(options.analyzers, (msg) => this.#deliver(msg), { redaction })
   }
 
   /** Messages numbered so far, those dropped, and bytes now waiting. */
@@ -107,7 +121,7 @@ export class Pipeline {
 
   /** Queues a message. Heads and ends are always taken: they are few, and losing one would lie. */
   publish(draft: AnalysisMsgDraft): void {
-    if (!this.#isWatched) return
+    if (!this.isWatched) return
     const at = draft.at ?? this.#clock.now()
     this.#queue.push({ type: 'draft', draft, at }, messageOverheadBytes, true)
     this.#schedule()
@@ -115,7 +129,7 @@ export class Pipeline {
 
   /** Queues bytes of a body, encoded only when their turn comes; drops them when the queue is full. */
   publishBody(body: BodyChunk): void {
-    if (!this.#isWatched) return
+    if (!this.isWatched) return
     this.#pushDroppable({ type: 'body', body, at: this.#clock.now() }, body.chunk.byteLength)
   }
 
@@ -124,7 +138,7 @@ export class Pipeline {
    * or nobody watches: who begins to watch later must not be shown a stream from its middle.
    */
   publishUnread(unread: UnreadBytes): boolean {
-    if (!this.#isWatched) return false
+    if (!this.isWatched) return false
     return this.#pushDroppable({ type: 'unread', unread, at: this.#clock.now() }, unread.bytes)
   }
 
@@ -139,9 +153,10 @@ export class Pipeline {
     if (this.#isWorking) return
     for (;;) {
       while (this.#hasWork()) this.#turn(unlimited)
-      const parts = this.#assembler.flushAll()
-      if (parts.length === 0) return
-      this.#makeReady(parts, this.#clock.now())
+      const now = this.#clock.now()
+      this.#tell(this.#masking.flushAll(), now)
+      this.#makeReady(this.#assembler.flushAll(), now)
+      if (!this.#hasWork()) return
     }
   }
 
@@ -173,7 +188,8 @@ export class Pipeline {
     return false
   }
 
-  get #isWatched(): boolean {
+  /** Whether anybody would see what is published. */
+  get isWatched(): boolean {
     return this.#isAnalyzed || this.#listeners.size > 0
   }
 
@@ -225,14 +241,25 @@ export class Pipeline {
       if (queued === undefined) return this.#takeDropped()
       const { at } = queued
       if (queued.type === 'unread') {
-        this.#reading = { drafts: queued.unread.read(), at }
+        const { read, known } = queued.unread
+        this.#reading = { drafts: read.call(queued.unread), at, known }
       } else if (queued.type === 'body') {
-        this.#makeReady(this.#assembler.push(queued.body), at)
+        this.#tell(this.#masking.push(queued.body), at)
       } else {
+        this.#tell(this.#masking.before(queued.draft), at, queued.draft.exchangeId)
         this.#makeReady(this.#assembler.flush(queued.draft.exchangeId), at)
         this.#ready.push({ draft: queued.draft, at, size: messageOverheadBytes })
       }
     }
+  }
+
+  #tell({ chunks, withheld }: Masked, at: number, exchangeId?: string): void {
+    for (const chunk of chunks) this.#makeReady(this.#assembler.push(chunk), at)
+    if (withheld === undefined) return
+    this.#makeReady(this.#assembler.flush(exchangeId), at)
+    const ids = exchangeId === undefined ? {} : { exchangeId }
+    const draft = { kind: 'messages-dropped', where: 'redaction', ...ids, ...withheld } as const
+    this.#ready.push({ draft, at, size: messageOverheadBytes })
   }
 
   #makeReady(parts: readonly BodyPart[], at: number): void {
@@ -255,7 +282,14 @@ export class Pipeline {
     const { text, base64 }: { text?: unknown; base64?: unknown } = next.value as object
     const payload = text ?? base64
     const size = typeof payload === 'string' ? payload.length : 0
-    return { draft: next.value, at: next.value.at ?? reading.at, size }
+    const draft = this.#maskMessage(next.value, reading.known)
+    return { draft, at: next.value.at ?? reading.at, size }
+  }
+
+  #maskMessage(draft: AnalysisMsgDraft, known: readonly string[] = []): AnalysisMsgDraft {
+    if (draft.kind !== 'websocket-message' || draft.text === undefined) return draft
+    const text = maskText(draft.text, { mode: this.#redaction, isForm: false, known })
+    return text === draft.text ? draft : { ...draft, text }
   }
 
   #takeDropped(): Ready | undefined {
@@ -277,6 +311,7 @@ export class Pipeline {
   }
 }
 
-function bodyDraft({ chunk, agent, ...rest }: BodyChunk): AnalysisMsgDraft {
+/** Secrets that are known stay behind. */
+function bodyDraft({ chunk, agent, known: _, ...rest }: BodyChunk): AnalysisMsgDraft {
   return { ...rest, ...(agent === undefined ? {} : { agent }), ...encodeBytes(chunk) }
 }

@@ -186,7 +186,8 @@ const fieldNames = new Set([
 /** Environment variables, as in the configuration of tool servers. */
 const environmentName = /^[A-Z][A-Z\d_]*_(?:API_KEY|TOKEN|SECRET|PASSWORD|SECRET_ACCESS_KEY)$/u
 
-function isCredentialName(name: string): boolean {
+/** Whether a field of this name holds a credential. */
+export function isCredentialName(name: string): boolean {
   return fieldNames.has(name.replaceAll(/[-_]/gu, '').toLowerCase()) || environmentName.test(name)
 }
 

@@ -6,11 +6,13 @@ import type { Clock } from '../base/clock.ts'
 import type { AnalysisMsgDraft, HeaderPairs, MsgOf } from '../messages/schema.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import type { BodyChunk, UnreadBytes } from '../pipeline/pipeline.ts'
-import { redactHeaders, redactUrl } from '../policy/redaction.ts'
+import { redacted, redactHeaders, redactUrl, secretValuesOf } from '../policy/redaction.ts'
 
 /** The part of the pipeline that the traffic plane sees. */
 export interface Reporter {
   readonly clock: Clock
+  /** False where nobody would see what is told. */
+  readonly isWatched?: boolean
   publish(draft: AnalysisMsgDraft): void
   publishBody(body: BodyChunk): void
   /** False where the bytes were dropped. */
@@ -24,6 +26,7 @@ interface ExchangeIdentity {
   readonly exchangeId: string
   readonly agent?: string | undefined
   readonly method: string
+  readonly path: string
   readonly httpVersion: string
   readonly headers: HeaderPairs
   readonly destination: { readonly authority: { readonly host: string } }
@@ -45,6 +48,9 @@ export class ExchangeReport {
   #requestBytes = 0
   #responseBytes = 0
   #requestEnded = false
+  /** Heads whose credentials must not be seen in bodies; read when the first body is told. */
+  readonly #heads: Array<Pick<ExchangeIdentity, 'headers' | 'path'>> = []
+  #known: string[] | undefined
   #over = false
   #problem: string | undefined
 
@@ -55,6 +61,7 @@ export class ExchangeReport {
     const { connectionId, exchangeId, agent } = identity
     this.#ids = { connectionId, exchangeId, ...(agent === undefined ? {} : { agent }) }
     this.#startedMs = reporter.clock.monotonicMs()
+    this.#heads.push(identity)
   }
 
   get isOver(): boolean {
@@ -79,23 +86,40 @@ export class ExchangeReport {
 
   /** Publishes under this exchange's ids; silent for an unobserved one. */
   readonly emit = (draft: AnalysisMsgDraft): void => {
-    if (this.#options.observed) this.#reporter.publish(Object.assign({ ...this.#ids }, draft))
+    if (this.#isTold) this.#reporter.publish(Object.assign({ ...this.#ids }, draft))
+  }
+
+  /** The request as it goes upstream: credentials that were put into it are hidden in what is told. */
+  sends(head: Pick<ExchangeIdentity, 'headers' | 'path'>): void {
+    this.#heads.push(head)
+    this.#known = undefined
+  }
+
+  /** Credentials of this exchange, in the forms in which they may be repeated. */
+  get #secrets(): readonly string[] {
+    this.#known ??= this.#heads.flatMap(({ headers, path }) => secretValuesOf(headers, path))
+    return this.#known
+  }
+
+  get #isTold(): boolean {
+    return this.#options.observed && this.#reporter.isWatched !== false
   }
 
   /** Whether bytes of this exchange may be told at all. */
   get showsBodies(): boolean {
-    return this.#options.observed && !this.#options.withholdBodies
+    return this.#isTold && !this.#options.withholdBodies
   }
 
   /** Queues bytes that become messages of this exchange; false where they were dropped. */
   readonly publishUnread = (unread: UnreadBytes): boolean =>
     this.#reporter.publishUnread({
       bytes: unread.bytes,
+      known: this.#secrets,
       read: () => this.#identified(unread.read()),
     })
 
   started(url: string): void {
-    if (!this.#options.observed) return
+    if (!this.#isTold) return
     const { method, httpVersion, headers, destination } = this.#identity
     this.emit({
       kind: 'request-started',
@@ -124,13 +148,14 @@ export class ExchangeReport {
     httpVersion: string
     headers: HeaderPairs
   }): void {
-    if (!this.#options.observed) return
+    if (!this.#isTold) return
+    const secrets = this.#secrets
     this.emit({
       kind: 'response-started',
       status: head.status,
-      statusText: head.statusText,
+      statusText: maskValues(head.statusText, secrets),
       httpVersion: head.httpVersion,
-      headers: redactHeaders(head.headers),
+      headers: shownFields(head.headers, secrets),
       ttfbMs: this.#elapsedMs(),
     })
   }
@@ -151,7 +176,7 @@ export class ExchangeReport {
       kind: 'response-ended',
       bytes: this.#responseBytes,
       durationMs: this.#elapsedMs(),
-      ...optionalTrailers(trailers),
+      ...optionalTrailers(trailers, this.#secrets),
     })
   }
 
@@ -194,7 +219,8 @@ export class ExchangeReport {
   #body(kind: BodyChunk['kind'], offset: number, chunk: Buffer): void {
     if (!this.showsBodies || this.#over) return
     const { connectionId, exchangeId, agent } = this.#ids
-    this.#reporter.publishBody({ kind, connectionId, exchangeId, agent, offset, chunk })
+    const known = this.#secrets
+    this.#reporter.publishBody({ kind, connectionId, exchangeId, agent, offset, chunk, known })
   }
 
   *#identified(drafts: ReturnType<UnreadBytes['read']>): Generator<AnalysisMsgDraft, void> {
@@ -209,6 +235,18 @@ export class ExchangeReport {
   }
 }
 
-function optionalTrailers(trailers: HeaderPairs): { trailers?: Array<[string, string]> } {
-  return trailers.length === 0 ? {} : { trailers: redactHeaders(trailers) }
+function optionalTrailers(
+  trailers: HeaderPairs,
+  secrets: readonly string[] = [],
+): { trailers?: Array<[string, string]> } {
+  return trailers.length === 0 ? {} : { trailers: shownFields(trailers, secrets) }
+}
+
+function shownFields(pairs: HeaderPairs, secrets: readonly string[]): Array<[string, string]> {
+  return redactHeaders(pairs).map(([name, value]) => [name, maskValues(value, secrets)])
+}
+
+/** An upstream may repeat in its head what it was sent. */
+function maskValues(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((masked, secret) => masked.replaceAll(secret, redacted), text)
 }

@@ -128,6 +128,7 @@ class Exchange {
       return
     }
     if (this.#report.isOver) return
+    this.#report.sends(judged.request)
     const upstream = this.#services.forwarder.open(judged.request, (interim) =>
       this.#relayInterim(interim),
     )

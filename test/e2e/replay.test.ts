@@ -42,6 +42,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
+/** What the capture holds of the live messages: not those that are rebuilt when it is read. */
+function recorded(): string[] {
+  const messages = messagesOf(live)
+  return live.filter((_, index) => !rebuiltKinds.has(messages[index]?.kind ?? ''))
+}
+
 /** All exchanges at once, one that breaks off, one through a tunnel, all over one proxy. */
 async function record(): Promise<string[]> {
   await writeFile(join(folder, 'root.pem'), root.certificatePem)
@@ -112,12 +118,10 @@ describe('a capture', () => {
     expect(only('analyzer-failed', messages)).toEqual([])
   })
 
-  test('is what replay --json prints, letter for letter, without its first line', async () => {
+  test('is what replay --json prints, letter for letter, as it was live', async () => {
     const { out, err, exitCode } = await runCli(['replay', '--json', capture])
 
-    expect(out).toBe((await readFile(capture, 'utf8')).replace(/^.*\n/u, ''))
-    const kept = messagesOf(live).map(({ kind }) => !rebuiltKinds.has(kind))
-    expect(linesOf(out)).toEqual(live.filter((_, index) => kept[index]))
+    expect(linesOf(out)).toEqual(recorded())
     expect(err).toBe('')
     expect(exitCode).toBe(0)
   })
@@ -156,7 +160,7 @@ describe('a damaged capture', () => {
     const { out, err, exitCode } = await runCli(['replay', '--json', cut])
 
     const lines = linesOf(text)
-    expect(linesOf(out)).toEqual(lines.slice(1, -1))
+    expect(linesOf(out)).toEqual(recorded().slice(0, -1))
     expect(err).toMatch(new RegExp(`^porthole: line ${lines.length}: cut off [^\n]*\n$`, 'u'))
     expect(exitCode).toBe(0)
   })
@@ -164,13 +168,15 @@ describe('a damaged capture', () => {
   test('is played but for a line that cannot be read, and fails', async () => {
     const lines = linesOf(await readFile(capture, 'utf8'))
     const corrupt = join(folder, 'corrupt.jsonl')
-    await writeFile(corrupt, `${lines.with(5, '{"kind":"request-body",\u001b[31m').join('\n')}\n`)
+    const at = lines.findIndex((line) => line.includes('"kind":"request-ended"'))
+    const broken = '{"kind":"request-ended",\u001b[31m'
+    await writeFile(corrupt, `${lines.with(at, broken).join('\n')}\n`)
 
     const { out, err, exitCode } = await runCli(['replay', '--json', corrupt])
 
-    expect(linesOf(out)).toEqual([...lines.slice(1, 5), ...lines.slice(6)])
+    expect(linesOf(out)).toEqual(recorded().filter((line) => line !== lines[at]))
     expect(linesOf(err)).toEqual([
-      'porthole: line 6: not JSON',
+      `porthole: line ${at + 1}: not JSON`,
       expect.stringMatching(/^porthole: damaged lines in the capture .+: 1; the rest was read; /u),
     ])
     expect(exitCode).toBe(1)

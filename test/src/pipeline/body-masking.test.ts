@@ -39,7 +39,7 @@ function tell(
   let withheldBytes = 0
   const take = (part: ReturnType<BodyMasking['push']>): void => {
     chunks.push(...part.chunks)
-    withheldBytes += part.withheldBytes
+    withheldBytes += part.withheld?.bytes ?? 0
   }
   take(masking.before(started(headers)))
   for (let offset = 0; offset < body.length; offset += size) {

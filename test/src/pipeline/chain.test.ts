@@ -37,7 +37,7 @@ function chainOf(...analyzers: readonly Analyzer[]) {
 
 test('a chain can start at any number and be set to another, as a replay does', () => {
   const numbers: number[] = []
-  const chain = new Chain([splitter('a', 0, 2)], ({ seq }) => numbers.push(seq), 10)
+  const chain = new Chain([splitter('a', 0, 2)], ({ seq }) => numbers.push(seq), { firstSeq: 10 })
 
   chain.run(note('1'), 0)
   chain.run(note('2'), 0, { seq: 40 })

@@ -28,6 +28,7 @@ function bench(options: { observed?: boolean; withholdBodies?: boolean } = {}): 
       connectionId: 'c1',
       exchangeId: 'x1',
       agent: 'g',
+      path: '/v1/x',
       method: 'POST',
       httpVersion: '1.1',
       headers: [

@@ -9,6 +9,7 @@ import { checkBounds } from './config/limits.ts'
 import type { Analyzer } from './pipeline/analyzer.ts'
 import type { Authority } from './policy/authority.ts'
 import { parseListenAddress } from './policy/authority.ts'
+import type { ContentRedaction } from './policy/content-secrets.ts'
 import { parseHostPattern } from './policy/host-pattern.ts'
 import { defaultAllow } from './policy/providers.ts'
 import type { MitmModule, Plan } from './porthole.ts'
@@ -30,6 +31,7 @@ export class PortholeBuilder {
     extraRootPaths: [],
     replacedRootPaths: [],
     bounds: defaultBounds,
+    redaction: 'secrets',
     allowPrivate: false,
     parent: undefined,
     tunnelsOnReject: false,
@@ -79,6 +81,16 @@ export class PortholeBuilder {
   /** Lets names and literals lead to loopback, link-local and private addresses; they are refused else. */
   allowPrivateAddresses(): this {
     this.#plan.allowPrivate = true
+    return this
+  }
+
+  /**
+   * What is masked in prompts and answers before anything sees them: what looks like a key
+   * (`secrets`, default), personal data too (`pii`), or nothing (`off`). Credential fields and the
+   * credentials of the exchange itself are always masked.
+   */
+  redactContent(mode: ContentRedaction): this {
+    this.#plan.redaction = mode
     return this
   }
 

@@ -16,6 +16,7 @@ import type { AnalysisMsg } from './messages/schema.ts'
 import type { Analyzer } from './pipeline/analyzer.ts'
 import { MessageStream } from './pipeline/message-stream.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
+import type { ContentRedaction } from './policy/content-secrets.ts'
 import type { HostPattern } from './policy/host-pattern.ts'
 import { matchesAny } from './policy/host-pattern.ts'
 import type { ProxyToken } from './proxy/client-auth.ts'
@@ -86,6 +87,7 @@ export interface Plan {
   readonly extraRootPaths: string[]
   readonly replacedRootPaths: string[]
   bounds: Bounds
+  redaction: ContentRedaction
   allowPrivate: boolean
   parent: ParentProxy | undefined
   tunnelsOnReject: boolean
@@ -108,6 +110,7 @@ export class Porthole {
       analyzers: plan.analyzers,
       clock,
       queueBytes: plan.bounds.analysisQueueBytes,
+      redaction: plan.redaction,
     })
     const leaves =
       caFailure === undefined

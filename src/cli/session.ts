@@ -8,7 +8,8 @@ import { join } from 'node:path'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { FileLogger } from '../../analyzers/file-logger.ts'
-import { defaultAnalyzers } from '../../analyzers/index.ts'
+import type { PriceList } from '../../analyzers/index.ts'
+import { defaultAnalyzers, parsePriceList } from '../../analyzers/index.ts'
 import { splitCertificates } from '../../ca/bundle.ts'
 import { AppError, describeError } from '../base/errors.ts'
 import { PortholeBuilder } from '../builder.ts'
@@ -133,6 +134,7 @@ async function startProxy(
     .upstreamCa(...(await readRoots(settings.upstreamCa)), ...(plan.extraUpstreamRoots ?? []))
     .inheritRoots(plan.userRoots.added, plan.userRoots.replaced)
   builder.limit(settings.limits).onCaFailure(settings.onCaFailure)
+  builder.redactContent(settings.redactContent)
   if (settings.tunnelOnReject) builder.tunnelOnReject()
   if (settings.allowPrivate) builder.allowPrivateAddresses()
   if (settings.upstreamProxy !== undefined) {
@@ -144,7 +146,7 @@ async function startProxy(
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
     injector(context, settings),
-    ...defaultAnalyzers(),
+    ...defaultAnalyzers({ prices: await readPrices(settings.prices) }),
     capture,
   ]
   for (const analyzer of chain) {
@@ -166,6 +168,17 @@ function injector(context: CliContext, settings: Settings): CredentialInjector |
     return { id: variable, host: host.text, header, format, value }
   })
   return new CredentialInjector(credentials)
+}
+
+async function readPrices(path: string | undefined): Promise<PriceList | undefined> {
+  if (path === undefined) return undefined
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    throw new AppError('ERR_PRICES_INVALID', { path, problem: describeError(error) }, error)
+  }
+  return parsePriceList(text, path)
 }
 
 async function readRoots(paths: readonly string[]): Promise<string[]> {

@@ -8,6 +8,7 @@ import { AppError } from '../base/errors.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import type { Authority } from '../policy/authority.ts'
 import { parseAuthority, parseListenAddress } from '../policy/authority.ts'
+import type { ContentRedaction } from '../policy/content-secrets.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import { defaultAllow, presetHosts, presetNames } from '../policy/providers.ts'
@@ -39,6 +40,9 @@ export interface Settings {
   readonly allowPrivate: boolean
   readonly tunnelOnReject: boolean
   readonly onCaFailure: 'refuse' | 'tunnel'
+  readonly redactContent: ContentRedaction
+  /** A file of prices. */
+  readonly prices: string | undefined
   readonly limits: Bounds
   readonly upstreamProxy: string | undefined
   readonly upstreamProxyBypass: readonly string[]
@@ -90,6 +94,8 @@ const fileShape = z.strictObject({
   allowPrivate: z.boolean().optional(),
   tunnelOnReject: z.boolean().optional(),
   onCaFailure: z.string().optional(),
+  redactContent: z.string().optional(),
+  prices: z.string().optional(),
   limits: limitsShape.optional(),
   upstreamProxy: z.string().optional(),
   upstreamProxyBypass: listShape.optional(),
@@ -111,7 +117,9 @@ export function resolveSettings(input: SettingsInput): Settings {
     connectTo: listOf(raw, 'connectTo').map(parseConnectTo),
     allowPrivate: raw['allowPrivate'] === true,
     tunnelOnReject: raw['tunnelOnReject'] === true,
-    onCaFailure: parseChoice('--on-ca-failure', textOf(raw, 'onCaFailure') ?? 'refuse'),
+    onCaFailure: choiceOf(raw, 'onCaFailure', '--on-ca-failure', ['refuse', 'tunnel']),
+    redactContent: choiceOf(raw, 'redactContent', '--redact-content', ['secrets', 'pii', 'off']),
+    prices: textOf(raw, 'prices'),
     limits: boundsOf(input, file),
     upstreamProxy: textOf(raw, 'upstreamProxy'),
     upstreamProxyBypass: listOf(raw, 'upstreamProxyBypass'),
@@ -188,9 +196,18 @@ function parseSwitch(variable: string, text: string): boolean {
   throw usage(`${variable} is ${JSON.stringify(text)}`, 'set it to 1 or 0')
 }
 
-function parseChoice(flag: string, text: string): 'refuse' | 'tunnel' {
-  if (text === 'refuse' || text === 'tunnel') return text
-  throw usage(`${flag} is ${JSON.stringify(text)}`, 'write refuse or tunnel')
+/** One of `choices`; the first unless told otherwise. */
+function choiceOf<T extends string>(
+  raw: Raw,
+  name: string,
+  flag: string,
+  choices: readonly [T, ...T[]],
+): T {
+  const text = textOf(raw, name) ?? choices[0]
+  const choice = choices.find((known) => known === text)
+  if (choice !== undefined) return choice
+  const list = `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`
+  throw usage(`${flag} is ${JSON.stringify(text)}`, `write ${list}`)
 }
 
 function textOf(raw: Raw, name: string): string | undefined {

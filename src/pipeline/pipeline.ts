@@ -241,8 +241,8 @@ export class Pipeline {
       if (queued === undefined) return this.#takeDropped()
       const { at } = queued
       if (queued.type === 'unread') {
-        const { read, known } = queued.unread
-        this.#reading = { drafts: read.call(queued.unread), at, known }
+        const { unread } = queued
+        this.#reading = { drafts: unread.read(), at, known: unread.known }
       } else if (queued.type === 'body') {
         this.#tell(this.#masking.push(queued.body), at)
       } else {
@@ -312,6 +312,8 @@ export class Pipeline {
 }
 
 /** Secrets that are known stay behind. */
-function bodyDraft({ chunk, agent, known: _, ...rest }: BodyChunk): AnalysisMsgDraft {
-  return { ...rest, ...(agent === undefined ? {} : { agent }), ...encodeBytes(chunk) }
+function bodyDraft(body: BodyChunk): AnalysisMsgDraft {
+  const { kind, connectionId, exchangeId, agent, offset } = body
+  const ids = { connectionId, exchangeId, ...(agent === undefined ? {} : { agent }) }
+  return { kind, ...ids, offset, ...encodeBytes(body.chunk) }
 }

@@ -149,6 +149,20 @@ const layers: Record<
     read: ({ tunnelOnReject }) => tunnelOnReject,
     wanted: { flag: false, env: true, file: true },
   },
+  redactContent: {
+    flag: 'pii',
+    env: 'off',
+    file: 'pii',
+    read: ({ redactContent }) => redactContent,
+    wanted: { flag: 'pii', env: 'off', file: 'pii' },
+  },
+  prices: {
+    flag: 'flag.json',
+    env: 'env.json',
+    file: 'file.json',
+    read: ({ prices }) => prices,
+    wanted: { flag: 'flag.json', env: 'env.json', file: 'file.json' },
+  },
   onCaFailure: {
     flag: 'tunnel',
     env: 'refuse',

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 
 import { corpusPath, readCorpus } from '../support/recorded-exchanges.ts'
 import type { CoverageRow } from './coverage.ts'
-import { coverageOf, coverageTable, totalOf } from './coverage.ts'
+import { coverageOf, byProvider, coverageTable, totalOf } from './coverage.ts'
 
 const rows = coverageOf(readCorpus())
 const reason = 'no corpus beside the checkout; set PORTHOLE_CORPUS'
@@ -42,11 +42,14 @@ const endpoints = rows.filter(
 )
 const named = endpoints.map((row): [string, CoverageRow] => [row.host + row.path, row])
 
+const withUsage = ({ usageRead, estimated }: CoverageRow): number => usageRead + estimated
+
 describe.skipIf(corpusPath === undefined)(
   `coverage of the corpus (${corpusPath ?? reason})`,
   () => {
     test('is printed', () => {
-      process.stdout.write(`\n${coverageTable([...rows, totalOf(rows)])}\n\n`)
+      const table = coverageTable([...byProvider(rows), totalOf(rows)], 'provider')
+      process.stdout.write(`\n${coverageTable(rows, 'endpoint')}\n\n${table}\n\n`)
 
       expect(totalOf(rows).count).toBe(readCorpus().length)
     })
@@ -72,7 +75,7 @@ describe.skipIf(corpusPath === undefined)(
       const priced = (host: string): number =>
         totalOf(rows.filter((row) => row.host === host)).priced
       const read = (host: string): number =>
-        totalOf(rows.filter((row) => row.host === host)).usageRead
+        withUsage(totalOf(rows.filter((row) => row.host === host)))
 
       for (const host of [
         'api.deepseek.com',

@@ -2,11 +2,10 @@
  * What the analyzers make of recorded exchanges, counted by host and path: which are recognised as
  * model calls, which streams are merged in full, and whose reported usage is read and priced.
  */
-import { HttpParser } from '../../analyzers/http-parser.ts'
-import { ModelCalls } from '../../analyzers/model-calls.ts'
-import { SseMerger } from '../../analyzers/sse-merger.ts'
+import { defaultAnalyzers } from '../../analyzers/index.ts'
+import { providerOf } from '../../analyzers/providers/provider-hosts.ts'
 import { parseRecord } from '../../analyzers/wire/json.ts'
-import type { AnalysisMsg, Json } from '../../src/messages/schema.ts'
+import type { AnalysisMsg, Json, MsgOf, Usage } from '../../src/messages/schema.ts'
 import type { RecordedExchange } from '../support/recorded-exchanges.ts'
 import { specOf } from '../support/recorded-exchanges.ts'
 import { exchangeMessages, ofKind, runAnalyzers } from '../support/run-analyzers.ts'
@@ -18,8 +17,9 @@ export interface CoverageRow {
   /** Ids within it as `*`. */
   readonly path: string
   count: number
-  /** Told as a model call. */
+  /** Told as a model call, and as an operation that runs no model. */
   recognised: number
+  operations: number
   /** Answers with events, and those of them that gave a whole answer. */
   streams: number
   merged: number
@@ -27,6 +27,8 @@ export interface CoverageRow {
   usageReported: number
   usageRead: number
   usageEqual: number
+  /** Answers without token counts whose usage was estimated. */
+  estimated: number
   priced: number
   /** What was read as wrong, by exchange: for the message of a failed test. */
   readonly problems: string[]
@@ -50,9 +52,15 @@ export function coverageOf(recordings: readonly RecordedExchange[]): CoverageRow
   return [...rows.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
 }
 
+/** One row for each provider. */
+export function byProvider(rows: readonly CoverageRow[]): CoverageRow[] {
+  const groups = Map.groupBy(rows, ({ host }) => providerOf(host))
+  return [...groups].map(([provider, group]) => totalOf(group, provider))
+}
+
 /** The sum of some rows. */
-export function totalOf(rows: readonly CoverageRow[]): CoverageRow {
-  const total: CoverageRow = { host: 'total', method: '', path: '', ...emptyCounts(), problems: [] }
+export function totalOf(rows: readonly CoverageRow[], host: string = 'total'): CoverageRow {
+  const total: CoverageRow = { host, method: '', path: '', ...emptyCounts(), problems: [] }
   for (const row of rows) {
     for (const key of countKeys) total[key] += row[key]
     total.problems.push(...row.problems)
@@ -61,13 +69,16 @@ export function totalOf(rows: readonly CoverageRow[]): CoverageRow {
 }
 
 /** The rows as lines of text, under a line of headings. */
-export function coverageTable(rows: readonly CoverageRow[]): string {
-  const headings = ['count', 'recognised', 'streams', 'merged', 'usage', 'read', 'equal', 'priced']
+export function coverageTable(rows: readonly CoverageRow[], name: string): string {
+  const headings = [
+    ['count', 'calls', 'operations', 'streams', 'merged'],
+    ['usage', 'read', 'equal', 'estimated', 'priced'],
+  ].flat()
   const widths = headings.map((heading) => Math.max(6, heading.length) + 1)
-  const line = (cells: ReadonlyArray<string | number>, name: string): string =>
-    `${cells.map((cell, index) => String(cell).padStart(widths[index] ?? 0)).join('')}  ${name}`
+  const line = (cells: ReadonlyArray<string | number>, label: string): string =>
+    `${cells.map((cell, index) => String(cell).padStart(widths[index] ?? 0)).join('')}  ${label}`
   return [
-    line(headings, 'endpoint'),
+    line(headings, name),
     ...rows.map((row) =>
       line(
         countKeys.map((key) => row[key]),
@@ -80,11 +91,13 @@ export function coverageTable(rows: readonly CoverageRow[]): string {
 const countKeys = [
   'count',
   'recognised',
+  'operations',
   'streams',
   'merged',
   'usageReported',
   'usageRead',
   'usageEqual',
+  'estimated',
   'priced',
 ] as const
 
@@ -92,40 +105,58 @@ function emptyCounts(): Record<(typeof countKeys)[number], number> {
   return {
     count: 0,
     recognised: 0,
+    operations: 0,
     streams: 0,
     merged: 0,
     usageReported: 0,
     usageRead: 0,
     usageEqual: 0,
+    estimated: 0,
     priced: 0,
   }
 }
 
 function count(row: CoverageRow, recording: RecordedExchange): void {
-  const out = runAnalyzers(
-    [new HttpParser(), new SseMerger(), new ModelCalls()],
-    exchangeMessages(specOf(recording)),
-  )
+  const out = runAnalyzers(defaultAnalyzers(), exchangeMessages(specOf(recording)))
   const [answer] = ofKind(out, 'model-answered')
   const [merged] = ofKind(out, 'stream-merged')
   const isStream = ofKind(out, 'sse-event').length > 0
   const reported = reportedTotals(out)
   const hasUsage = reported.length > 0 && answer !== undefined
-  const isEqual = answer?.usage !== undefined && reported.includes(answer.usage.totalTokens)
+  const usage = answer?.usage
+  const isRead = usage?.source === 'reported'
+  const isEqual = isRead && reported.includes(usage.totalTokens)
   row.count += 1
   row.recognised += Number(answer !== undefined)
+  row.operations += Number(ofKind(out, 'operation-performed').length > 0)
   row.streams += Number(isStream)
   row.merged += Number(merged?.complete === true)
   row.usageReported += Number(hasUsage)
-  row.usageRead += Number(answer?.usage !== undefined)
+  row.usageRead += Number(isRead)
+  row.estimated += Number(usage?.source === 'estimated')
   row.usageEqual += Number(isEqual)
   row.priced += Number(answer?.cost?.usd !== undefined)
+  row.problems.push(...problemsOf(recording, { isStream, merged, reported, usage, isEqual }))
+}
+
+interface Reading {
+  readonly isStream: boolean
+  readonly merged: MsgOf<'stream-merged'> | undefined
+  readonly reported: readonly number[]
+  readonly usage: Usage | undefined
+  readonly isEqual: boolean
+}
+
+function problemsOf({ id }: RecordedExchange, reading: Reading): string[] {
+  const { isStream, merged, reported, usage, isEqual } = reading
+  const problems: string[] = []
   if (isStream && merged?.complete !== true) {
-    row.problems.push(`${recording.id}: ${merged?.problem ?? 'not merged'}`)
+    problems.push(`${id}: ${merged?.problem ?? 'not merged'}`)
   }
-  if (hasUsage && !isEqual) {
-    row.problems.push(`${recording.id}: ${answer.usage?.totalTokens} of ${reported.join(', ')}`)
+  if (reported.length > 0 && usage !== undefined && !isEqual) {
+    problems.push(`${id}: ${usage.totalTokens} of ${reported.join(', ')}`)
   }
+  return problems
 }
 
 /** Every total that the answer's JSON holds: as sent, and as the sum of the last of its parts. */
@@ -141,7 +172,17 @@ function reportedTotals(out: readonly AnalysisMsg[]): number[] {
     return sent === undefined || back === undefined ? [] : [sent + back + cached]
   })
   const totals = numbers.filter(([key]) => totalKeys.has(key)).map(([, value]) => value)
+  // Cohere bills by other counts than those of its tokenizer.
+  const billed = /"billed_units":\{"input_tokens":(\d+)(?:\.0)?(?:,"output_tokens":(\d+))?/u.exec(
+    textOfAll(out, parsed),
+  )
+  if (billed !== null) sums.push(Number(billed[1]) + Number(billed[2] ?? 0))
   return [...new Set([...totals, ...sums])].filter((total) => total > 0)
+}
+
+function textOfAll(out: readonly AnalysisMsg[], parsed: MsgOf<'http-parsed'> | undefined): string {
+  const last = ofKind(out, 'sse-event').at(-1)?.data ?? ''
+  return `${JSON.stringify(parsed?.json ?? '')}${last}`
 }
 
 const totalKeys = new Set(['total_tokens', 'totalTokens', 'totalTokenCount'])

@@ -25,6 +25,7 @@ import type { Reporter } from './exchange-report.ts'
 import { hasExchangeHooks, runConnectHooks, throughRequestHooks } from './hooks.ts'
 import type { Forwarder } from './http-messages.ts'
 import { isWebSocketUpgrade, toPairs } from './http-messages.ts'
+import { readByEvents } from './inner-socket.ts'
 import { createInnerServer } from './intercept.ts'
 import type { LeafSource } from './intercept.ts'
 import type { RequestContext } from './module-surface.ts'
@@ -55,6 +56,9 @@ const closeTimeoutMs = 1000
 function neverReached(name: string): never {
   throw new AppError('ERR_INTERNAL', { problem: `inherited ${name} was reached` })
 }
+
+/** For the answer to a malformed request to be read, in milliseconds. */
+const refusedLingerMs = 1000
 
 export class PortholeEngine extends ModuleProxy {
   readonly #services: EngineServices
@@ -107,7 +111,10 @@ export class PortholeEngine extends ModuleProxy {
       isOwnListener,
       runHooks: (request, socket, head) => this.#runConnectHooks(request, socket, head),
       resumeHttp: (socket) => this.#outer.emit('connection', socket),
-      serveInner: (socket) => this.#inner.emit('connection', socket),
+      serveInner: (socket) => {
+        this.#inner.emit('connection', socket)
+        readByEvents(socket)
+      },
     }
     this.#wire(this.#outer, false)
     this.#wire(this.#inner, true)
@@ -334,6 +341,8 @@ export class PortholeEngine extends ModuleProxy {
         false,
       ),
     )
+    // Who does not hang up on that keeps no exchange waiting.
+    setTimeout(() => socket.destroy(), refusedLingerMs).unref()
   }
 
   #isOwnListener({ host, port }: Authority): boolean {

@@ -4,6 +4,7 @@
  * prompt came out of the provider's cache or did not, whether it is a retry, and which tool results
  * it brings. It reads what `ModelCalls` emits, and the heads and bodies that are behind it.
  */
+import { headerValues } from '../src/messages/header-values.ts'
 import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
 import type { Analyzer, Emit, Work } from '../src/pipeline/analyzer.ts'
 import type { HeadIds } from './conversation/client-ids.ts'
@@ -13,7 +14,6 @@ import { LinkedCalls } from './conversation/linked-calls.ts'
 import { RecentMap } from './conversation/recent-map.ts'
 import { recognizeCall, targetOf } from './providers/recognize.ts'
 import { pendingCallsOfExchange, pendingExchanges } from './wire/bounds.ts'
-import { headerValues } from './wire/headers.ts'
 import type { JsonRecord } from './wire/json.ts'
 import { isRecord, parseRecord, recordOf } from './wire/json.ts'
 import { begun } from './wire/work.ts'

@@ -3,6 +3,7 @@
  * request and notification that a client posts, `mcp-answered` for every request, be the answer JSON
  * or an event of a stream. A kind of its own: no model runs here, nothing has tokens or a price.
  */
+import { headerValues } from '../src/messages/header-values.ts'
 import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
 import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
 import { readFailure, shortFailure } from './providers/failure.ts'
@@ -16,7 +17,6 @@ import {
 } from './providers/mcp.ts'
 import { optional } from './providers/model-wire.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
-import { headerValues } from './wire/headers.ts'
 import { parseRecord } from './wire/json.ts'
 
 interface OpenCall {

@@ -2,9 +2,9 @@
  * The ids by which clients themselves tell their conversations apart, in header fields and in the
  * body, as data. They group calls for display; nothing is ever allowed because of one.
  */
+import { headerValues } from '../../src/messages/header-values.ts'
 import type { HeaderPairs, Json } from '../../src/messages/schema.ts'
 import { clientIdLength } from '../wire/bounds.ts'
-import { headerValues } from '../wire/headers.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { isRecord, parseRecord, recordOf, textOf } from '../wire/json.ts'
 

@@ -3,8 +3,8 @@
  * in the metrics of a stream's last event. In all of them the cache is beside the input, not in it
  * (AWS, prompt caching: total input = inputTokens + cacheReadInputTokens + cacheWriteInputTokens).
  */
+import { headerValues } from '../../src/messages/header-values.ts'
 import type { HeaderPairs, Json } from '../../src/messages/schema.ts'
-import { headerValues } from '../wire/headers.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { countOf, isRecord, recordOf, recordsOf } from '../wire/json.ts'
 import type { ReportedUsage } from './usage.ts'

@@ -3,9 +3,9 @@
  * exchange and an answer that cannot be read. Error bodies differ per provider and gateway; what
  * has no known shape is quoted, shortened.
  */
+import { headerValues } from '../../src/messages/header-values.ts'
 import type { Json, MsgOf } from '../../src/messages/schema.ts'
 import { errorTextLength } from '../wire/bounds.ts'
-import { headerValues } from '../wire/headers.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { isRecord, recordOf, textOf } from '../wire/json.ts'
 import { errorIn, errorText } from './stream-format.ts'

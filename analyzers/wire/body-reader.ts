@@ -6,9 +6,10 @@
 import type { DecoderLimits, DecoderState } from '../../src/base/content-decoder.ts'
 import { createContentDecoder, parseContentEncoding } from '../../src/base/content-decoder.ts'
 import { bytesOf } from '../../src/messages/body-bytes.ts'
+import { headerValues } from '../../src/messages/header-values.ts'
 import type { HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
 import type { ContentType } from './headers.ts'
-import { headerValues, readContentType } from './headers.ts'
+import { readContentType } from './headers.ts'
 
 type BodyMsg = MsgOf<'request-body'> | MsgOf<'response-body'>
 

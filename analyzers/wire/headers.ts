@@ -1,10 +1,6 @@
 /** Reading header pairs as messages carry them (RFC 9110 §5, §8.3): names without case. */
+import { headerValues } from '../../src/messages/header-values.ts'
 import type { HeaderPairs } from '../../src/messages/schema.ts'
-
-/** All values of a header, in wire order. */
-export function headerValues(headers: HeaderPairs, name: string): string[] {
-  return headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value)
-}
 
 export interface ContentType {
   /** `type/subtype` in lower case; absent if the header is missing or malformed. */

@@ -3,9 +3,9 @@
  * and Groq give resets as durations (`6m0s`, `120ms`), Anthropic as RFC 3339 times, its plans and
  * the IETF draft (draft-ietf-httpapi-ratelimit-headers) as seconds. What cannot be read is left out.
  */
+import { headerValues } from '../../src/messages/header-values.ts'
 import type { HeaderPairs, RateLimits } from '../../src/messages/schema.ts'
 import { rateLimitKinds } from './bounds.ts'
-import { headerValues } from './headers.ts'
 
 type Limit = {
   -readonly [K in keyof RateLimits['limits'][number]]: RateLimits['limits'][number][K]

@@ -7,13 +7,14 @@
  */
 import type { ContentDecoder } from '../base/content-decoder.ts'
 import { createContentDecoder, parseContentEncoding } from '../base/content-decoder.ts'
+import { headerValues } from '../messages/header-values.ts'
 import type { AnalysisMsgDraft, HeaderPairs } from '../messages/schema.ts'
 import type { BodyMask } from '../policy/content-mask.ts'
 import { createBodyMask } from '../policy/content-mask.ts'
 import type { ContentRedaction } from '../policy/content-secrets.ts'
 import type { BodyChunk } from './body-assembler.ts'
 
-/** More exchanges than the proxy carries at a time; what the oldest held back is told beyond it. */
+/** More exchanges than the proxy carries at a time; what the oldest held back is never told. */
 const liveExchanges = 4_096
 
 type Direction = 'request' | 'response'
@@ -110,9 +111,9 @@ class Side {
   #last: BodyChunk | undefined
 
   constructor(mode: ContentRedaction, headers: HeaderPairs) {
-    const type = valuesOf(headers, 'content-type').join(',').toLowerCase()
+    const type = headerValues(headers, 'content-type').join(',').toLowerCase()
     this.#search = { mode, isForm: type.includes('x-www-form-urlencoded'), known: [] }
-    this.#codings = parseContentEncoding(valuesOf(headers, 'content-encoding'))
+    this.#codings = parseContentEncoding(headerValues(headers, 'content-encoding'))
     this.#mask = createBodyMask(this.#search)
     if (this.#codings.length > 0) this.#decoder = createContentDecoder(this.#codings)
   }
@@ -191,8 +192,4 @@ function together(parts: readonly Masked[]): Masked {
   }
   const chunks = telling.flatMap((part) => part.chunks)
   return withheld.count === 0 ? { chunks } : { chunks, withheld }
-}
-
-function valuesOf(headers: HeaderPairs, name: string): string[] {
-  return headers.flatMap(([key, value]) => (key.toLowerCase() === name ? [value] : []))
 }

@@ -164,7 +164,7 @@ function workOf(returned: unknown): Work | undefined {
 /** Pieces of a secret that came in several events are whole again in what is merged of them. */
 function masked(draft: AnalysisMsgDraft, mode: ContentRedaction): AnalysisMsgDraft {
   if (draft.kind !== 'stream-merged') return draft
-  const text = maskText(draft.text, { mode, isForm: false, known: [] })
+  const text = maskText(draft.text, mode)
   return { ...draft, text, merged: maskJson(draft.merged, mode) }
 }
 

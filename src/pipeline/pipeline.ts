@@ -286,9 +286,9 @@ export class Pipeline {
     return { draft, at: next.value.at ?? reading.at, size }
   }
 
-  #maskMessage(draft: AnalysisMsgDraft, known: readonly string[] = []): AnalysisMsgDraft {
+  #maskMessage(draft: AnalysisMsgDraft, known: readonly string[] | undefined): AnalysisMsgDraft {
     if (draft.kind !== 'websocket-message' || draft.text === undefined) return draft
-    const text = maskText(draft.text, { mode: this.#redaction, isForm: false, known })
+    const text = maskText(draft.text, this.#redaction, known)
     return text === draft.text ? draft : { ...draft, text }
   }
 

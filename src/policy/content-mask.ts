@@ -3,7 +3,7 @@
  * whole text, or in a body that comes in chunks, across their borders. What may turn out to be part
  * of a secret is held back until the next chunk, a few KiB at most.
  */
-import type { OpenSecret, SecretRange, SecretSearch } from './content-secrets.ts'
+import type { ContentRedaction, OpenSecret, SecretRange, SecretSearch } from './content-secrets.ts'
 import { endOfOpen, findSecrets, tailStart } from './content-secrets.ts'
 import { redacted } from './redaction.ts'
 
@@ -80,9 +80,13 @@ export function createBodyMask(search: SecretSearch): BodyMask {
 }
 
 /** The same text, of the same length in bytes, with what is secret in it masked. */
-export function maskText(text: string, search: SecretSearch): string {
+export function maskText(
+  text: string,
+  mode: ContentRedaction,
+  known: readonly string[] = [],
+): string {
   const bytes = latin1(Buffer.from(text, 'utf8'))
-  const ranges = findSecrets(bytes, search)
+  const ranges = findSecrets(bytes, { mode, isForm: false, known })
   return ranges.length === 0 ? text : Buffer.from(masked(bytes, ranges), 'latin1').toString('utf8')
 }
 

@@ -90,11 +90,12 @@ function tokenStart(text: string): number {
   return at
 }
 
+/** Where the text ends with the beginning of `value`, at its longest; its end if it does not. */
 function prefixStart(text: string, value: string): number {
-  for (let length = Math.min(value.length - 1, text.length); length > 0; length -= 1) {
-    if (text.endsWith(value.slice(0, length))) return text.length - length
-  }
-  return text.length
+  const first = value.charAt(0)
+  let at = text.indexOf(first, Math.max(0, text.length - value.length + 1))
+  while (at !== -1 && !value.startsWith(text.slice(at))) at = text.indexOf(first, at + 1)
+  return at === -1 ? text.length : at
 }
 
 function findKnown(text: string, known: readonly string[], into: SecretRange[]): void {

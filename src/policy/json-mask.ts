@@ -11,7 +11,7 @@ type Value = string | number | boolean | null | readonly Value[] | { readonly [k
 
 /** The same value if there is nothing to mask in it. */
 export function maskJson(value: Value, mode: ContentRedaction): Value {
-  if (typeof value === 'string') return maskText(value, { mode, isForm: false, known: [] })
+  if (typeof value === 'string') return maskText(value, mode)
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) {
     const items = value.map((item: Value) => maskJson(item, mode))

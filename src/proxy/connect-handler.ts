@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
 import type { IdSource } from '../base/ids.ts'
+import { headerValues } from '../messages/header-values.ts'
 import type { MsgOf } from '../messages/schema.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
@@ -19,7 +20,7 @@ import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from
 import type { Deadlines } from './deadlines.ts'
 import type { Reporter } from './exchange-report.ts'
 import { moduleAnswer } from './hook-filters.ts'
-import { toPairs, valuesOf } from './http-messages.ts'
+import { toPairs } from './http-messages.ts'
 import { explainClientTls, interceptTls } from './intercept.ts'
 import type { LeafSource, TlsTrouble } from './intercept.ts'
 import { describeTunnelFailure, joinSockets, watchForLeaving } from './tunnel.ts'
@@ -70,7 +71,7 @@ export async function handleConnect(
   }
   const { authority } = parsed
   const identity = services.authenticate(
-    valuesOf(toPairs(request.rawHeaders), 'proxy-authorization'),
+    headerValues(toPairs(request.rawHeaders), 'proxy-authorization'),
   )
   if (!identity.ok) {
     refuse(services, connection, authority, 'unauthenticated', unauthenticatedAnswer, head)

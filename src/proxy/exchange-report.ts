@@ -97,7 +97,10 @@ export class ExchangeReport {
 
   /** Credentials of this exchange, in the forms in which they may be repeated. */
   get #secrets(): readonly string[] {
-    this.#known ??= this.#heads.flatMap(({ headers, path }) => secretValuesOf(headers, path))
+    // What the client sent mostly goes upstream as it is.
+    this.#known ??= [
+      ...new Set(this.#heads.flatMap(({ headers, path }) => secretValuesOf(headers, path))),
+    ]
     return this.#known
   }
 

@@ -2,9 +2,9 @@
  * What one exchange waits for, as the deadlines ask it now and then: read from its streams and
  * counters, and never kept up to date, so that bytes on their way cost nothing for it.
  */
+import { headerValues } from '../messages/header-values.ts'
 import type { WaitState } from './deadlines.ts'
 import type { ExchangeInput } from './exchange-input.ts'
-import { valuesOf } from './http-messages.ts'
 
 export interface ExchangeProgress {
   readonly requestBytes: number
@@ -31,7 +31,7 @@ export function waitStateOf(
   }
   if (progress.isRequestEnded) return { ...common, phase: 'waiting', isHeldBack: false }
   const awaitsContinue =
-    progress.requestBytes + progress.interims === 0 && valuesOf(headers, 'expect').length > 0
+    progress.requestBytes + progress.interims === 0 && headerValues(headers, 'expect').length > 0
   const isHeldBack = body.isPaused() || body.readableEnded || awaitsContinue
   return { ...common, phase: 'request', isHeldBack }
 }

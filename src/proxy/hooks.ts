@@ -15,13 +15,14 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Proxy as MitmProxy } from 'http-mitm-proxy'
 
 import { asError, AppError } from '../base/errors.ts'
+import { headerValues } from '../messages/header-values.ts'
 import type { HeaderPairs } from '../messages/schema.ts'
 import { flushed } from './client-response.ts'
 import type { BodyObserver, ExchangeHooks, ExchangeInput } from './exchange-input.ts'
 import type { BodyStage, ChunkHook, HookDeadline, StageFailed } from './hook-filters.ts'
 import { called, chunkHooks, gateAfter, throughStages } from './hook-filters.ts'
 import type { UpstreamResponse } from './http-messages.ts'
-import { createHeaderList, hasBodyFraming, valuesOf } from './http-messages.ts'
+import { createHeaderList, hasBodyFraming } from './http-messages.ts'
 import type { RequestContext } from './module-surface.ts'
 import { completeContext } from './module-surface.ts'
 import type { PendingRequest } from './request-handler.ts'
@@ -344,7 +345,7 @@ function mayHaveBody(status: number): boolean {
 
 /** A body that is known to be empty spares filters such as gunzip, which want more than nothing. */
 function isEmpty({ status, headers }: UpstreamResponse): boolean {
-  return !mayHaveBody(status) || valuesOf(headers, 'content-length').includes('0')
+  return !mayHaveBody(status) || headerValues(headers, 'content-length').includes('0')
 }
 
 function withoutBody(answer: UpstreamResponse): UpstreamResponse {

@@ -5,6 +5,7 @@
  */
 import type { Duplex, Readable, Writable } from 'node:stream'
 
+import { headerValues, isNamed } from '../messages/header-values.ts'
 import type { HeaderPairs } from '../messages/schema.ts'
 import type { HeaderList } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
@@ -90,19 +91,6 @@ export function toRaw(pairs: HeaderPairs): string[] {
   return raw
 }
 
-/** Lengths are compared first: for nearly every field that is all there is to do. */
-function isNamed(name: string, lower: string): boolean {
-  return name.length === lower.length && name.toLowerCase() === lower
-}
-
-/** All values of a field, in order. */
-export function valuesOf(pairs: HeaderPairs, name: string): string[] {
-  const lower = name.toLowerCase()
-  const values: string[] = []
-  for (const pair of pairs) if (isNamed(pair[0], lower)) values.push(pair[1])
-  return values
-}
-
 export function createHeaderList(initial: HeaderPairs): HeaderList {
   let pairs = initial.slice()
   const is = (name: string) => {
@@ -110,7 +98,7 @@ export function createHeaderList(initial: HeaderPairs): HeaderList {
     return ([key]: readonly [string, string]) => isNamed(key, lower)
   }
   return {
-    values: (name) => valuesOf(pairs, name),
+    values: (name) => headerValues(pairs, name),
     set(name, value) {
       const first = pairs.findIndex(is(name))
       if (first === -1) {
@@ -192,14 +180,14 @@ export function hasBodyFraming(pairs: HeaderPairs): boolean {
 
 export function isWebSocketUpgrade(pairs: HeaderPairs): boolean {
   return (
-    valuesOf(pairs, 'upgrade').some((value) => value.toLowerCase() === 'websocket') &&
+    headerValues(pairs, 'upgrade').some((value) => value.toLowerCase() === 'websocket') &&
     nominations(pairs).has('upgrade')
   )
 }
 
 /** The fields that `Connection` names as belonging to this connection alone, in lower case. */
 function nominations(pairs: HeaderPairs): ReadonlySet<string> {
-  const values = valuesOf(pairs, 'connection')
+  const values = headerValues(pairs, 'connection')
   if (values.length === 0) return noNominations
   const tokens = values.flatMap((value) => value.split(','))
   return new Set(tokens.map((token) => token.trim().toLowerCase()).filter((token) => token !== ''))

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import type { IdSource } from '../base/ids.ts'
+import { headerValues } from '../messages/header-values.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
@@ -24,7 +25,7 @@ import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
 import type { ExchangeResult } from './exchange.ts'
 import { moduleAnswer } from './hook-filters.ts'
-import { toPairs, valuesOf } from './http-messages.ts'
+import { toPairs } from './http-messages.ts'
 import type { Forwarder } from './http-messages.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
 import type { RequestLine, RequestTarget } from './request-target.ts'
@@ -251,7 +252,7 @@ export class RequestHandler {
     line: RequestLine,
     response: ServerResponse,
   ): boolean {
-    const identity = this.#services.authenticate(valuesOf(line.headers, 'proxy-authorization'))
+    const identity = this.#services.authenticate(headerValues(line.headers, 'proxy-authorization'))
     if (identity.ok) {
       connection.agent = identity.agent
       return true

@@ -3,10 +3,10 @@
  * (RFC 9112 §3.2, RFC 9110 §7.2 and §7.4). Pure. Two sources that disagree are refused, never
  * resolved in favour of the sender.
  */
+import { headerValues } from '../messages/header-values.ts'
 import type { HeaderPairs } from '../messages/schema.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority, sameAuthority } from '../policy/authority.ts'
-import { valuesOf } from './http-messages.ts'
 import type { Destination } from './http-messages.ts'
 
 export type RequestTarget =
@@ -34,7 +34,7 @@ export function resolveIntercepted(line: RequestLine, authority: Authority): Req
   const refused = refuseMethod(line.method)
   if (refused !== undefined) return refused
   const destination: Destination = { scheme: 'https', authority }
-  const hosts = valuesOf(line.headers, 'host')
+  const hosts = headerValues(line.headers, 'host')
   if (hosts.length > 1) return bad('more than one Host field')
   const [host] = hosts
   if (host !== undefined && !namesAuthority(host, authority, 443)) return misdirected(authority)
@@ -66,7 +66,7 @@ export function resolvePlain(line: RequestLine): RequestTarget {
   if (absolute.scheme === 'https') return bad('use CONNECT for https', 'https-needs-connect')
   const parsed = parseAuthority(absolute.authority, 80)
   if (!parsed.ok) return bad(`bad authority: ${parsed.problem}`, 'bad-authority')
-  if (valuesOf(line.headers, 'host').length > 1) return bad('more than one Host field')
+  if (headerValues(line.headers, 'host').length > 1) return bad('more than one Host field')
   return {
     ok: true,
     destination: { scheme: 'http', authority: parsed.authority },
@@ -108,7 +108,7 @@ export function withHost(
 ): HeaderPairs {
   const canonical = formatAuthority(authority, defaultPort)
   const spelt = formatAuthority(authority)
-  const hosts = valuesOf(headers, 'host')
+  const hosts = headerValues(headers, 'host')
   if (hosts.length === 0) return [['Host', canonical], ...headers]
   if (hosts.every((host) => host === canonical || host === spelt)) return headers
   return headers.map((pair) => {

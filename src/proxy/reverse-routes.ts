@@ -4,10 +4,10 @@
  * byte and never out of the upstream's base path; names are compared as they stand, undecoded.
  * Web pages are kept out (DNS rebinding, cross-site requests): credentials may be put in here.
  */
+import { headerValues } from '../messages/header-values.ts'
 import { classifyAddress } from '../policy/address-guard.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
-import { valuesOf } from './http-messages.ts'
 import type { Destination } from './http-messages.ts'
 import { bad, refuseMethod, withHost } from './request-target.ts'
 import type { RequestLine, RequestTarget } from './request-target.ts'
@@ -115,16 +115,16 @@ export function resolveRoute(
 
 /** A name that is not ours may have been pointed here (DNS rebinding); another site's page has no business here. */
 function refuseStranger(line: RequestLine, listener: ListenerPlace): RequestTarget | undefined {
-  const hosts = valuesOf(line.headers, 'host')
+  const hosts = headerValues(line.headers, 'host')
   if (hosts.length > 1) return bad('more than one Host field')
   if (!isListener(hosts[0] ?? '', listener)) {
     const message = 'routes are served under the address of the listener only'
     return { ok: false, status: 421, code: 'misdirected-request', message }
   }
   const isForeign =
-    valuesOf(line.headers, 'origin').some((origin) => !isOwnOrigin(origin, listener)) ||
+    headerValues(line.headers, 'origin').some((origin) => !isOwnOrigin(origin, listener)) ||
     // Without Origin: what an <img> or a <script> asks for. `none` is what the user typed.
-    valuesOf(line.headers, 'sec-fetch-site').some(
+    headerValues(line.headers, 'sec-fetch-site').some(
       (site) => !['same-origin', 'none'].includes(site.toLowerCase()),
     )
   if (!isForeign) return undefined

@@ -3,8 +3,8 @@
  * permessage-deflate (RFC 7692) is understood. Its window sizes do not matter to a reader: a larger
  * window reads what was written for a smaller one (§7.1.2).
  */
+import { headerValues } from '../messages/header-values.ts'
 import type { HeaderPairs } from '../messages/schema.ts'
-import { valuesOf } from './http-messages.ts'
 
 export interface Compression {
   /** Whether messages refer back to earlier ones of their direction (§7.1.1). */
@@ -18,7 +18,7 @@ export type Negotiated =
 /** From the head of a 101. Not ok where the frames may mean what no reader here would know. */
 export function readNegotiated(head: HeaderPairs): Negotiated {
   let compression: Compression | undefined
-  for (const extension of valuesOf(head, 'sec-websocket-extensions').flatMap(splitList)) {
+  for (const extension of headerValues(head, 'sec-websocket-extensions').flatMap(splitList)) {
     const [name = '', ...parameters] = extension.split(';').map((part) => part.trim())
     if (name.toLowerCase() !== 'permessage-deflate') {
       return { ok: false, problem: `the extension ${name.slice(0, 40)} is not known` }

@@ -8,9 +8,9 @@ import { isUtf8 } from 'node:buffer'
 
 import { describeError } from '../base/errors.ts'
 import { encodeBytes } from '../messages/codec.ts'
+import { headerValues } from '../messages/header-values.ts'
 import type { AnalysisMsgDraft, HeaderPairs, MsgOf } from '../messages/schema.ts'
 import type { UnreadBytes } from '../pipeline/pipeline.ts'
-import { valuesOf } from './http-messages.ts'
 import { readNegotiated } from './websocket-extensions.ts'
 import type { Compression } from './websocket-extensions.ts'
 import { FrameReader } from './websocket-frames.ts'
@@ -43,7 +43,9 @@ export class WebSocketObserver {
   constructor(head: HeaderPairs, outlet: ObserverOutlet, maxBytes = maxMessageBytes) {
     this.#outlet = outlet
     const negotiated = readNegotiated(head)
-    const isWebSocket = valuesOf(head, 'upgrade').some((name) => name.toLowerCase() === 'websocket')
+    const isWebSocket = headerValues(head, 'upgrade').some(
+      (name) => name.toLowerCase() === 'websocket',
+    )
     if (negotiated.ok && isWebSocket) {
       this.#sides = {
         request: new Side('request', negotiated.compression, maxBytes),

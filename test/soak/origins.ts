@@ -6,14 +6,14 @@
 import http from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import net from 'node:net'
 import tls from 'node:tls'
 
 import { WebSocketServer } from 'ws'
 
 import type { Authority } from '../../ca/authority.ts'
-import { tlsOptions } from '../support/upstream.ts'
+import { listening, tlsOptions } from '../support/upstream.ts'
 import { bodyOf, eventAt, isPieceOf } from './bodies.ts'
 import type { Ledger, OriginEntry } from './ledger.ts'
 
@@ -45,7 +45,11 @@ export async function startOrigins(
   const tunnels = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
     serveTunnel(ledger, socket),
   )
-  const opened = [await listen(secure), await listen(plain), await listen(tunnels)] as const
+  const opened = [
+    await listening(secure),
+    await listening(plain),
+    await listening(tunnels),
+  ] as const
   return {
     httpsPort: opened[0].port,
     httpPort: opened[1].port,
@@ -185,27 +189,4 @@ function serveTunnel(ledger: Ledger, socket: Socket): void {
       page.sentAll = true
     })
   })
-}
-
-async function listen(server: Server): Promise<{ port: number; close(): Promise<void> }> {
-  const sockets = new Set<Socket>()
-  for (const event of ['connection', 'secureConnection']) {
-    server.on(event, (socket: Socket) => {
-      sockets.add(socket)
-      socket.on('error', () => {})
-      socket.once('close', () => sockets.delete(socket))
-    })
-  }
-  server.on('tlsClientError', () => {})
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        for (const socket of sockets) socket.destroy()
-      }),
-  }
 }

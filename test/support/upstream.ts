@@ -93,7 +93,10 @@ async function track(server: http.Server, handler: RequestListener): Promise<Tes
   return { ...listener, connections: () => connections, requests }
 }
 
-async function listening(server: net.Server): Promise<{ port: number; close(): Promise<void> }> {
+/** Listens on a free port of loopback; closing ends the connections too. */
+export async function listening(
+  server: net.Server,
+): Promise<{ port: number; close(): Promise<void> }> {
   const sockets = new Set<Socket>()
   for (const event of ['connection', 'secureConnection']) {
     server.on(event, (socket: Socket) => {

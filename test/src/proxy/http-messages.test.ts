@@ -1,6 +1,7 @@
 import { fc, test as property } from '@fast-check/vitest'
 import { describe, expect, test } from 'vitest'
 
+import { headerValues } from '../../../src/messages/header-values.ts'
 import {
   contentLengthOf,
   createHeaderList,
@@ -10,7 +11,6 @@ import {
   isWebSocketUpgrade,
   toPairs,
   toRaw,
-  valuesOf,
 } from '../../../src/proxy/http-messages.ts'
 
 type Pairs = Array<readonly [string, string]>
@@ -236,7 +236,7 @@ describe('request fields for the upstream', () => {
         position += 1
       }
       expect(out.filter(([name]) => /^(?:proxy-|keep-alive$)/iu.test(name))).toEqual([])
-      if (!isUpgrade) expect(valuesOf(out, 'upgrade')).toEqual([])
+      if (!isUpgrade) expect(headerValues(out, 'upgrade')).toEqual([])
     },
   )
 })

@@ -11,6 +11,8 @@ const ranks = new Map<string, number>([
   ['src/base', 0],
   ['src/messages', 1],
   ['src/policy', 2],
+  ['src/query', 2],
+  ['src/recorded', 2],
   ['src/config', 3],
   ['src/pipeline', 4],
   ['ca', 4],

@@ -32,7 +32,7 @@ function rangesIn(text: string): SecretRange[] {
 
 /** The text without what is found in it. */
 function rest(text: string): string {
-  const characters = [...text]
+  const characters = text.split('')
   for (const { start, end } of rangesIn(text)) characters.fill('', start, end)
   return characters.join('')
 }

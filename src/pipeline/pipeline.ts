@@ -252,10 +252,11 @@ export class Pipeline {
 
   #makeReady(parts: readonly BodyPart[], at: number): void {
     for (const { body, pieceEnds } of parts) {
+      const { decoded } = body
       const { buffer, byteOffset, byteLength } = body.chunk
       const bytes = Buffer.from(buffer, byteOffset, byteLength)
       const size = byteLength + messageOverheadBytes
-      this.#ready.push({ draft: bodyDraft(body), at, size, bytes: { bytes, pieceEnds } })
+      this.#ready.push({ draft: bodyDraft(body), at, size, bytes: { bytes, pieceEnds, decoded } })
     }
   }
 

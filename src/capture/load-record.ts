@@ -1,7 +1,7 @@
 /**
- * Reads one exchange out of a capture again: for a viewer that let its details go, for a filter that
- * asks for a body. Lines of other exchanges are passed over unparsed, and of what repeats only that
- * is parsed to which the exchange refers.
+ * Reads exchanges out of a capture again: for a viewer that let their details go, for a filter that
+ * asks for bodies. Lines of other exchanges are passed over unparsed, and of what repeats only that
+ * is parsed to which these refer.
  */
 import { basename, dirname, join } from 'node:path'
 
@@ -12,10 +12,12 @@ import { BlobStore, looksLikeBlob } from './blob-store.ts'
 import type { CaptureSetFile } from './capture-sets.ts'
 import { listCaptureSets } from './capture-sets.ts'
 import { decodeSplitLine } from './line-decoder.ts'
+import type { ScannedLine } from './scan-lines.ts'
 import { maxLineBytes, scanLines } from './scan-lines.ts'
 
 /** Bytes of a line in which its exchange is named, if it has one. */
 const headBytes = 512
+const exchangeIn = /"exchangeId":"([^"\\]*)"/u
 /** Analyzers tell their last of an exchange right after its end. */
 const linesAfterEnd = 64
 
@@ -29,13 +31,30 @@ export async function loadRecord(
   exchangeId: string,
   from?: string,
 ): Promise<ExchangeRecord | undefined> {
+  let found: ExchangeRecord | undefined
+  await loadRecords(path, new Set([exchangeId]), { from }, (record) => {
+    found ??= record
+  })
+  return found
+}
+
+/** The same for many, in one pass over the capture; each is handed over as it is read. */
+export async function loadRecords(
+  path: string,
+  exchangeIds: ReadonlySet<string>,
+  { from }: { readonly from?: string | undefined },
+  onRecord: (record: ExchangeRecord) => void,
+): Promise<void> {
   const gatherer = new RecordGatherer()
-  const search = new ExchangeSearch(exchangeId, (msg) => gatherer.take(msg))
+  const search = new ExchangeSearch(exchangeIds, (msg) => {
+    const record = gatherer.take(msg)
+    if (record !== undefined) onRecord(record)
+  })
   for (const name of await filesFrom(path, from)) {
     await search.read(join(dirname(path), name))
     if (search.isOver) break
   }
-  return gatherer.end()[0]
+  for (const record of gatherer.end()) onRecord(record)
 }
 
 /** Of a rotated capture all files, the newest last: an exchange may begin in any of them. */
@@ -54,15 +73,14 @@ function isSameFile({ name }: CaptureSetFile, wanted: string): boolean {
 }
 
 class ExchangeSearch {
-  readonly #needle: Buffer
-  readonly #exchangeId: string
+  readonly #wanted: ReadonlySet<string>
   readonly #onMessage: (msg: AnalysisMsg) => void
-  /** Lines that are still looked at, once the end was told. */
+  readonly #ended = new Set<string>()
+  /** Lines that are still looked at, once the end of the last one was told. */
   #left = Infinity
 
-  constructor(exchangeId: string, onMessage: (msg: AnalysisMsg) => void) {
-    this.#exchangeId = exchangeId
-    this.#needle = Buffer.from(`"exchangeId":${JSON.stringify(exchangeId)}`)
+  constructor(wanted: ReadonlySet<string>, onMessage: (msg: AnalysisMsg) => void) {
+    this.#wanted = wanted
     this.#onMessage = onMessage
   }
 
@@ -73,26 +91,29 @@ class ExchangeSearch {
   async read(path: string): Promise<void> {
     const blobs = new BlobStore(maxLineBytes)
     for await (const lines of scanLines(path)) {
-      for (const { split } of lines) {
-        if (!split.ok) continue
-        if (looksLikeBlob(split.bytes)) {
-          blobs.takeLine(split.bytes)
-          continue
-        }
-        this.#left -= 1
-        if (split.bytes.subarray(0, headBytes).includes(this.#needle)) {
-          const decoded = decodeSplitLine(split, blobs)
-          if (decoded?.ok === true && decoded.type === 'message') this.#take(decoded.msg)
-        }
-        if (this.isOver) return
-      }
+      for (const line of lines) this.#look(line, blobs)
+      if (this.isOver) return
     }
   }
 
+  #look({ split }: ScannedLine, blobs: BlobStore): void {
+    if (!split.ok || this.isOver) return
+    if (looksLikeBlob(split.bytes)) {
+      blobs.takeLine(split.bytes)
+      return
+    }
+    this.#left -= 1
+    const id = exchangeIn.exec(split.bytes.toString('latin1', 0, headBytes))?.[1]
+    if (id === undefined || !this.#wanted.has(id)) return
+    const decoded = decodeSplitLine(split, blobs)
+    if (decoded?.ok === true && decoded.type === 'message') this.#take(decoded.msg)
+  }
+
   #take(msg: AnalysisMsg): void {
-    if (msg.exchangeId !== this.#exchangeId) return
+    if (msg.exchangeId === undefined || !this.#wanted.has(msg.exchangeId)) return
     this.#onMessage(msg)
-    const isEnd = msg.kind === 'exchange-completed' || msg.kind === 'exchange-failed'
-    if (isEnd) this.#left = linesAfterEnd
+    if (msg.kind !== 'exchange-completed' && msg.kind !== 'exchange-failed') return
+    this.#ended.add(msg.exchangeId)
+    if (this.#ended.size === this.#wanted.size) this.#left = linesAfterEnd
   }
 }

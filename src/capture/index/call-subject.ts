@@ -16,16 +16,12 @@ const verdicts = ['hit', 'partial', 'miss', 'unknown'] as const
 /** Thrown out of a match that asks for what only the record holds. */
 class RecordWanted extends Error {}
 
-interface Filter {
+export interface Filter {
   matches(subject: FilterSubject): boolean
 }
 
-/** `load` is called at most once, and only where the filter asks for more than the row. */
-export async function matchesCall(
-  filter: Filter,
-  row: CallRow,
-  load: () => Promise<ExchangeRecord | undefined>,
-): Promise<boolean> {
+/** Undefined where that depends on what only the record holds. */
+export function matchesRow(filter: Filter, row: CallRow): boolean | undefined {
   try {
     return filter.matches(
       toSubject(row, () => {
@@ -33,9 +29,17 @@ export async function matchesCall(
       }),
     )
   } catch (error) {
-    if (!(error instanceof RecordWanted)) throw error
+    if (error instanceof RecordWanted) return undefined
+    throw error
   }
-  const record = await load()
+}
+
+/** `record` is that of the row's exchange; undefined where the capture has none any more. */
+export function matchesRecord(
+  filter: Filter,
+  row: CallRow,
+  record: ExchangeRecord | undefined,
+): boolean {
   return filter.matches(toSubject(row, () => record))
 }
 
@@ -51,6 +55,7 @@ function toSubject(row: CallRow, record: () => ExchangeRecord | undefined): Filt
     agent: row.agent ?? undefined,
     provider: row.provider ?? undefined,
     model: row.model ?? undefined,
+    operation: row.operation ?? undefined,
     stop: row.stop ?? undefined,
     cacheVerdict: verdicts.find((verdict) => verdict === row.cache_verdict),
     sessions: [row.session_id, row.client_session_id].filter((id) => id !== null),
@@ -94,14 +99,13 @@ function bodyText(body: RecordedBody, headers: HeaderPairs): string {
 function conversationOf(record: ExchangeRecord | undefined, call: number): string {
   const calls = record?.calls ?? []
   const own = call === -1 ? calls : calls.filter((it) => numberOf(it) === call)
-  return own
-    .flatMap(({ called, answered }) => [
-      ...(called?.messages.flatMap(({ parts }) => parts) ?? []),
-      ...(answered?.output ?? []),
-      ...(answered?.toolCalls.map((it): Part => ({ ...it, type: 'tool-call' })) ?? []),
-    ])
-    .map(textOf)
-    .join('\n')
+  return own.flatMap(partsOf).map(textOf).join('\n')
+}
+
+function partsOf({ called, answered }: RecordedCall): Part[] {
+  const asked = called?.messages.flatMap(({ parts }) => parts) ?? []
+  const tools = answered?.toolCalls.map((it): Part => ({ ...it, type: 'tool-call' })) ?? []
+  return asked.concat(answered?.output ?? [], tools)
 }
 
 function numberOf({ called, merged, answered }: RecordedCall): number | undefined {

@@ -115,6 +115,11 @@ export function isDamage(error: unknown): boolean {
   return code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB'
 }
 
+/** Whether it comes from SQLite, and not from a capture that is read. */
+export function isSqliteError(error: unknown): boolean {
+  return error instanceof Error && (errorCodeOf(error) ?? '').startsWith('SQLITE_')
+}
+
 /** Moves the index out of the way; an earlier one that lies there is replaced. */
 export async function setAside(path: string, options: OpenIndexOptions): Promise<void> {
   await rename(path, `${path}.damaged`)

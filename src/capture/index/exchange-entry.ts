@@ -180,16 +180,7 @@ function applyAnswered(row: EntryRow, msg: MsgOf<'model-answered'>): void {
   columns.stop = msg.finishReason ?? null
   columns.ttft_ms = msg.ttftMs ?? null
   columns.duration_ms = msg.durationMs
-  if (msg.usage !== undefined) {
-    columns.input_tokens = msg.usage.inputTokens
-    columns.cache_read_tokens = msg.usage.cacheReadTokens
-    columns.cache_write_tokens = msg.usage.cacheWriteTokens
-    columns.output_tokens = msg.usage.outputTokens
-    columns.reasoning_tokens = msg.usage.reasoningTokens
-    columns.usage_source = msg.usage.source
-  }
-  columns.cost_usd = msg.cost?.confidence === 'unknown' ? null : (msg.cost?.usd ?? null)
-  columns.cost_confidence = msg.cost?.confidence ?? null
+  countTokens(columns, msg)
   columns.tools = JSON.stringify(msg.toolCalls.map(({ name }) => name))
   if (msg.call !== undefined) columns.has_ended = 1
   for (const part of msg.output) if (part.type !== 'tool-call') say(row, 'answer', part, true)
@@ -197,6 +188,19 @@ function applyAnswered(row: EntryRow, msg: MsgOf<'model-answered'>): void {
   if (msg.error === undefined) return
   columns.error = `${msg.error.type}: ${msg.error.message}`
   say(row, 'answer', { type: 'text', text: columns.error }, true)
+}
+
+function countTokens(columns: CallColumns, { usage, cost }: MsgOf<'model-answered'>): void {
+  if (usage !== undefined) {
+    columns.input_tokens = usage.inputTokens
+    columns.cache_read_tokens = usage.cacheReadTokens
+    columns.cache_write_tokens = usage.cacheWriteTokens
+    columns.output_tokens = usage.outputTokens
+    columns.reasoning_tokens = usage.reasoningTokens
+    columns.usage_source = usage.source
+  }
+  columns.cost_usd = cost?.confidence === 'unknown' ? null : (cost?.usd ?? null)
+  columns.cost_confidence = cost?.confidence ?? null
 }
 
 function applyLinked(columns: CallColumns, msg: MsgOf<'call-linked'>): void {

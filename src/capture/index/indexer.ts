@@ -12,7 +12,7 @@ import type { CaptureSet, CaptureSetFile } from '../capture-sets.ts'
 import { listCaptureSets } from '../capture-sets.ts'
 import { scanLines } from '../scan-lines.ts'
 import type { IndexDatabase } from './database.ts'
-import { tables } from './database.ts'
+import { isSqliteError, tables } from './database.ts'
 import type { CallColumns } from './exchange-entry.ts'
 import { ExchangeEntry } from './exchange-entry.ts'
 import type { IndexedFile } from './index-writer.ts'
@@ -72,7 +72,7 @@ export async function catchUp(
     try {
       isWhole = (await catchUpWith(db, folder, set, { signal, meter })) && isWhole
     } catch (error) {
-      if (isOfDatabase(error)) throw error
+      if (isSqliteError(error)) throw error
       problems.push({ name: set.name, error })
     }
     meter.finish(set)
@@ -80,14 +80,11 @@ export async function catchUp(
   return { isWhole, problems }
 }
 
-function removeMissing(db: IndexDatabase, names: ReadonlySet<string>): void {
+/** Forgets captures that are not among `names` any more. */
+export function removeMissing(db: IndexDatabase, names: ReadonlySet<string>): void {
   for (const { id, name } of db.all(tables.selectFrom('captures').select(['id', 'name']))) {
     if (!names.has(name)) removeCapture(db, id)
   }
-}
-
-function isOfDatabase(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_')
 }
 
 /** Bytes on the disk, with those of files that are left out counted as done. */

@@ -81,7 +81,7 @@ function readBlob({ split }: ScannedLine): { hash: string; json?: readonly Json[
   if (!split.ok || !split.bytes.subarray(0, jsonBlob.length).equals(jsonBlob)) return undefined
   const parsed = parseLine(split.bytes.toString('utf8'))
   const blob = parsed.ok ? blobSchema.safeParse(parsed.value).data : undefined
-  return blob?.json === undefined ? undefined : { hash: blob.hash, json: blob.json as Json[] }
+  return blob?.json === undefined ? undefined : { hash: blob.hash, json: blob.json }
 }
 
 function readLine(

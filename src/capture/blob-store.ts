@@ -20,6 +20,9 @@ export type Resolved =
 /** UTF-16 units; twice what a writer refers back to, for two processes may write to one file. */
 const keptLength = 2 * knownBytes
 
+/** UTF-16 units of lines that are kept parsed: prompts refer to the same ones turn by turn. */
+const parsedLength = 8 * 1024 * 1024
+
 interface Kept {
   readonly length: number
   /** Undefined where a line turned out to hold none. */
@@ -45,6 +48,12 @@ export class BlobStore {
     sizeCalculation: ({ length }) => length,
   })
 
+  /** Of those that were taken as lines. */
+  readonly #parsed = new LRUCache<string, { readonly blob: Blob; readonly length: number }>({
+    maxSize: parsedLength,
+    sizeCalculation: ({ length }) => length,
+  })
+
   /** `maxLength` bounds what the refs of one line may stand for, in UTF-16 units. */
   constructor(maxLength: number) {
     this.#maxLength = maxLength
@@ -62,12 +71,26 @@ export class BlobStore {
     return undefined
   }
 
-  /** Takes a line that looks like a blob, to be read only where something refers to it. */
-  takeLine(line: Buffer): void {
+  /**
+   * Takes a line that looks like a blob, to be read only where something refers to it. `readAgain`
+   * gives the line once more; without it, a copy is kept.
+   */
+  takeLine(line: Buffer, readAgain?: () => Buffer): void {
     const hash = line.toString('utf8', lineHead.length, line.indexOf(quote, lineHead.length))
     // A copy: the line is part of a larger piece of the file.
-    const bytes = Buffer.from(line)
-    this.#blobs.set(hash, { length: bytes.length, read: () => readBlob(bytes) })
+    const kept = readAgain === undefined ? Buffer.from(line) : undefined
+    const again = readAgain ?? (() => kept ?? line)
+    this.#parsed.delete(hash)
+    this.#blobs.set(hash, { length: line.length, read: () => this.#readOnce(hash, again) })
+  }
+
+  #readOnce(hash: string, again: () => Buffer): Blob | undefined {
+    const known = this.#parsed.get(hash)
+    if (known !== undefined) return known.blob
+    const line = again()
+    const blob = readBlob(line)
+    if (blob !== undefined) this.#parsed.set(hash, { blob, length: line.length })
+    return blob
   }
 
   /** `value` as it was before it was stored. */

@@ -3,7 +3,7 @@
  * a file beside the capture, `NAME.pinned`: it must outlive the index, which is made anew at times.
  */
 import { lstat, open, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
 
@@ -80,6 +80,12 @@ function toSet(
     modifiedAt: Math.max(...files.map(({ modifiedAt }) => modifiedAt)),
     isPinned,
   }
+}
+
+/** The capture that a file belongs to, whatever its folder; undefined where it is none of a folder. */
+export async function captureSetOf(path: string): Promise<CaptureSet | undefined> {
+  const sets = await listCaptureSets(dirname(path)).catch(() => [])
+  return sets.find(({ files }) => files.some(({ name }) => name === basename(path)))
 }
 
 /**

@@ -10,14 +10,12 @@ import type { ExchangeRecord } from '../recorded/exchange-record.ts'
 import { RecordGatherer } from '../recorded/record-gatherer.ts'
 import { BlobStore, looksLikeBlob } from './blob-store.ts'
 import type { CaptureSetFile } from './capture-sets.ts'
-import { listCaptureSets } from './capture-sets.ts'
+import { captureSetOf } from './capture-sets.ts'
 import { decodeSplitLine } from './line-decoder.ts'
+import { headOf } from './line-kind.ts'
 import type { ScannedLine } from './scan-lines.ts'
 import { maxLineBytes, scanLines } from './scan-lines.ts'
 
-/** Bytes of a line in which its exchange is named, if it has one. */
-const headBytes = 512
-const exchangeIn = /"exchangeId":"([^"\\]*)"/u
 /** Analyzers tell their last of an exchange right after its end. */
 const linesAfterEnd = 64
 
@@ -38,6 +36,17 @@ export async function loadRecord(
   return found
 }
 
+/** The messages of one exchange, as they were recorded; otherwise as `loadRecord`. */
+export async function loadMessages(
+  path: string,
+  exchangeId: string,
+  from?: string,
+): Promise<AnalysisMsg[]> {
+  const messages: AnalysisMsg[] = []
+  await searchExchanges(path, new Set([exchangeId]), from, (msg) => void messages.push(msg))
+  return messages
+}
+
 /** The same for many, in one pass over the capture; each is handed over as it is read. */
 export async function loadRecords(
   path: string,
@@ -46,25 +55,33 @@ export async function loadRecords(
   onRecord: (record: ExchangeRecord) => void,
 ): Promise<void> {
   const gatherer = new RecordGatherer()
-  const search = new ExchangeSearch(exchangeIds, (msg) => {
+  await searchExchanges(path, exchangeIds, from, (msg) => {
     const record = gatherer.take(msg)
     if (record !== undefined) onRecord(record)
   })
+  for (const record of gatherer.end()) onRecord(record)
+}
+
+async function searchExchanges(
+  path: string,
+  exchangeIds: ReadonlySet<string>,
+  from: string | undefined,
+  onMessage: (msg: AnalysisMsg) => void,
+): Promise<void> {
+  const search = new ExchangeSearch(exchangeIds, onMessage)
   for (const name of await filesFrom(path, from)) {
     await search.read(join(dirname(path), name))
     if (search.isOver) break
   }
-  for (const record of gatherer.end()) onRecord(record)
 }
 
-/** Of a rotated capture all files, the newest last: an exchange may begin in any of them. */
+/** An exchange may begin in any file of a rotated capture. */
 async function filesFrom(path: string, from: string | undefined): Promise<string[]> {
-  const own = basename(path)
-  const sets = await listCaptureSets(dirname(path)).catch(() => [])
-  const files = sets.find((set) => set.files.some(({ name }) => name === own))?.files ?? []
+  const set = await captureSetOf(path)
+  const files = set?.files ?? []
   const first = files.findIndex((file) => isSameFile(file, from ?? ''))
   const names = files.slice(Math.max(0, first)).map(({ name }) => name)
-  return names.length === 0 ? [own] : names
+  return names.length === 0 ? [basename(path)] : names
 }
 
 /** It may have been compressed since. */
@@ -96,14 +113,15 @@ class ExchangeSearch {
     }
   }
 
-  #look({ split }: ScannedLine, blobs: BlobStore): void {
+  #look(line: ScannedLine, blobs: BlobStore): void {
+    const { split } = line
     if (!split.ok || this.isOver) return
     if (looksLikeBlob(split.bytes)) {
       blobs.takeLine(split.bytes)
       return
     }
     this.#left -= 1
-    const id = exchangeIn.exec(split.bytes.toString('latin1', 0, headBytes))?.[1]
+    const id = headOf(line).exchangeId
     if (id === undefined || !this.#wanted.has(id)) return
     const decoded = decodeSplitLine(split, blobs)
     if (decoded?.ok === true && decoded.type === 'message') this.#take(decoded.msg)

@@ -1,5 +1,5 @@
 /** Opens the files of captures for reading: plain or gzip (RFC 1952), told by their first bytes. */
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream'
@@ -58,4 +58,24 @@ export async function openStream(
     // The reader of the last stream is told of every error.
   })
   return { stream: plain, isCompressed }
+}
+
+/**
+ * Bytes of the plain text; of a compressed file as its last four say (RFC 1952 §2.3.1), and 0 of a
+ * pipe, which is not touched. Rejects with ERR_CAPTURE_UNREADABLE.
+ */
+export async function plainSize(path: string): Promise<number> {
+  const stats = await stat(path).catch((error: unknown) => {
+    throw unreadable(path, error)
+  })
+  if (!stats.isFile()) return 0
+  if (!path.endsWith('.gz')) return stats.size
+  const handle = await openForReading(path)
+  try {
+    const from = Math.max(0, stats.size - 4)
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, from)
+    return bytesRead === 4 ? buffer.readUInt32LE() : 0
+  } finally {
+    await handle.close()
+  }
 }

@@ -121,7 +121,7 @@ async function* readLinesAsTheyStand(
   function* readLines(splits: readonly SplitLine[]): Generator<CaptureLine, void, undefined> {
     for (const split of splits) {
       lineNumber += 1
-      const line = readLine(split, { path, lineNumber }, blobs)
+      const line = readCaptureLine(split, { path, lineNumber }, blobs)
       if (line !== undefined) yield line
     }
   }
@@ -140,7 +140,7 @@ async function* readLinesAsTheyStand(
   }
   const rest = splitter.end()
   lineNumber += 1
-  const last = rest === undefined ? undefined : readLine(rest, { path, lineNumber }, blobs)
+  const last = rest === undefined ? undefined : readCaptureLine(rest, { path, lineNumber }, blobs)
   if (last?.type === 'problem') {
     yield { ...last, problem: `cut off (${last.problem})`, cutOff: true }
   } else if (last !== undefined) {
@@ -155,7 +155,11 @@ async function* readLinesAsTheyStand(
 }
 
 /** One line; undefined where there is nothing to tell: it is blank, or a blob. */
-function readLine(split: SplitLine, place: Place, blobs: BlobStore): CaptureLine | undefined {
+export function readCaptureLine(
+  split: SplitLine,
+  place: Place,
+  blobs: BlobStore,
+): CaptureLine | undefined {
   const decoded = decodeSplitLine(split, blobs)
   if (decoded === undefined) return undefined
   if (!decoded.ok) return { type: 'problem', ...place, problem: decoded.problem, cutOff: false }

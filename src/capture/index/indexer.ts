@@ -10,6 +10,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import type { CaptureSet, CaptureSetFile } from '../capture-sets.ts'
 import { listCaptureSets } from '../capture-sets.ts'
+import { plainSize } from '../open-capture.ts'
 import { scanLines } from '../scan-lines.ts'
 import type { IndexDatabase } from './database.ts'
 import { isSqliteError, tables } from './database.ts'
@@ -299,18 +300,6 @@ async function placeIn(
   }
   if (found.bytes < file.indexed_bytes) return 'replaced'
   return (await tailOf(path, file.indexed_bytes)) === file.tail ? 'more' : 'replaced'
-}
-
-/** Of a compressed file, as its last four bytes say (RFC 1952 §2.3.1). */
-async function plainSize(path: string): Promise<number> {
-  const handle = await open(path, 'r')
-  try {
-    const { size } = await handle.stat()
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, Math.max(0, size - 4))
-    return bytesRead === 4 ? buffer.readUInt32LE() : 0
-  } finally {
-    await handle.close()
-  }
 }
 
 /** Nothing of a compressed file: it is not written to any more. */

@@ -9,6 +9,7 @@ import { decodeValue, parseLine } from '../../messages/codec.ts'
 import type { AnalysisMsg, CaptureOpened, Json } from '../../messages/schema.ts'
 import { looksLikeBlob } from '../blob-store.ts'
 import { decodeSplitLine } from '../line-decoder.ts'
+import { bodyKinds, headOf } from '../line-kind.ts'
 import type { ScannedLine } from '../scan-lines.ts'
 import { scanLines } from '../scan-lines.ts'
 
@@ -31,20 +32,7 @@ export type IndexedLine =
 
 /** Bytes of prompts that wait for the line that refers to them. */
 const waitingBytes = 32 * 1024 * 1024
-/** What the head of a line takes, up to its kind. */
-const headBytes = 512
-const kindOf =
-  /^\{"v":1,"seq":\d+,"at":\d+,(?:"(?:connectionId|exchangeId|agent|by)":"[^"\\]*",)*"kind":"([a-z-]+)"/u
-const passedOver = new Set([
-  'request-body',
-  'response-body',
-  'websocket-message',
-  'http-parsed',
-  'sse-event',
-  'stream-merged',
-  'connection-opened',
-  'connection-closed',
-])
+const passedOver = new Set([...bodyKinds, 'connection-opened', 'connection-closed'])
 /** Of messages and tools; bodies stand in others. */
 const jsonBlob = Buffer.from('{"kind":"blob","hash":"json-')
 
@@ -90,8 +78,7 @@ function readLine(
 ): IndexedLine {
   const { at, end, split } = line
   if (split.ok) {
-    const head = split.bytes.toString('latin1', 0, headBytes)
-    const kind = kindOf.exec(head)?.[1]
+    const { kind } = headOf(line)
     if (kind !== undefined && passedOver.has(kind)) return { type: 'passed', end }
     if (kind === 'model-called') {
       const stored = readStoredCall(line, take)

@@ -116,6 +116,21 @@ const table = {
     hint: 'choose another place with --capture FILE|DIR, or none with --capture none',
     exitCode: 69,
   },
+  ERR_CAPTURE_UNKNOWN: {
+    message: 'there is no capture {name} in {folder}',
+    hint: 'see which there are with: porthole captures list',
+    exitCode: 1,
+  },
+  ERR_INDEX_NEWER: {
+    message: 'the index {path} has format {version}, of a later Porthole; this one knows {known}',
+    hint: 'use that Porthole, or make the index anew with: porthole search --rebuild',
+    exitCode: 1,
+  },
+  ERR_INDEX_UNUSABLE: {
+    message: 'the index {path} cannot be used: {problem}',
+    hint: 'make it anew with: porthole search --rebuild (captures are not touched)',
+    exitCode: 1,
+  },
   ERR_NO_PROXY_RUNNING: {
     message: 'no running proxy to attach to',
     hint: 'start one with: porthole start, or open a file with: porthole view CAPTURE.jsonl',

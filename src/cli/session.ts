@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { FileLogger } from '../../analyzers/file-logger.ts'
@@ -25,6 +25,7 @@ import { formatSummary } from '../run/summary-text.ts'
 import { createSummary } from '../run/summary.ts'
 import type { BoundedOutput } from './bounded-output.ts'
 import { createBoundedOutput } from './bounded-output.ts'
+import { pruneAtStart } from './captures-retention.ts'
 import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
@@ -69,10 +70,14 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
   const tell = (line: string): void => void context.stderr.write(`porthole: ${line}\n`)
   const { readyFile } = plan.settings
   if (readyFile !== undefined) await removeStaleReadyFile(readyFile, context.pid)
+  await pruneAtStart(context, plan.home, {
+    olderThanMs: plan.settings.keepCapturesMs,
+    maxBytes: plan.settings.keepBytes,
+  })
   const capture = openCapture(context, plan, tell)
   const running = await startProxy(context, plan, capture)
   const summary = createSummary()
-  const control = await startControl(context, plan, running, tell)
+  const control = await startControl(context, plan, { running, capture, tell })
   running.subscribe((msg) => {
     summary.add(msg)
     control?.broadcast(msg)
@@ -203,8 +208,15 @@ async function readRoots(paths: readonly string[]): Promise<string[]> {
 async function startControl(
   context: CliContext,
   plan: SessionPlan,
-  running: RunningPorthole,
-  tell: (line: string) => void,
+  {
+    running,
+    capture,
+    tell,
+  }: {
+    readonly running: RunningPorthole
+    readonly capture: FileLogger | undefined
+    readonly tell: (line: string) => void
+  },
 ): Promise<ControlServer | undefined> {
   try {
     return await ControlServer.start({
@@ -217,6 +229,7 @@ async function startControl(
         url: running.url,
         startedAt: Date.now(),
         command: plan.command,
+        ...(capture === undefined ? {} : { capture: resolve(capture.path) }),
         version: context.version,
       },
     })

@@ -5,6 +5,7 @@ import { extraRootFiles, replacedRootFiles } from '../run/environment.ts'
 import { createLineReporter } from '../run/line-reporter.ts'
 import type { CliContext, Flags } from './context.ts'
 import { addOptions, loadSettings } from './context.ts'
+import { indexCapture } from './index-capture.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
 import { isTerminal, runViewerProcess } from './viewer-process.ts'
@@ -56,6 +57,7 @@ async function start(context: CliContext, flags: Flags): Promise<void> {
   }
   await session.close()
   session.printSummary()
+  await indexCapture(home, session)
 }
 
 /** The user's quit ends the proxy; a viewer that died does not: lines take its place. */

@@ -3,13 +3,8 @@
  * capture. Both have one shape, so that a viewer does not know which it shows.
  */
 import { watch } from 'node:fs'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 
-import { describeError } from '../base/errors.ts'
-import { readCapture } from '../capture/reader.ts'
-import { reanalyze } from '../capture/reanalyze.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
-import type { Analyzer } from '../pipeline/analyzer.ts'
 import { attach } from './client.ts'
 import type { AttachEnd } from './client.ts'
 import type { Descriptor } from './descriptor.ts'
@@ -31,8 +26,6 @@ export interface MessageSource {
 
 /** Watching a folder is not possible everywhere; looking at it is. */
 const pollMs = 1000
-/** Messages between two looks at the event loop, so that a viewer stays responsive. */
-const sliceMessages = 256
 
 interface LiveOptions {
   /** `<home>/run`. */
@@ -142,64 +135,5 @@ function watchFolder(path: string, onChange: () => void): () => void {
     return () => watcher.close()
   } catch {
     return () => {}
-  }
-}
-
-interface FileOptions {
-  /** Run anew over the recording, so that what it leaves out is shown too; closed at the end. */
-  readonly analyzers?: readonly Analyzer[] | undefined
-}
-
-/** The messages of a capture, then the end. Problems in it become statuses. */
-export function createFileSource(path: string, options: FileOptions = {}): MessageSource {
-  let isClosed = false
-  let isStarted = false
-  // What stays on the status line: a problem outlives the news that the capture ends.
-  let lastStatus = 'end of capture'
-  const { analyzers = [] } = options
-
-  function tell(handlers: SourceHandlers, problem: string): void {
-    lastStatus = problem
-    handlers.onStatus(problem)
-  }
-
-  async function run(handlers: SourceHandlers): Promise<void> {
-    const recorded = readCapture(path)
-    let untilBreath = sliceMessages
-    for await (const line of analyzers.length > 0 ? reanalyze(recorded, analyzers) : recorded) {
-      if (isClosed) return
-      if (line.type === 'message') handlers.onMessage(line.msg, path)
-      if (line.type === 'problem') {
-        const where = line.lineNumber > 0 ? `line ${line.lineNumber}: ` : ''
-        tell(handlers, `${where}${line.problem}`)
-      }
-      untilBreath -= 1
-      if (untilBreath > 0) continue
-      untilBreath = sliceMessages
-      await nextTurn()
-    }
-  }
-
-  async function runToTheEnd(handlers: SourceHandlers): Promise<void> {
-    try {
-      await run(handlers)
-    } catch (error) {
-      if (!isClosed) tell(handlers, describeError(error))
-    }
-    await Promise.allSettled(analyzers.map(async (analyzer) => await analyzer.close?.()))
-    if (isClosed) return
-    handlers.onEnd()
-    handlers.onStatus(lastStatus)
-  }
-
-  return {
-    start(handlers) {
-      if (isStarted) return
-      isStarted = true
-      void runToTheEnd(handlers)
-    },
-    close() {
-      isClosed = true
-    },
   }
 }

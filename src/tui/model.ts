@@ -22,7 +22,7 @@ export interface ViewLimits {
 
 export const viewLimits: ViewLimits = {
   maxRows: 10_000,
-  maxDetailBytes: 192 * 1024 * 1024,
+  maxDetailBytes: 48 * 1024 * 1024,
   maxRowBytes: 32 * 1024 * 1024,
 }
 

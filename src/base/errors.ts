@@ -111,6 +111,11 @@ const table = {
     hint: 'their numbers stand above; a copy of the capture may still have them',
     exitCode: 1,
   },
+  ERR_CAPTURE_EMPTY: {
+    message: 'no exchange was recorded in {path}',
+    hint: 'record one with: porthole run --capture FILE -- COMMAND',
+    exitCode: 1,
+  },
   ERR_CAPTURE_UNWRITABLE: {
     message: 'cannot write the capture {path}: {problem}',
     hint: 'choose another place with --capture FILE|DIR, or none with --capture none',

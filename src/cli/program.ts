@@ -11,6 +11,7 @@ import { resolveHome } from './context.ts'
 import { registerDemoCommand } from './demo.ts'
 import { registerReplayCommand } from './replay.ts'
 import { registerRunCommand } from './run.ts'
+import { registerServeCommand } from './serve.ts'
 import { registerStartCommand } from './start.ts'
 import { registerViewCommand } from './view.ts'
 
@@ -41,6 +42,7 @@ export function createProgram(context: CliContext): Command {
     analyzers: defaultAnalyzers,
     describe: createLineReporter(),
   })
+  registerServeCommand(program, context)
   registerCaCommand(program, {
     ...context,
     defaultPermittedHosts: providerHosts,

@@ -27,6 +27,7 @@ import type { BoundedOutput } from './bounded-output.ts'
 import { createBoundedOutput } from './bounded-output.ts'
 import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
+import type { ReadyState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
 
 export interface SessionPlan {
@@ -97,12 +98,24 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     },
   }
   try {
-    if (readyFile !== undefined) await writeReadyFile(readyFile, context.pid, running)
+    if (readyFile !== undefined) await writeReadyFile(readyFile, readyState(context, running))
   } catch (error) {
     await session.close(0)
     throw error
   }
   return session
+}
+
+function readyState(context: CliContext, running: RunningPorthole): ReadyState {
+  // No certificate that stands for nothing: nothing is intercepted then.
+  const isUsed = running.caFailure === undefined
+  return {
+    url: running.url,
+    port: running.port,
+    caCert: isUsed ? running.caCertPath : null,
+    bundle: isUsed ? running.bundlePath : null,
+    pid: context.pid,
+  }
 }
 
 function openCapture(

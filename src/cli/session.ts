@@ -226,6 +226,7 @@ async function startControl(
       snapshotBytes: plan.settings.limits.snapshotBytes,
       clientQueueBytes: plan.settings.limits.viewerQueueBytes,
       maxViewers: plan.settings.limits.maxViewers,
+      allow: (host) => `${running.allow(host)} is decrypted from now on, on new connections`,
       info: {
         url: running.url,
         startedAt: Date.now(),

@@ -71,6 +71,12 @@ const table = {
     hint: 'run: porthole ca rotate --permit {host} (then install it again where it was trusted)',
     exitCode: 69,
   },
+  ERR_CA_OF_RUN: {
+    message:
+      '{host} cannot be added now: the certificate authority of this run vouches for its own hosts only',
+    hint: 'start it again with --allow {host}',
+    exitCode: 69,
+  },
   ERR_CA_MISSING: {
     message: 'there is no certificate authority in {path} yet',
     hint: 'start a proxy once with: porthole start (or make one with: porthole ca rotate)',
@@ -109,6 +115,11 @@ const table = {
   ERR_CAPTURE_DAMAGED: {
     message: 'damaged lines in the capture {path}: {count}; the rest was read',
     hint: 'their numbers stand above; a copy of the capture may still have them',
+    exitCode: 1,
+  },
+  ERR_CAPTURE_EMPTY: {
+    message: 'no exchange was recorded in {path}',
+    hint: 'record one with: porthole run --capture FILE -- COMMAND',
     exitCode: 1,
   },
   ERR_CAPTURE_UNWRITABLE: {

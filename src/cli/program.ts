@@ -13,6 +13,7 @@ import { registerDemoCommand } from './demo.ts'
 import { registerReplayCommand } from './replay.ts'
 import { registerRunCommand } from './run.ts'
 import { registerSearchCommand } from './search.ts'
+import { registerServeCommand } from './serve.ts'
 import { registerStartCommand } from './start.ts'
 import { registerViewCommand } from './view.ts'
 
@@ -45,6 +46,7 @@ export function createProgram(context: CliContext): Command {
   })
   registerSearchCommand(program, context)
   registerCapturesCommand(program, context)
+  registerServeCommand(program, context)
   registerCaCommand(program, {
     ...context,
     defaultPermittedHosts: providerHosts,

@@ -28,6 +28,7 @@ import { createBoundedOutput } from './bounded-output.ts'
 import { pruneAtStart } from './captures-retention.ts'
 import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
+import type { ReadyState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
 
 export interface SessionPlan {
@@ -102,12 +103,24 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     },
   }
   try {
-    if (readyFile !== undefined) await writeReadyFile(readyFile, context.pid, running)
+    if (readyFile !== undefined) await writeReadyFile(readyFile, readyState(context, running))
   } catch (error) {
     await session.close(0)
     throw error
   }
   return session
+}
+
+function readyState(context: CliContext, running: RunningPorthole): ReadyState {
+  // No certificate that stands for nothing: nothing is intercepted then.
+  const isUsed = running.caFailure === undefined
+  return {
+    url: running.url,
+    port: running.port,
+    caCert: isUsed ? running.caCertPath : null,
+    bundle: isUsed ? running.bundlePath : null,
+    pid: context.pid,
+  }
 }
 
 function openCapture(
@@ -225,6 +238,7 @@ async function startControl(
       snapshotBytes: plan.settings.limits.snapshotBytes,
       clientQueueBytes: plan.settings.limits.viewerQueueBytes,
       maxViewers: plan.settings.limits.maxViewers,
+      allow: (host) => `${running.allow(host)} is decrypted from now on, on new connections`,
       info: {
         url: running.url,
         startedAt: Date.now(),

@@ -8,6 +8,7 @@ import { addOptions, loadSettings } from './context.ts'
 import { indexCapture } from './index-capture.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
+import { stopSignal } from './stop-signal.ts'
 import { isTerminal, runViewerProcess } from './viewer-process.ts'
 
 export function registerStartCommand(program: Command, context: CliContext): void {
@@ -96,17 +97,5 @@ export function printLines(session: Session): void {
   session.running.subscribe((msg) => {
     const line = describe(msg)
     if (line !== undefined) session.print(line)
-  })
-}
-
-/** Resolves at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
-        resolve()
-        // With our handler gone, the next signal does what it does by default.
-      })
-    }
   })
 }

@@ -6,7 +6,7 @@ import { watch } from 'node:fs'
 
 import type { AnalysisMsg } from '../messages/schema.ts'
 import { attach } from './client.ts'
-import type { AttachEnd } from './client.ts'
+import type { AttachEnd, Attachment } from './client.ts'
 import type { Descriptor } from './descriptor.ts'
 import { listDescriptors, removeDescriptor } from './descriptor.ts'
 
@@ -22,6 +22,12 @@ export interface SourceHandlers {
 export interface MessageSource {
   start(handlers: SourceHandlers): void
   close(): void
+  /**
+   * Asks a running proxy to decrypt a host from now on, for new connections; `origin` as messages
+   * come with. Resolves with one line for people, whether it was done or why not; never rejects.
+   * Captures have none.
+   */
+  allow?(origin: string, host: string): Promise<string>
 }
 
 /** Watching a folder is not possible everywhere; looking at it is. */
@@ -43,13 +49,15 @@ export function createLiveSource(options: LiveOptions): MessageSource {
     close() {
       source?.close()
     },
+    allow: async (origin, host) =>
+      (await source?.allow(origin, host)) ?? 'that proxy is not attached any more',
   }
 }
 
 class LiveSource {
   readonly #options: LiveOptions
   readonly #handlers: SourceHandlers
-  readonly #attached = new Map<string, { close(): void }>()
+  readonly #attached = new Map<string, Attachment & { origin: string }>()
   /** Turned away or failed: tried again at later looks, told of once. */
   readonly #troubled = new Set<string>()
   readonly #stopWatching: () => void
@@ -73,6 +81,11 @@ class LiveSource {
     for (const attachment of this.#attached.values()) attachment.close()
   }
 
+  async allow(origin: string, host: string): Promise<string | undefined> {
+    const attachment = [...this.#attached.values()].find((one) => one.origin === origin)
+    return await attachment?.allow(host)
+  }
+
   /** Attaches to the proxies that are new. Never throws. */
   async #look(isFirst = false): Promise<void> {
     if (this.#isLooking || this.#isClosed || this.#options.only !== undefined) return
@@ -89,15 +102,15 @@ class LiveSource {
   #attach(descriptor: Pick<Descriptor, 'socket'> & Partial<Descriptor>): void {
     const { socket } = descriptor
     if (this.#attached.has(socket)) return
-    let origin = socket
     const attachment = attach(descriptor, {
       onHello: (hello) => {
         // The id too: a proxy that starts anew on the same address numbers from 0 again.
-        origin = `${hello.url} (pid ${hello.pid})`
+        attached.origin = `${hello.url} (pid ${hello.pid})`
         this.#troubled.delete(socket)
         this.#handlers.onStatus(`attached to ${hello.command ?? hello.url}`)
       },
-      onMessage: (msg) => this.#handlers.onMessage(msg, origin),
+      onMessage: (msg) => this.#handlers.onMessage(msg, attached.origin),
+      onStatus: (text) => this.#handlers.onStatus(text),
       onInvalidLine: (problem, count) => {
         if (count === 1) this.#handlers.onStatus(`a line could not be read: ${problem}`)
       },
@@ -106,7 +119,8 @@ class LiveSource {
         if (!this.#isClosed) this.#ended(descriptor, end)
       },
     })
-    this.#attached.set(socket, attachment)
+    const attached = { ...attachment, origin: socket }
+    this.#attached.set(socket, attached)
   }
 
   #ended(descriptor: Pick<Descriptor, 'socket'> & Partial<Descriptor>, end: AttachEnd): void {

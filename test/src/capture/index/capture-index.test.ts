@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -96,6 +104,7 @@ describe('what calls have cost', () => {
 
   test('is nothing where nothing is recorded', async () => {
     expect(await spendSince(home, 0, { catchUpMs: 1000 })).toEqual({ usd: 0, known: 0, unknown: 0 })
+    expect(readdirSync(folder)).toEqual([])
   })
 })
 

@@ -19,6 +19,7 @@ import type { HostPattern } from '../policy/host-pattern.ts'
 import { formatBytes, formatPlural } from '../run/amounts.ts'
 import { claudeFindings, codexFindings, environmentFindings } from '../run/bypass-findings.ts'
 import type { Finding, Surroundings } from '../run/bypass-findings.ts'
+import { extraRootFiles, replacedRootFiles } from '../run/environment.ts'
 import type { CliContext } from './context.ts'
 
 /** `check` is a stable name for scripts. */
@@ -68,6 +69,7 @@ export async function* runChecks(plan: CheckPlan): AsyncGenerator<Check> {
     yield ok('environment', 'no variable leads programs past the proxy')
   }
   for (const finding of found) yield { check: 'environment', ...finding }
+  yield* rootFileChecks(plan.context)
   for (const finding of await settingsFindings(surroundings))
     yield { check: 'settings', ...finding }
 }
@@ -205,6 +207,22 @@ function* proxyChecks(
     yield { ...ok('proxies', what), fix: 'nothing: the next start or view clears that away' }
   }
   if (descriptors.length === 0) yield ok('proxies', 'no proxy is running')
+}
+
+/** A file that is not there is passed over in silence by most clients, and stops a few. */
+async function* rootFileChecks({ env, platform }: CliContext): AsyncGenerator<Check> {
+  const files = [...extraRootFiles(env, platform), ...replacedRootFiles(env, platform)]
+  for (const file of new Set(files)) {
+    const isThere = await stat(file).then(
+      (found) => found.isFile(),
+      () => false,
+    )
+    if (isThere) continue
+    const names = Object.keys(env).filter((name) => env[name] === file)
+    const what = `${visibleLine(names.join(', '))}: there is no file ${visibleLine(file)}`
+    const fix = 'unset it, or name a PEM file; porthole run goes on without it'
+    yield { check: 'environment', level: 'warn', what, fix }
+  }
 }
 
 async function settingsFindings(surroundings: Surroundings): Promise<Finding[]> {

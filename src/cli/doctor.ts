@@ -17,10 +17,11 @@ import { addOptions, loadSettings } from './context.ts'
 import { checkRealCall } from './doctor-call.ts'
 import { runChecks } from './doctor-checks.ts'
 import type { Check } from './doctor-checks.ts'
+import { indexCapture } from './index-capture.ts'
 import { openRun, withHosts } from './run.ts'
 
 /** Options of `run` that have no meaning here, or another one. */
-const leftOut = ['json', 'readyFile', 'listen', 'limit']
+const leftOut = ['json', 'readyFile', 'listen', 'limit', 'keepCaptures', 'keepSize']
 
 /** What the program left running gets to finish its exchanges, in ms. */
 const afterChildMs = 2000
@@ -32,8 +33,8 @@ export function registerDoctorCommand(program: Command, context: CliContext): vo
     .passThroughOptions()
     .summary('why is nothing showing?')
     .description(
-      'Checks what a call has to pass: Node, folders, the certificate authority, variables and settings\n' +
-        'that lead past the proxy, and one real call on loopback. With a command, runs it as `run` does,\n' +
+      'Checks what a call has to pass: Node, folders, the certificate authority, variables and settings ' +
+        'that lead past the proxy, and one real call on loopback. With a command, runs it as `run` does, ' +
         'and says how far it came. Exits with 1 if anything failed.',
     )
     .addHelpText(
@@ -93,7 +94,7 @@ async function runAndJudge(
   flags: Flags,
   isJson: boolean,
 ): Promise<FunnelVerdict> {
-  const { session, env, program, args } = await openRun(context, command, flags)
+  const { session, home, env, program, args } = await openRun(context, command, flags)
   const funnel = new Funnel()
   session.running.subscribe((msg) => funnel.take(msg))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
@@ -107,6 +108,7 @@ async function runAndJudge(
   } finally {
     await session.close(afterChildMs)
   }
+  await indexCapture(home, session)
   return funnel.verdict(Date.now())
 }
 

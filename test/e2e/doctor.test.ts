@@ -67,11 +67,15 @@ test('what leads programs past the proxy is named, without its secrets', async (
       NODE_TLS_REJECT_UNAUTHORIZED: '0',
       NO_PROXY: '*',
       HTTPS_PROXY: 'http://user:hunter2@corp.example:3128',
+      NODE_EXTRA_CA_CERTS: join(folder, 'gone.pem'),
     },
   })
 
   expect(exitCode).toBe(1)
-  expect(of('environment').map(({ level }) => level)).toEqual(['fail', 'warn', 'warn'])
+  expect(of('environment').map(({ level }) => level)).toEqual(['fail', 'warn', 'warn', 'warn'])
+  expect(of('environment').at(-1)?.what).toMatch(
+    /^NODE_EXTRA_CA_CERTS: there is no file .*gone\.pem$/u,
+  )
   expect(of('settings').map(({ what }) => what)).toEqual([
     expect.stringContaining('settings.json leads to gateway.test'),
     expect.stringContaining('config.toml leads to localhost:9'),

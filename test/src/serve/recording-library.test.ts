@@ -175,6 +175,16 @@ describe('a miss', () => {
     )
   })
 
+  test('says so where the nearest could not be served either', () => {
+    const gap = { kind: 'unservable', why: 'its request is not whole in the capture' } as const
+    const cut = [recording({ body: '{"model":"m","mess', answer: gap })]
+    const miss = library(cut).find(asked(messages('one')))
+
+    expect(miss.kind === 'miss' ? describeMiss(miss, cut) : '').toMatch(
+      /; it could not be served either: its request is not whole in the capture$/u,
+    )
+  })
+
   test('of a path that was not recorded names those that were', () => {
     const miss = library(recordings).find(asked({}, { target: '/v1/responses', method: 'GET' }))
 

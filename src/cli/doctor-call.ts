@@ -22,6 +22,9 @@ import type { Check } from './doctor-checks.ts'
 import { fail, ok } from './doctor-checks.ts'
 import { mintToken } from './session.ts'
 
+/** The call takes about one second. */
+const callTimeoutMs = 60_000
+
 /** Never rejects: what goes wrong is a check that failed. */
 export async function checkRealCall(context: CliContext): Promise<Check> {
   let folder: string | undefined
@@ -62,7 +65,10 @@ async function callThrough(context: CliContext, capturePath: string): Promise<Ch
       bundlePath: running.bundlePath,
       platform: context.platform,
     })
-    await runScript(env, (line) => lines.push(line), ['--first']).ended
+    const script = runScript(env, (line) => lines.push(line), ['--first'])
+    const timer = setTimeout(() => script.stop(), callTimeoutMs)
+    await script.ended
+    clearTimeout(timer)
     await running.close({ drainMs: 1000 })
   } finally {
     await provider.close()

@@ -292,7 +292,9 @@ function measureSummary(state: ViewState, row: Row): void {
 function makeRoom(state: ViewState): void {
   const { limits, rows } = state
   if (rows.length > limits.maxRows) {
-    for (const row of rows.splice(0, rows.length - limits.maxRows)) drop(state, row)
+    // Some more at once: taking them from the front costs what is left behind them.
+    const kept = limits.maxRows - Math.floor(limits.maxRows / 100)
+    for (const row of rows.splice(0, rows.length - kept)) drop(state, row)
     // Nobody shows them.
     if (state.changes.size > 2 * limits.maxRows) forgetChanges(state)
   }

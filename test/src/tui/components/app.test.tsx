@@ -137,7 +137,7 @@ describe('the screen', () => {
     await app.press('l', '345 ms')
     await app.press('l', 'merged answer')
     await app.press('h', '345 ms')
-    await app.press('\u001b', 'prompt → answer')
+    await app.press('\u001b', 'prompt')
   })
 
   it('filters while it is typed', async () => {
@@ -191,9 +191,9 @@ describe('the screen', () => {
 
     await shows(app, '/n100049')
     expect(app.lines()).toHaveLength(24)
-    expect(app.lines().at(-1)).toContain('50 older not kept')
-    await app.press('g', '/n50')
-    expect(app.lines().at(-1)).toContain('1/100,000')
+    expect(app.lines().at(-1)).toContain('1,001 older not kept')
+    await app.press('g', '/n1001')
+    expect(app.lines().at(-1)).toContain('1/99,049')
   })
 })
 
@@ -274,7 +274,7 @@ describe('safety', () => {
     ]
     for (const msg of messages) app.store.apply(msg, text)
     app.store.setSourceStatus(text)
-    await shows(app, 'prompt → answer')
+    await shows(app, 'prompt')
     await app.press('g', '1/3')
     await app.press('\r', ' Conversation ')
     for (const tab of ['request', ' ms ', 'request body', 'system']) await app.press('\tg', tab)

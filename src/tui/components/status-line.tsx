@@ -42,7 +42,7 @@ function statusLine(frame: ViewerFrame, width: number, height: number): Line {
   const source = truncateEnd(frame.sourceStatus, Math.floor(width / 3))
   const left =
     ui.screen === 'list'
-      ? listStatus(frame, source)
+      ? listStatus(frame, source, width - hints(frame).length - 2)
       : detailStatus(frame, source, { width, height })
   return spreadLine(joined(left), [span(hints(frame), 'dim')], width)
 }

@@ -29,16 +29,16 @@ export interface ViewLimits {
 export const viewLimits: ViewLimits = {
   maxRows: 100_000,
   maxDetails: 20_000,
-  maxDetailBytes: 192 * 1024 * 1024,
+  maxDetailBytes: 48 * 1024 * 1024,
   maxRowBytes: 32 * 1024 * 1024,
-  maxSummaryUnits: 64 * 1024 * 1024,
+  maxSummaryUnits: 32 * 1024 * 1024,
 }
 
 /** Dropped rows that were still running: what comes for them later must not make a new row. */
 const maxRemembered = 1000
 
 /** What is left of the prompt and of the answer of an old row. */
-const shortSummaryCharacters = 240
+const shortSummaryCharacters = 120
 
 export interface ViewState {
   readonly limits: ViewLimits

@@ -9,6 +9,7 @@ import { discover } from '../control/client.ts'
 import { createFileSource } from '../control/file-source.ts'
 import { createLiveSource } from '../control/source.ts'
 import type { MessageSource } from '../control/source.ts'
+import type { SpendSum } from '../tui/format.ts'
 import type { CliContext, Flags } from './context.ts'
 import { resolveHome } from './context.ts'
 import { createPreferencesSaver, loadPreferences } from './viewer-preferences.ts'
@@ -48,8 +49,17 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
     initialFilter: typeof flags['filter'] === 'string' ? flags['filter'] : undefined,
     preferences: await loadPreferences(home),
     onPreferences: (preferences) => saver.save(preferences),
+    spendToday: capture === undefined ? () => spendToday(home) : undefined,
   })
   await saver.settled()
+}
+
+/** Since midnight here, of all calls that are recorded. Rejects where there is no index to ask. */
+async function spendToday(home: string): Promise<SpendSum> {
+  const { spendSince } = await import('../capture/index/capture-index.ts')
+  const spend = await spendSince(home, new Date().setHours(0, 0, 0, 0), { catchUpMs: 250 })
+  // The index does not tell estimates apart, and may lag behind.
+  return { ...spend, estimated: spend.known }
 }
 
 /** The Linux console and dumb terminals have no glyphs beyond ASCII; nor does a POSIX locale. */

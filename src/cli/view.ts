@@ -12,6 +12,7 @@ import type { MessageSource } from '../control/source.ts'
 import type { SpendSum } from '../tui/format.ts'
 import type { CliContext, Flags } from './context.ts'
 import { resolveHome } from './context.ts'
+import { filterHelp, filterOptionHelp, readFilter } from './filter-option.ts'
 import { createPreferencesSaver, loadPreferences } from './viewer-preferences.ts'
 
 export function registerViewCommand(program: Command, context: CliContext): void {
@@ -23,15 +24,22 @@ export function registerViewCommand(program: Command, context: CliContext): void
       "where running proxies are looked for (default: the platform's data folder)",
     )
     .option('--attach <SOCKET>', 'attach to one proxy, by its control socket')
-    .option('--filter <EXPR>', 'show only what matches, such as "~model opus & ~cost > 0.5"')
+    .option('--filter <EXPR>', filterOptionHelp)
     .summary('watch running proxies, or open a capture')
     .description('Opens the viewer: live on every running proxy, or on a capture.')
-    .addHelpText('after', '\nExamples:\n  porthole view\n  porthole view traffic.jsonl')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  porthole view\n  porthole view traffic.jsonl\n' +
+        '  porthole view --filter "~model opus & ~cost > 0.5"',
+    )
+    .addHelpText('after', filterHelp)
     .action((capture: string | undefined, flags: Flags) => view(context, capture, flags))
 }
 
 async function view(context: CliContext, capture: string | undefined, flags: Flags): Promise<void> {
   if (!context.stdin.isTTY || !context.stdout.isTTY) throw new AppError('ERR_NOT_A_TERMINAL')
+  const initialFilter = typeof flags['filter'] === 'string' ? flags['filter'] : undefined
+  if (initialFilter !== undefined) readFilter(initialFilter, context.stderr)
   const { source, title } = await openSource(context, capture, flags)
   // React reads this when it is loaded; its development build costs several times the CPU a frame.
   context.env['NODE_ENV'] ??= 'production'
@@ -46,7 +54,7 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
     stdout: context.stdout,
     noColor: (context.env['NO_COLOR'] ?? '') !== '',
     isAscii: hasOnlyAscii(context),
-    initialFilter: typeof flags['filter'] === 'string' ? flags['filter'] : undefined,
+    initialFilter,
     preferences: await loadPreferences(home),
     onPreferences: (preferences) => saver.save(preferences),
     spendToday: capture === undefined ? () => spendToday(home) : undefined,

@@ -1,5 +1,5 @@
-import type { FilterSubject } from '../query/filter-subject.ts'
 /** A row as a filter sees it, and a test of rows that asks each row once for each of its versions. */
+import type { FilterSubject } from '../query/filter-subject.ts'
 import type { Filter } from '../query/filter.ts'
 import type { Body, Row } from './row.ts'
 import { addTallies } from './row.ts'

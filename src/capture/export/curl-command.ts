@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 
-import { visibleLine } from '../../base/visible-text.ts'
+import { visibleLine, visibleText } from '../../base/visible-text.ts'
 import { headerValues } from '../../messages/header-values.ts'
 import type { HeaderPairs, MsgOf } from '../../messages/schema.ts'
 import { redacted } from '../../policy/redaction.ts'
@@ -79,7 +79,7 @@ function bodyOf({ method }: MsgOf<'request-started'>, body: RecordedBody): BodyW
     return { isHead, input: '', argument: undefined, comments: all }
   }
   const bytes = Buffer.concat(body.chunks.map((chunk) => chunk.bytes))
-  const isText = isUtf8(bytes) && !bytes.includes(0)
+  const isText = isUtf8(bytes) && isPrintable(bytes.toString())
   if (isText && bytes.length <= maxArgumentBytes) {
     // Not --data-binary: that would take an @ at its beginning for the name of a file.
     return { isHead, input: '', argument: `--data-raw ${quoteWord(bytes.toString())}`, comments }
@@ -91,18 +91,36 @@ function bodyOf({ method }: MsgOf<'request-started'>, body: RecordedBody): BodyW
   return { isHead, input, argument: '--data-binary @-', comments }
 }
 
+/** A command may be looked at on a terminal: what would control it is written as octal numbers. */
+function isPrintable(text: string): boolean {
+  const shown = text.replaceAll('\t', '')
+  return visibleText(shown) === shown
+}
+
 function fieldsOf(started: MsgOf<'request-started'>, secrets: Secrets, hasBody: boolean): string[] {
   const { headers, url } = started
   const words: string[] = []
   const authority = /^https?:\/\/([^/?#]*)/iu.exec(url)?.[1]?.replace(/^.*@/u, '') ?? ''
-  for (const [name, value] of headers) {
+  for (const [name, recorded] of headers) {
     const lower = name.toLowerCase()
-    if (!token.test(name) || /[\r\n\0]/u.test(value) || ownFields.has(lower)) continue
+    const value = bytesAsText(recorded)
+    if (!token.test(name) || /\n/u.test(value) || !isPrintable(value)) {
+      secrets.comment(`left out, for it cannot be written here: the field ${name.slice(0, 80)}`)
+      continue
+    }
+    if (ownFields.has(lower)) continue
     if (lower === 'host' && value.toLowerCase() === authority.toLowerCase()) continue
     words.push(`--header ${fieldWord(name, value, secrets)}`)
   }
   if (headerValues(headers, 'accept-encoding').length > 0) words.push('--compressed')
   return [...words, ...unwanted(headers, hasBody)]
+}
+
+/** Node reads fields as Latin-1; curl sends what stands in the command, which is UTF-8. */
+function bytesAsText(value: string): string {
+  if (!/^[\0-\xff]*$/u.test(value)) return value
+  const bytes = Buffer.from(value, 'latin1')
+  return isUtf8(bytes) ? bytes.toString() : value
 }
 
 /** Fields that curl adds by itself, taken out where the client sent none. */
@@ -133,10 +151,12 @@ function urlWord(url: string, secrets: Secrets): string {
   return quoteParts([...parts, sent.slice(from)])
 }
 
+/** Of one command: where its masked values come from, and what is to be said about it. */
 interface Secrets {
   /** The line of a field whose value is masked. */
   ofField(name: string, value: string): ReadonlyArray<string | Secret>
   ofParameter(name: string): Secret
+  comment(text: string): void
   comments(): string[]
 }
 
@@ -146,6 +166,7 @@ function createSecrets(
 ): Secrets {
   const { url } = started
   const needed = new Set<string>()
+  const others: string[] = []
   const signed = started.headers.some(
     ([name, value]) => /^authorization$/iu.test(name) && /^aws4-/iu.test(value),
   )
@@ -166,7 +187,9 @@ function createSecrets(
       return [`${name}: ${before}`, ...rest.flatMap((text) => [part, text])]
     },
     ofParameter: (name) => need(name, false),
+    comment: (text) => void others.push(text),
     comments: () => [
+      ...others,
       ...(needed.size === 0 ? [] : [`needs ${[...needed].join(', ')} in the environment`]),
       ...(signed ? ['its signature (AWS) was good once: sign it anew'] : []),
     ],

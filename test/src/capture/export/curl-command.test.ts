@@ -121,7 +121,15 @@ describe('a command', () => {
     expect(sent.headers).toHaveLength(plain.length + 3)
   })
 
+  test('sends fields in the bytes that they came in', async () => {
+    const utf8 = Buffer.from('é€', 'utf8').toString('latin1')
+    const sent = await send({ headers: [...plain, ['X-Name', utf8]], body: 'x' })
+
+    expect(sent.headers).toContainEqual(['X-Name', utf8])
+  })
+
   test.each([
+    ['text that would control a terminal', 'a\u001b]0;x\u0007\u202e\r\nb\tc'],
     ['bytes that are no text', Buffer.from(Array.from({ length: 512 }, (_, n) => n % 256))],
     ['text with a NUL', 'a\0b'],
     ['text longer than an argument may be', `${"long 'text' \\ %s @ \n".repeat(20_000)}end`],
@@ -224,6 +232,17 @@ describe('a command that is not run', () => {
     expect(command).not.toContain('needs')
   })
 
+  test('holds nothing that would control a terminal', () => {
+    const body = 'a\u001b[2J\u009b\u202e'
+    const headers: HeaderPairs = [
+      ['X-Clear', 'a\u001b[2J'],
+      ['X-\u001b', '1'],
+    ]
+    const record = recordOfExchange({ request: { url: 'http://a/\u001b', headers, body } })
+
+    expect(curlCommand(record)).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/u)
+  })
+
   test('leaves out fields that no header could carry', () => {
     const command = commandOf('http://a/', [
       ['X-Good', '1'],
@@ -232,7 +251,8 @@ describe('a command that is not run', () => {
     ])
 
     expect(command).toContain('X-Good')
-    expect(command).not.toMatch(/Injected|Bad/u)
+    expect(command).not.toMatch(/^ .*(?:Injected|Bad)/mu)
+    expect(command).toContain('# left out, for it cannot be written here: the field X-Bad\n')
   })
 
   test.each([

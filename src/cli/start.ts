@@ -51,7 +51,7 @@ async function start(context: CliContext, flags: Flags): Promise<void> {
     isTerminal(context) &&
     session.controlPath !== undefined
   ) {
-    await Promise.race([showViewer(context, session, session.controlPath), stopped])
+    await Promise.race([showViewer(context, session, home, session.controlPath), stopped])
   } else {
     if (!settings.json) printLines(session)
     await stopped
@@ -65,9 +65,10 @@ async function start(context: CliContext, flags: Flags): Promise<void> {
 async function showViewer(
   context: CliContext,
   session: Session,
+  home: string,
   controlPath: string,
 ): Promise<void> {
-  const end = await runViewerProcess(context, controlPath)
+  const end = await runViewerProcess(context, home, controlPath)
   if (end === 'quit') return
   session.tell('the viewer ended; the proxy goes on, Ctrl-C stops it')
   printLines(session)

@@ -16,6 +16,7 @@ export type Tone =
   | 'good'
   | 'warn'
   | 'bad'
+  | 'bad-mark'
   | 'selected'
   | 'bar'
 

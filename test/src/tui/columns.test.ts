@@ -2,11 +2,12 @@ import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
 
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
-import { headingLine, layoutFor, rowLine } from '../../../src/tui/columns.ts'
 import { describeRow } from '../../../src/tui/describe-row.ts'
+import { headingLine, layoutFor } from '../../../src/tui/layout.ts'
 import type { Line } from '../../../src/tui/line.ts'
 import { lineWidth } from '../../../src/tui/line.ts'
 import { applyMessage, createViewState } from '../../../src/tui/model.ts'
+import { rowLine } from '../../../src/tui/row-line.ts'
 import type { Row } from '../../../src/tui/row.ts'
 import { anyMessage } from './any-message.ts'
 import { findUnsafe } from './hostile-text.ts'
@@ -14,6 +15,7 @@ import {
   callStart,
   plainExchange,
   responseStart,
+  sampleUsage,
   stamp,
   textEvent,
   tunnel,
@@ -28,7 +30,7 @@ function rowOf(messages: readonly AnalysisMsg[]): Row {
   return row
 }
 
-const look = { isSelected: false, elapsedMs: 0 }
+const look = { isSelected: false, isMarked: false, elapsedMs: 0 }
 const textOf = (line: Line): string => line.map(({ text }) => text).join('')
 const draw = (row: Row, width: number, elapsedMs = 0): string =>
   textOf(rowLine(row, layoutFor(width, false), { ...look, elapsedMs }))
@@ -48,8 +50,8 @@ describe('columns', () => {
       'out',
       'cost',
       'prompt',
-      '→',
-      'answer',
+      '→8',
+      'hidden',
     ])
   })
 
@@ -79,12 +81,92 @@ describe('columns', () => {
   })
 })
 
+describe('the columns of a call', () => {
+  const answered = (more: object): Row =>
+    rowOf([
+      ...wholeCall({ id: 'x1' }),
+      stamp({
+        kind: 'model-answered',
+        exchangeId: 'x1',
+        provider: 'anthropic',
+        operation: 'messages',
+        model: 'claude-sonnet-4-5',
+        output: [],
+        toolCalls: [
+          { name: 'Bash', arguments: '{}' },
+          { name: 'Bash', arguments: '{}' },
+          { name: 'Read', arguments: '{}' },
+        ],
+        usage: sampleUsage,
+        durationMs: 5,
+        complete: true,
+        ...more,
+      }),
+    ])
+
+  it('tell tools, the context that is used, and the confidence of a cost', () => {
+    const line = draw(answered({ cost: { usd: 0.5, confidence: 'estimated', lines: [] } }), 300)
+
+    expect(line).toContain('3 Bash Read')
+    expect(line).toContain('~$0.5000')
+    expect(line).toMatch(/ 6% /u)
+  })
+
+  it('say nothing of a context that the tables do not know', () => {
+    expect(draw(answered({ provider: 'nobody', model: 'made-up' }), 300)).not.toContain('%')
+  })
+
+  it('tell an unknown cost from none', () => {
+    expect(draw(answered({ cost: { confidence: 'unknown', lines: [] } }), 300)).toContain(' ? ')
+  })
+
+  it('tell lane and cache once they are known, and the program by its User-Agent', () => {
+    const row = rowOf([
+      stamp({
+        kind: 'request-started',
+        exchangeId: 'x1',
+        method: 'POST',
+        url: 'https://api.anthropic.com/v1/messages',
+        httpVersion: '1.1',
+        headers: [['user-agent', 'claude-cli/2.0.1 (external, cli)']],
+        host: 'api.anthropic.com',
+      }),
+      ...wholeCall({ id: 'x1' }).slice(1),
+      stamp({
+        kind: 'call-linked',
+        exchangeId: 'x1',
+        sessionId: 's',
+        sessionSource: 'new',
+        turn: 1,
+        branch: 'sub-agent',
+        branchId: 'b',
+        changed: [],
+        cache: { verdict: 'partial' },
+        attempt: 1,
+        toolResults: [],
+      }),
+    ])
+    const line = textOf(rowLine(row, layoutFor(300, true), look))
+
+    expect(line).toContain('↳ claude-cli ')
+    expect(line).toContain(' partial ')
+  })
+
+  it('start at the same place in rows of every kind', () => {
+    const layout = layoutFor(300, true)
+    const call = textOf(rowLine(rowOf(wholeCall({ id: 'x1' })), layout, look))
+    const plain = textOf(rowLine(rowOf(plainExchange('x1', '/')), layout, look))
+
+    expect(plain.indexOf('200')).toBe(call.indexOf('200'))
+  })
+})
+
 describe('a row', () => {
   it('shows a finished call', () => {
     const line = draw(rowOf(wholeCall({ id: 'x1' })), 120)
 
     expect(line).toContain('12:34:56')
-    expect(line).toMatch(/claude-sonnet-4-5 +200 +345ms +2\.3s 11\.2k +321 +\$0\.0123 /u)
+    expect(line).toMatch(/claude-sonnet-4-5 +200 +345ms +2\.3s +1\.2k +10\.0k +321 +\$0\.0123 /u)
     expect(line).toContain('What is the we')
     expect(line).toContain(' → It is sunny')
   })
@@ -164,14 +246,14 @@ describe('a row', () => {
 
 test.prop([
   fc.array(anyMessage, { minLength: 1, maxLength: 30 }),
-  fc.integer({ min: 1, max: 220 }),
+  fc.integer({ min: 1, max: 320 }),
   fc.boolean(),
 ])('fits any row into any width, with nothing unsafe in it', (messages, width, isSelected) => {
   const state = createViewState()
   for (const msg of messages) applyMessage(state, msg, 'p')
   const layout = layoutFor(width, true)
   for (const row of state.rows) {
-    const line = rowLine(row, layout, { isSelected, elapsedMs: 5 })
+    const line = rowLine(row, layout, { ...look, isSelected, elapsedMs: 5 })
 
     expect(lineWidth(line)).toBeLessThanOrEqual(width)
     expect(findUnsafe(textOf(line))).toBeUndefined()

@@ -3,7 +3,14 @@ import { describe, expect, it } from 'vitest'
 
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
 import type { ViewLimits, ViewState } from '../../../src/tui/model.ts'
-import { applyMessage, createViewState, endRunningRows } from '../../../src/tui/model.ts'
+import {
+  applyMessage,
+  clearRows,
+  createViewState,
+  endRunningRows,
+  pinRow,
+  viewLimits,
+} from '../../../src/tui/model.ts'
 import type { Row } from '../../../src/tui/row.ts'
 import { anyMessage } from './any-message.ts'
 import {
@@ -106,7 +113,7 @@ describe('several calls on one socket', () => {
   })
 
   it('do not come back once their socket was dropped', () => {
-    const limits = { maxRows: 1, maxDetailBytes: 1e6, maxRowBytes: 1e6 }
+    const limits = { ...viewLimits, maxRows: 1 }
     const state = stateOf([...socket, ...wholeCall({ id: 'x2' }), called(0)], limits)
 
     expect(onlyRow(state).id).toBe('x2')
@@ -352,7 +359,7 @@ describe('other rows', () => {
   })
 })
 
-const small: ViewLimits = { maxRows: 3, maxDetailBytes: 1000, maxRowBytes: 600 }
+const small: ViewLimits = { ...viewLimits, maxRows: 3, maxDetailBytes: 1000, maxRowBytes: 600 }
 
 describe('bounds', () => {
   it('drops the oldest rows, counts them, and makes no new rows of what comes for them', () => {
@@ -377,6 +384,47 @@ describe('bounds', () => {
     expect(state).toMatchObject({ trimmedRows: 2, keptBytes: 500 })
   })
 
+  it('keeps the details of the newest rows, and those of a row that was open until it is closed', () => {
+    const limits = { ...viewLimits, maxDetails: 2 }
+    const state = createViewState(limits)
+    const kept = (): string[] =>
+      state.rows.filter(({ detail }) => detail !== undefined).map(({ id }) => id)
+    for (const msg of wholeCall({ id: 'x0' })) applyMessage(state, msg, 'proxy')
+    pinRow(state, 'x0')
+    for (const id of ['x1', 'x2', 'x3']) {
+      for (const msg of wholeCall({ id })) applyMessage(state, msg, 'proxy')
+    }
+    expect(kept()).toEqual(['x0', 'x3'])
+
+    pinRow(state, undefined)
+    for (const msg of wholeCall({ id: 'x4' })) applyMessage(state, msg, 'proxy')
+    expect(kept()).toEqual(['x3', 'x4'])
+  })
+
+  it('cuts old prompts and answers short where all of them are too much', () => {
+    const limits = { ...viewLimits, maxSummaryUnits: 3000 }
+    const state = createViewState(limits)
+    for (const id of ['x0', 'x1', 'x2']) {
+      const call = { id, prompt: 'p'.repeat(800), answer: 'a'.repeat(400) }
+      for (const msg of wholeCall(call)) applyMessage(state, msg, 'proxy')
+    }
+
+    expect(state.rows.map(({ prompt, answer }) => [prompt.length, answer.length])).toEqual([
+      [120, 120],
+      [800, 400],
+      [800, 400],
+    ])
+  })
+
+  it('forgets all rows when it is cleared, and makes no new ones of what comes for them', () => {
+    const state = stateOf([...wholeCall({ id: 'x0' }), ...callStart({ id: 'x1' })])
+    clearRows(state)
+    for (const msg of callEnd({ id: 'x1' })) applyMessage(state, msg, 'proxy')
+
+    expect(state.rows).toEqual([])
+    expect(state).toMatchObject({ running: 0, keptBytes: 0, details: 0, summaryUnits: 0, calls: 2 })
+  })
+
   it('cuts the details of one exchange that grows too large', () => {
     const chunk = (offset: number): AnalysisMsg =>
       stamp({ kind: 'response-body', exchangeId: 'x1', text: 'x'.repeat(500), offset })
@@ -391,7 +439,13 @@ describe('bounds', () => {
 test.prop([fc.array(fc.tuple(anyMessage, fc.constantFrom('p1', 'p2')), { maxLength: 120 })])(
   'keeps its promises for any messages in any order',
   (messages) => {
-    const limits: ViewLimits = { maxRows: 5, maxDetailBytes: 4000, maxRowBytes: 1500 }
+    const limits: ViewLimits = {
+      maxRows: 5,
+      maxDetails: 4,
+      maxDetailBytes: 4000,
+      maxRowBytes: 1500,
+      maxSummaryUnits: 5 * 240,
+    }
     const state = createViewState(limits)
     for (const [msg, origin] of messages) applyMessage(state, msg, origin)
 
@@ -400,6 +454,10 @@ test.prop([fc.array(fc.tuple(anyMessage, fc.constantFrom('p1', 'p2')), { maxLeng
     expect(new Set(state.rows.map(({ id }) => id)).size).toBe(state.rows.length)
     expect(state.keptBytes).toBe(state.rows.reduce((sum, row) => sum + row.keptBytes, 0))
     expect(state.keptBytes).toBeLessThanOrEqual(limits.maxDetailBytes)
+    expect(state.details).toBe(state.rows.filter(({ detail }) => detail !== undefined).length)
+    expect(state.details).toBeLessThanOrEqual(limits.maxDetails)
+    expect(state.summaryUnits).toBe(state.rows.reduce((sum, row) => sum + row.summaryUnits, 0))
+    expect(state.summaryUnits).toBeLessThanOrEqual(limits.maxSummaryUnits)
     expect(state.running).toBe(state.rows.filter(({ phase }) => phase === 'running').length)
     expect(state.totals.known).toBeGreaterThanOrEqual(0)
     expect(state.totals.usd).toBeGreaterThanOrEqual(0)

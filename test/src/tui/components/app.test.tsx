@@ -109,7 +109,9 @@ describe('the screen', () => {
     expect(rows[2]).toContain('statsig.example.com:443')
     expect(rows[3]).toContain('h:80 rule')
     expect(rows[4]).toMatch(/^›●/u)
-    expect(app.lines()[0]).toMatch(/2 calls │ ● 1 │ 11\.2k in 321 out │ \$0\.0123$/u)
+    expect(app.lines()[0]).toMatch(
+      /2 calls │ ● 1 │ 2\/min 11\.6k tok\/min │ 11\.2k in 321 out │ \$0\.0123$/u,
+    )
   })
 
   it('streams an answer into its row and into the open call', async () => {
@@ -135,7 +137,7 @@ describe('the screen', () => {
     await app.press('l', '345 ms')
     await app.press('l', 'merged answer')
     await app.press('h', '345 ms')
-    await app.press('\u001b', 'prompt → answer')
+    await app.press('\u001b', 'prompt')
   })
 
   it('filters while it is typed', async () => {
@@ -181,17 +183,17 @@ describe('the screen', () => {
     expect(app.lines().at(-1)).toContain('proxy ended')
   })
 
-  it('makes only the rows on screen of ten thousand', async () => {
+  it('makes only the rows on screen of a hundred thousand', async () => {
     const app = openApp(80, 24)
-    for (let index = 0; index < 10_050; index += 1) {
+    for (let index = 0; index < 100_050; index += 1) {
       for (const msg of plainExchange(`x${index}`, `/n${index}`)) app.store.apply(msg, 'p')
     }
 
-    await shows(app, '/n10049')
+    await shows(app, '/n100049')
     expect(app.lines()).toHaveLength(24)
-    expect(app.lines().at(-1)).toContain('50 older not kept')
-    await app.press('g', '/n50')
-    expect(app.lines().at(-1)).toContain('1/10,000')
+    expect(app.lines().at(-1)).toContain('1,001 older not kept')
+    await app.press('g', '/n1001')
+    expect(app.lines().at(-1)).toContain('1/99,049')
   })
 })
 
@@ -236,7 +238,7 @@ describe('sizes', () => {
 
 describe('safety', () => {
   it.each(hostileTexts)('draws hostile text of any field inertly (%#)', async (text) => {
-    const app = openApp(100, 30)
+    const app = openApp(300, 30)
     const messages = [
       ...callStart({ id: 'x1', model: text, provider: text, prompt: text, system: text }),
       stamp({
@@ -246,10 +248,25 @@ describe('safety', () => {
         method: text,
         url: `https://h/${text}`,
         httpVersion: text,
-        headers: [[text, text]],
+        headers: [
+          [text, text],
+          ['User-Agent', text],
+        ],
         host: text,
       }),
       textEvent({ id: 'x1' }, 0, text),
+      stamp({
+        kind: 'model-answered',
+        exchangeId: 'x1',
+        provider: text,
+        operation: text,
+        model: text,
+        output: [{ type: 'text', text }],
+        toolCalls: [{ name: text, arguments: text }],
+        finishReason: text,
+        durationMs: 1,
+        complete: true,
+      }),
       stamp({
         kind: 'sse-event',
         exchangeId: 'x1',
@@ -272,7 +289,7 @@ describe('safety', () => {
     ]
     for (const msg of messages) app.store.apply(msg, text)
     app.store.setSourceStatus(text)
-    await shows(app, 'prompt → answer')
+    await shows(app, 'prompt')
     await app.press('g', '1/3')
     await app.press('\r', ' Conversation ')
     for (const tab of ['request', ' ms ', 'request body', 'system']) await app.press('\tg', tab)

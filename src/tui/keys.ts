@@ -1,109 +1,29 @@
 /**
- * The key map, as data: the input handler looks keys up in it and the help screen prints it, so the
- * two cannot differ. Keys have names: a printable character is its own name, others are spelled out
- * (`enter`, `ctrl-d`, `pagedown`).
+ * The key maps, as data: the input handler looks keys up in them and the help screen prints them, so
+ * the two cannot differ. Keys have names: a printable character is its own name, others are spelled
+ * out (`enter`, `ctrl-d`, `pagedown`). Each screen's own keys stand in a file of `keys/`.
  */
+import type { GlobalAction, KeyBinding, MovementAction } from './keys/binding.ts'
+import { globalKeys, movementKeys } from './keys/binding.ts'
+import type { DetailAction } from './keys/detail.ts'
+import { detailKeys } from './keys/detail.ts'
+import type { ListAction } from './keys/list.ts'
+import { listKeys } from './keys/list.ts'
 
-export type Action =
-  | 'down'
-  | 'up'
-  | 'page-down'
-  | 'page-up'
-  | 'half-down'
-  | 'half-up'
-  | 'first'
-  | 'last'
-  | 'open'
-  | 'back'
-  | 'next-tab'
-  | 'previous-tab'
-  | 'next-row'
-  | 'previous-row'
-  | 'next-error'
-  | 'previous-error'
-  | 'toggle-follow'
-  | 'toggle-tunnels'
-  | 'search'
-  | 'help'
-  | 'quit'
+export type Action = MovementAction | GlobalAction | ListAction | DetailAction
 
-export type Screen = 'list' | 'detail' | 'help'
+/** What the keys go to: a screen, or what lies over it. */
+export type KeyScreen = 'list' | 'detail' | 'help'
 
-export interface KeyBinding {
-  readonly keys: readonly string[]
-  readonly action: Action
-  readonly screens: readonly Screen[]
-  readonly help: string
+export const keyMaps: Readonly<Record<KeyScreen, ReadonlyArray<KeyBinding<Action>>>> = {
+  list: [...movementKeys, ...listKeys, ...globalKeys],
+  detail: [...movementKeys, ...detailKeys, ...globalKeys],
+  help: [...movementKeys, ...globalKeys],
 }
 
-export const keyMap: readonly KeyBinding[] = [
-  { keys: ['j', 'down'], action: 'down', screens: ['list', 'detail'], help: 'down' },
-  { keys: ['k', 'up'], action: 'up', screens: ['list', 'detail'], help: 'up' },
-  {
-    keys: ['pagedown', 'space', 'ctrl-f'],
-    action: 'page-down',
-    screens: ['list', 'detail'],
-    help: 'one page down',
-  },
-  {
-    keys: ['pageup', 'b', 'ctrl-b'],
-    action: 'page-up',
-    screens: ['list', 'detail'],
-    help: 'one page up',
-  },
-  { keys: ['ctrl-d'], action: 'half-down', screens: ['list', 'detail'], help: 'half a page down' },
-  { keys: ['ctrl-u'], action: 'half-up', screens: ['list', 'detail'], help: 'half a page up' },
-  { keys: ['g', 'home'], action: 'first', screens: ['list', 'detail'], help: 'to the start' },
-  { keys: ['G', 'end'], action: 'last', screens: ['list', 'detail'], help: 'to the end, follow' },
-  {
-    keys: ['f'],
-    action: 'toggle-follow',
-    screens: ['list', 'detail'],
-    help: 'follow, or stay',
-  },
-  { keys: ['e'], action: 'next-error', screens: ['list'], help: 'next error' },
-  { keys: ['E'], action: 'previous-error', screens: ['list'], help: 'previous error' },
-  { keys: ['enter'], action: 'open', screens: ['list'], help: 'open the call' },
-  {
-    keys: ['tab', 'l', 'right'],
-    action: 'next-tab',
-    screens: ['detail'],
-    help: 'next tab',
-  },
-  {
-    keys: ['shift-tab', 'h', 'left'],
-    action: 'previous-tab',
-    screens: ['detail'],
-    help: 'previous tab',
-  },
-  { keys: ['n'], action: 'next-row', screens: ['detail'], help: 'next call' },
-  { keys: ['p'], action: 'previous-row', screens: ['detail'], help: 'previous call' },
-  { keys: ['/'], action: 'search', screens: ['list'], help: 'filter by any text' },
-  {
-    keys: ['t'],
-    action: 'toggle-tunnels',
-    screens: ['list'],
-    help: 'show or hide tunnels',
-  },
-  {
-    keys: ['esc'],
-    action: 'back',
-    screens: ['list', 'detail', 'help'],
-    help: 'back, clear the filter',
-  },
-  { keys: ['?'], action: 'help', screens: ['list', 'detail', 'help'], help: 'this help' },
-  {
-    keys: ['q', 'ctrl-c'],
-    action: 'quit',
-    screens: ['list', 'detail', 'help'],
-    help: 'quit',
-  },
-]
-
 /** What a key means on a screen, or undefined. */
-export function actionOf(key: string, screen: Screen): Action | undefined {
-  return keyMap.find((binding) => binding.keys.includes(key) && binding.screens.includes(screen))
-    ?.action
+export function actionOf(key: string, screen: KeyScreen): Action | undefined {
+  return keyMaps[screen].find(({ keys }) => keys.includes(key))?.action
 }
 
 /** The fields of Ink's `Key` that are read here. */

@@ -3,20 +3,20 @@
  * model at once but ask for a new frame only every `frameMs`; keys ask for one immediately.
  */
 import type { Clock } from '../base/clock.ts'
-import { assertNever } from '../base/errors.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import { createBlockCache } from './block.ts'
-import type { Document } from './conversation.ts'
-import { conversation } from './conversation.ts'
 import { createRowSelector } from './filter.ts'
 import { safeLine } from './format.ts'
 import { actionOf } from './keys.ts'
 import type { ViewLimits, ViewState } from './model.ts'
 import { applyMessage, createViewState, endRunningRows } from './model.ts'
-import type { Row } from './row.ts'
-import type { Tab, UiState } from './ui.ts'
-import { detailTop, editFilter, initialUi, listTop, reduceUi, selectedIndex } from './ui.ts'
-import { eventsTab, headersTab, rawTab } from './wire-tabs.ts'
+import type { RowList } from './row-list.ts'
+import { rowListOf } from './row-list.ts'
+import type { DetailFrame } from './screens/detail-frame.ts'
+import { detailFrame } from './screens/detail-frame.ts'
+import { listTop, selectedIndex } from './screens/selection.ts'
+import type { UiContext, UiState } from './ui.ts'
+import { initialUi, keyScreenOf, reduceTyping, reduceUi } from './ui.ts'
 
 export interface ScreenSize {
   readonly columns: number
@@ -33,16 +33,19 @@ export interface ScreenParts {
 export interface ViewerFrame {
   readonly state: ViewState
   readonly ui: UiState
-  readonly rows: readonly Row[]
-  readonly hiddenTunnels: number
-  readonly selected: Row | undefined
-  readonly selectedIndex: number
-  readonly listTop: number
-  readonly document: Document
-  readonly detailTop: number
+  readonly list: ListFrame
+  /** While a row is open. */
+  readonly detail: DetailFrame | undefined
   /** The newest time that can be told: running rows are measured against it. */
   readonly now: number
   readonly sourceStatus: string
+}
+
+export interface ListFrame extends RowList {
+  readonly hiddenTunnels: number
+  readonly selectedIndex: number
+  /** The index of the first row on screen. */
+  readonly top: number
 }
 
 export interface StoreOptions {
@@ -130,38 +133,38 @@ export class ViewerStore {
   }
 
   frame(size: ScreenSize): ViewerFrame {
-    const ui = this.#ui
-    const state = this.#state
-    const { rows, hiddenTunnels } = this.#select(state, {
-      text: ui.filter,
-      showTunnels: ui.showTunnels,
-    })
-    const { listHeight, detailHeight } = screenParts(size)
-    const index = selectedIndex(ui, rows)
-    // A row that is read stays open when it no longer passes the filter.
-    const open = ui.screen === 'detail' ? state.byId.get(ui.selectedId ?? '') : undefined
-    const selected = open ?? rows[index]
-    const document =
-      ui.screen === 'detail' && selected !== undefined
-        ? this.#document(selected, ui.tab, size.columns)
-        : { lines: [], anchor: 0 }
+    const list = this.#listFrame(size)
     return {
-      state,
-      ui,
-      rows,
-      hiddenTunnels,
-      selected,
-      selectedIndex: index,
-      listTop: listTop(ui, rows, listHeight),
-      document,
-      detailTop: detailTop(ui.scroll, {
-        lines: document.lines.length,
-        height: detailHeight,
-        anchor: document.anchor,
-      }),
+      state: this.#state,
+      ui: this.#ui,
+      list,
+      detail: this.#detailFrame(list, size),
       now: this.#now(),
       sourceStatus: this.#sourceStatus,
     }
+  }
+
+  #listFrame(size: ScreenSize): ListFrame {
+    const ui = this.#ui
+    const { filter: text, showTunnels } = ui.list
+    const { rows, hiddenTunnels } = this.#select(this.#state, { text, showTunnels })
+    const list = rowListOf(rows)
+    return {
+      ...list,
+      hiddenTunnels,
+      selectedIndex: selectedIndex(ui, list),
+      top: listTop(ui, list, screenParts(size).listHeight),
+    }
+  }
+
+  #detailFrame(list: ListFrame, size: ScreenSize): DetailFrame | undefined {
+    const ui = this.#ui
+    if (ui.screen !== 'detail') return undefined
+    // A row that is read stays open when it no longer passes the filter.
+    const row = this.#state.byId.get(ui.list.selectedId ?? '') ?? list.rows[list.selectedIndex]
+    if (row === undefined) return undefined
+    const { detailHeight: height } = screenParts(size)
+    return detailFrame(row, ui.detail, { width: size.columns, height }, this.#cache)
   }
 
   #now(): number {
@@ -170,35 +173,26 @@ export class ViewerStore {
     return Math.max(latestAt, this.#options.clock.now() - this.#lagMs)
   }
 
-  #document(row: Row, tab: Tab, width: number): Document {
-    switch (tab) {
-      case 'Conversation':
-        return conversation(row, width, this.#cache)
-      case 'Headers':
-        return { lines: headersTab(row, width, this.#cache), anchor: 0 }
-      case 'Events':
-        return { lines: eventsTab(row, width, this.#cache), anchor: 0 }
-      case 'Raw':
-        return { lines: rawTab(row, width, this.#cache), anchor: 0 }
-      default:
-        return assertNever(tab)
-    }
-  }
-
   #press(key: string, size: ScreenSize): boolean {
     const ui = this.#ui
-    if (ui.filterBefore !== undefined) {
-      this.#ui = editFilter(ui, key)
+    const typed = reduceTyping(ui, key)
+    if (typed !== undefined) {
+      this.#ui = typed
       return false
     }
-    const action = actionOf(key, ui.isHelpShown ? 'help' : ui.screen)
+    const action = actionOf(key, keyScreenOf(ui))
     if (action === undefined) return false
     if (action === 'quit') return true
-    const { rows, document, detailTop } = this.frame(size)
-    const detailLines = document.lines.length
-    this.#ui = reduceUi(ui, action, { rows, ...screenParts(size), detailLines, detailTop })
-    this.#state.pinnedId = this.#ui.screen === 'detail' ? this.#ui.selectedId : undefined
+    this.#ui = reduceUi(ui, action, this.#context(size))
+    this.#state.pinnedId = this.#ui.screen === 'detail' ? this.#ui.list.selectedId : undefined
     return false
+  }
+
+  #context(size: ScreenSize): UiContext {
+    const { list, detail } = this.frame(size)
+    const lines = detail?.document.lines.length ?? 0
+    const top = detail?.top ?? 0
+    return { list, ...screenParts(size), detail: { row: detail?.row, lines, top } }
   }
 
   #notify(): void {

@@ -12,7 +12,7 @@ const ranks = new Map<string, number>([
   ['src/messages', 1],
   ['src/policy', 2],
   ['src/query', 2],
-  ['src/recorded', 2],
+  ['src/recorded', 2.5],
   ['src/config', 3],
   ['src/pipeline', 4],
   ['ca', 4],

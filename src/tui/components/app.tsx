@@ -36,7 +36,7 @@ export function App({ store, title, theme }: AppProps): ReactElement {
   return (
     <Box flexDirection="column" width={width} height={height} overflow="hidden">
       <HeaderLine state={frame.state} title={title} width={width} theme={theme} />
-      {ui.isHelpShown ? (
+      {ui.overlay === 'help' ? (
         <Help width={width} height={Math.max(1, height - 2)} theme={theme} />
       ) : ui.screen === 'detail' ? (
         <Detail frame={frame} width={width} height={detailHeight} theme={theme} />

@@ -7,10 +7,10 @@ import { formatDuration, formatSpend, formatTime, formatTokens, safeLine } from 
 import type { Line, Span } from '../line.ts'
 import { clipLine, lineWidth, span } from '../line.ts'
 import type { Row } from '../row.ts'
+import type { Tab } from '../screens/detail.ts'
+import { tabs } from '../screens/detail.ts'
 import type { ViewerFrame } from '../store.ts'
 import type { Theme } from '../theme.ts'
-import type { Tab } from '../ui.ts'
-import { tabs } from '../ui.ts'
 import { Lines } from './lines.tsx'
 
 export interface DetailProps {
@@ -22,13 +22,12 @@ export interface DetailProps {
 }
 
 export function Detail({ frame, width, height, theme }: DetailProps): ReactElement {
-  const { selected, document, detailTop, ui } = frame
-  const content = document.lines
-    .slice(detailTop, detailTop + height)
-    .map((line) => clipLine(line, width))
+  const { detail, ui } = frame
+  const shown = detail?.document.lines.slice(detail.top, detail.top + height) ?? []
+  const content = shown.map((line) => clipLine(line, width))
   while (content.length < height) content.push([])
-  const summary = selected === undefined ? [] : summaryLine(selected, frame.now, width)
-  return <Lines lines={[summary, tabLine(ui.tab, width), ...content]} theme={theme} />
+  const summary = detail === undefined ? [] : summaryLine(detail.row, frame.now, width)
+  return <Lines lines={[summary, tabLine(ui.detail.tab, width), ...content]} theme={theme} />
 }
 
 /** What matters most first: what has no room at the end is left out, not cut in the middle. */

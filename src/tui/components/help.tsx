@@ -2,8 +2,10 @@
 import type { ReactElement } from 'react'
 
 import { fit } from '../format.ts'
-import type { KeyBinding } from '../keys.ts'
-import { keyMap } from '../keys.ts'
+import type { KeyBinding } from '../keys/binding.ts'
+import { globalKeys, movementKeys } from '../keys/binding.ts'
+import { detailKeys } from '../keys/detail.ts'
+import { listKeys } from '../keys/list.ts'
 import type { Line } from '../line.ts'
 import { clipLine, lineWidth, span } from '../line.ts'
 import type { Theme } from '../theme.ts'
@@ -28,11 +30,11 @@ const marks: readonly Line[] = [
 function helpLines(width: number, height: number): Line[] {
   const isWide = width >= 76
   const column = isWide ? Math.floor(width / 2) : width
-  const shared = section('Keys', (screens) => screens.length > 1, column)
+  const shared = section('Keys', [...movementKeys, ...globalKeys], column)
   const special: Line[] = [
-    ...section('In the list', (screens) => screens.join() === 'list', column),
+    ...section('In the list', listKeys, column),
     [],
-    ...section('In a call', (screens) => screens.join() === 'detail', column),
+    ...section('In a call', detailKeys, column),
     [],
     [span('Marks', 'heading')],
     ...marks,
@@ -42,12 +44,7 @@ function helpLines(width: number, height: number): Line[] {
   return lines.slice(0, height).map((line) => clipLine(line, width))
 }
 
-function section(
-  title: string,
-  belongs: (screens: KeyBinding['screens']) => boolean,
-  width: number,
-): Line[] {
-  const bindings = keyMap.filter(({ screens }) => belongs(screens))
+function section(title: string, bindings: readonly KeyBinding[], width: number): Line[] {
   return [[span(title, 'heading')], ...bindings.map((binding) => bindingLine(binding, width))]
 }
 

@@ -20,8 +20,8 @@ export interface ListProps {
 }
 
 export function List({ frame, width, height, theme }: ListProps): ReactElement {
-  const { rows, listTop } = frame
-  const visible = rows.slice(listTop, listTop + height)
+  const { rows, top } = frame.list
+  const visible = rows.slice(top, top + height)
   const hasAgents = visible.some(({ agent }) => agent !== undefined)
   const layout = layoutFor(width, hasAgents)
   return <Lines lines={listLines(frame, visible, layout, height)} theme={theme} />
@@ -33,10 +33,10 @@ function listLines(
   layout: Layout,
   height: number,
 ): Line[] {
-  const { listTop } = frame
+  const { top, selectedIndex } = frame.list
   const lines = visible.map((row, at) =>
     rowLine(row, layout, {
-      isSelected: listTop + at === frame.selectedIndex,
+      isSelected: top + at === selectedIndex,
       elapsedMs: Math.max(0, frame.now - row.startedAt),
     }),
   )
@@ -47,7 +47,7 @@ function listLines(
 
 function emptyText({ state, ui }: ViewerFrame): string {
   if (state.rows.length === 0) return 'waiting for the first call …'
-  return ui.filter === ''
+  return ui.list.filter === ''
     ? 'only tunnels so far; t shows them'
-    : `nothing matches "${safeLine(ui.filter, 64)}"; esc clears the filter`
+    : `nothing matches "${safeLine(ui.list.filter, 64)}"; esc clears the filter`
 }

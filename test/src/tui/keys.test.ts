@@ -1,22 +1,22 @@
 import { describe, expect, it } from 'vitest'
 
-import { actionOf, keyMap, keyNames } from '../../../src/tui/keys.ts'
+import { actionOf, keyMaps, keyNames } from '../../../src/tui/keys.ts'
 
 describe('the key map', () => {
   it('gives no key two meanings on one screen', () => {
-    for (const screen of ['list', 'detail', 'help'] as const) {
-      const keys = keyMap
-        .filter(({ screens }) => screens.includes(screen))
-        .flatMap(({ keys }) => keys)
+    for (const map of Object.values(keyMaps)) {
+      const keys = map.flatMap(({ keys }) => keys)
 
       expect(keys).toEqual([...new Set(keys)])
     }
   })
 
-  it('has one binding for each action', () => {
-    const actions = keyMap.map(({ action }) => action)
+  it('has one binding for each action of a screen', () => {
+    for (const map of Object.values(keyMaps)) {
+      const actions = map.map(({ action }) => action)
 
-    expect(actions).toEqual([...new Set(actions)])
+      expect(actions).toEqual([...new Set(actions)])
+    }
   })
 
   it.each([
@@ -32,8 +32,9 @@ describe('the key map', () => {
     ['q', 'detail', 'quit'],
     ['ctrl-c', 'help', 'quit'],
     ['t', 'list', 'toggle-tunnels'],
-    ['/', 'list', 'search'],
-    ['f', 'list', 'toggle-follow'],
+    ['/', 'list', 'filter'],
+    ['f', 'list', 'filter'],
+    ['F', 'list', 'toggle-follow'],
   ] as const)('reads %s on the %s screen as %s', (key, screen, action) => {
     expect(actionOf(key, screen)).toBe(action)
   })
@@ -79,7 +80,7 @@ describe('key names', () => {
       'right',
     ])
     const paged = new Set(['pageup', 'pagedown', 'home', 'end'])
-    for (const key of keyMap.flatMap(({ keys }) => keys)) {
+    for (const key of Object.values(keyMaps).flatMap((map) => map.flatMap(({ keys }) => keys))) {
       const isKnown =
         key.length === 1 || /^ctrl-[a-z]$/u.test(key) || typed.has(key) || paged.has(key)
 

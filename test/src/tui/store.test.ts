@@ -59,7 +59,7 @@ describe('frames', () => {
     expect(countFrames()).toBe(0)
     expect(time.run()).toEqual([40])
     expect(countFrames()).toBe(1)
-    expect(store.frame(size).rows).toHaveLength(500)
+    expect(store.frame(size).list.rows).toHaveLength(500)
   })
 
   it('takes longer between frames that take long', () => {
@@ -80,7 +80,7 @@ describe('frames', () => {
 
     expect(store.press(['?'], size)).toBe(false)
     expect(countFrames()).toBe(1)
-    expect(store.frame(size).ui.isHelpShown).toBe(true)
+    expect(store.frame(size).ui.overlay).toBe('help')
   })
 
   it('ticks only while something runs', () => {
@@ -126,7 +126,7 @@ describe('keys', () => {
     const { store } = openStore()
 
     expect(store.press(['/', 'q', 'q', 'enter'], size)).toBe(false)
-    expect(store.frame(size).ui.filter).toBe('qq')
+    expect(store.frame(size).ui.list.filter).toBe('qq')
     expect(store.press(['ctrl-c'], size)).toBe(true)
     expect(store.press(['q'], size)).toBe(true)
   })
@@ -140,8 +140,8 @@ describe('keys', () => {
     store.press(['k', 'enter'], size)
 
     const frame = store.frame(size)
-    expect(frame.selected?.id).toBe('x1')
-    expect(frame.document.lines.length).toBeGreaterThan(5)
+    expect(frame.detail?.row.id).toBe('x1')
+    expect(frame.detail?.document.lines.length).toBeGreaterThan(5)
     expect(frame.state.pinnedId).toBe('x1')
     store.press(['tab', 'tab', 'tab', 'esc'], size)
     expect(store.frame(size).state.pinnedId).toBeUndefined()
@@ -151,13 +151,13 @@ describe('keys', () => {
     const { store } = openStore()
     for (const msg of [...wholeCall({ id: 'x1' }), ...tunnel('x2')]) store.apply(msg, 'p')
     store.press(['/', 's', 'u', 'n', 'n', 'y', 'enter', 'enter'], size)
-    expect(store.frame(size).selected?.id).toBe('x1')
+    expect(store.frame(size).detail?.row.id).toBe('x1')
 
     const row = store.frame(size).state.byId.get('x1')
     if (row !== undefined) row.answer = 'something else'
     store.apply(stamp({ kind: 'request-ended', exchangeId: 'x1', bytes: 3 }), 'p')
 
-    expect(store.frame(size)).toMatchObject({ rows: [], selected: { id: 'x1' } })
+    expect(store.frame(size)).toMatchObject({ list: { rows: [] }, detail: { row: { id: 'x1' } } })
   })
 })
 

@@ -1,33 +1,29 @@
 import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
 
-import { keyMap } from '../../../src/tui/keys.ts'
+import { keyMaps } from '../../../src/tui/keys.ts'
 import type { Action } from '../../../src/tui/keys.ts'
 import { applyMessage, createViewState } from '../../../src/tui/model.ts'
-import type { Row } from '../../../src/tui/row.ts'
+import type { RowList } from '../../../src/tui/row-list.ts'
+import { rowListOf } from '../../../src/tui/row-list.ts'
+import { detailTop } from '../../../src/tui/screens/detail.ts'
+import { listTop, selectedIndex } from '../../../src/tui/screens/selection.ts'
 import type { UiContext, UiState } from '../../../src/tui/ui.ts'
-import {
-  detailTop,
-  editFilter,
-  initialUi,
-  listTop,
-  reduceUi,
-  selectedIndex,
-} from '../../../src/tui/ui.ts'
+import { initialUi, reduceTyping, reduceUi } from '../../../src/tui/ui.ts'
 import { callStart, wholeCall } from './sample-messages.ts'
 
-function rowsOf(count: number, last: 'done' | 'running' = 'done'): readonly Row[] {
+function rowsOf(count: number, last: 'done' | 'running' = 'done'): RowList {
   const state = createViewState()
   for (let index = 0; index < count; index += 1) {
     const call = { id: `x${index}` }
     const isRunning = index === count - 1 && last === 'running'
     for (const msg of isRunning ? callStart(call) : wholeCall(call)) applyMessage(state, msg, 'p')
   }
-  return state.rows
+  return rowListOf(state.rows)
 }
 
-function contextOf(rows: readonly Row[], detailLines = 0): UiContext {
-  return { rows, listHeight: 10, detailHeight: 10, detailLines, detailTop: 0 }
+function contextOf(list: RowList, lines = 0, top = 0): UiContext {
+  return { list, listHeight: 10, detailHeight: 10, detail: { row: undefined, lines, top } }
 }
 
 function press(ui: UiState, context: UiContext, ...actions: readonly Action[]): UiState {
@@ -50,12 +46,12 @@ describe('the list', () => {
   it('keeps what is on screen where it is when rows come and old ones go', () => {
     const rows = rowsOf(30)
     const moved = press(initialUi, contextOf(rows), 'up', 'up', 'up')
-    const firstShown = rows[listTop(moved, rows, 10)]?.id
+    const firstShown = rows.rows[listTop(moved, rows, 10)]?.id
 
-    const later = rowsOf(60).slice(15)
+    const later = rowListOf(rowsOf(60).rows.slice(15))
 
-    expect(later[listTop(moved, later, 10)]?.id).toBe(firstShown)
-    expect(later[selectedIndex(moved, later)]?.id).toBe('x26')
+    expect(later.rows[listTop(moved, later, 10)]?.id).toBe(firstShown)
+    expect(later.rows[selectedIndex(moved, later)]?.id).toBe('x26')
   })
 
   it('moves by pages, half pages and to both ends', () => {
@@ -73,13 +69,13 @@ describe('the list', () => {
     const rows = rowsOf(5)
     const moved = press(initialUi, contextOf(rows), 'first')
 
-    expect(selectedIndex(moved, rows.slice(2))).toBe(0)
+    expect(selectedIndex(moved, rowListOf(rows.rows.slice(2)))).toBe(0)
   })
 
   it('finds the next and the previous error', () => {
     const rows = rowsOf(6)
     for (const at of [1, 4]) {
-      const row = rows[at]
+      const row = rows.rows[at]
       if (row !== undefined) row.phase = 'failed'
     }
     const context = contextOf(rows)
@@ -92,12 +88,12 @@ describe('the list', () => {
   })
 
   it('survives being empty', () => {
-    const context = contextOf([])
+    const context = contextOf(rowListOf([]))
     const ui = press(initialUi, context, 'up', 'page-down', 'open', 'next-error', 'first', 'last')
 
     expect(ui.screen).toBe('list')
-    expect(listTop(ui, [], 10)).toBe(0)
-    expect(selectedIndex(ui, [])).toBe(-1)
+    expect(listTop(ui, rowListOf([]), 10)).toBe(0)
+    expect(selectedIndex(ui, rowListOf([]))).toBe(-1)
   })
 })
 
@@ -106,18 +102,18 @@ describe('the detail', () => {
     const finished = rowsOf(3)
     const running = rowsOf(3, 'running')
 
-    expect(press(initialUi, contextOf(finished), 'open').scroll).toBe('start')
-    expect(press(initialUi, contextOf(running), 'open').scroll).toBe('end')
+    expect(press(initialUi, contextOf(finished), 'open').detail.scroll).toBe('start')
+    expect(press(initialUi, contextOf(running), 'open').detail.scroll).toBe('end')
   })
 
   it('sticks to the end until scrolled, and again after the last key', () => {
-    const context = { ...contextOf(rowsOf(3, 'running'), 50), detailTop: 40 }
+    const context = contextOf(rowsOf(3, 'running'), 50, 40)
     const open = press(initialUi, context, 'open')
 
-    expect(press(open, context, 'up').scroll).toBe(39)
-    expect(press(open, context, 'toggle-follow').scroll).toBe(40)
-    expect(press(open, context, 'up', 'last').scroll).toBe('end')
-    expect(press(open, context, 'first').scroll).toBe(0)
+    expect(press(open, context, 'up').detail.scroll).toBe(39)
+    expect(press(open, context, 'toggle-follow').detail.scroll).toBe(40)
+    expect(press(open, context, 'up', 'last').detail.scroll).toBe('end')
+    expect(press(open, context, 'first').detail.scroll).toBe(0)
   })
 
   it('places the first line so that the screen is full', () => {
@@ -134,9 +130,9 @@ describe('the detail', () => {
     const context = contextOf(rowsOf(1))
     const open = press(initialUi, context, 'open')
 
-    expect(press(open, context, 'next-tab').tab).toBe('Headers')
-    expect(press(open, context, 'previous-tab').tab).toBe('Raw')
-    expect(press(open, context, 'previous-tab', 'next-tab').tab).toBe('Conversation')
+    expect(press(open, context, 'next-tab').detail.tab).toBe('Headers')
+    expect(press(open, context, 'previous-tab').detail.tab).toBe('Raw')
+    expect(press(open, context, 'previous-tab', 'next-tab').detail.tab).toBe('Conversation')
   })
 
   it('goes to the call before and after without closing', () => {
@@ -144,16 +140,16 @@ describe('the detail', () => {
     const context = contextOf(rows)
     const open = press(initialUi, context, 'first', 'open', 'next-row')
 
-    expect(open).toMatchObject({ screen: 'detail', selectedId: 'x1' })
-    expect(press(open, context, 'previous-row', 'previous-row').selectedId).toBe('x0')
+    expect(open).toMatchObject({ screen: 'detail', list: { selectedId: 'x1' } })
+    expect(press(open, context, 'previous-row', 'previous-row').list.selectedId).toBe('x0')
     expect(press(open, context, 'back').screen).toBe('list')
   })
 
   it('keeps following after a look at the newest call', () => {
     const context = contextOf(rowsOf(4))
 
-    expect(press(initialUi, context, 'open', 'back').isFollowing).toBe(true)
-    expect(press(initialUi, context, 'up', 'open', 'back').isFollowing).toBe(false)
+    expect(press(initialUi, context, 'open', 'back').list.isFollowing).toBe(true)
+    expect(press(initialUi, context, 'up', 'open', 'back').list.isFollowing).toBe(false)
   })
 })
 
@@ -162,31 +158,34 @@ describe('help, tunnels and filter', () => {
     const context = contextOf(rowsOf(2))
     const help = press(initialUi, context, 'open', 'help')
 
-    expect(help.isHelpShown).toBe(true)
-    expect(press(help, context, 'back')).toMatchObject({ isHelpShown: false, screen: 'detail' })
+    expect(help.overlay).toBe('help')
+    expect(press(help, context, 'back')).toMatchObject({ overlay: undefined, screen: 'detail' })
     expect(press(help, context, 'down')).toBe(help)
   })
 
   it('toggles tunnels', () => {
-    expect(press(initialUi, contextOf([]), 'toggle-tunnels').showTunnels).toBe(false)
+    expect(press(initialUi, contextOf(rowListOf([])), 'toggle-tunnels').list.showTunnels).toBe(
+      false,
+    )
   })
 
   it('edits the filter key by key, keeps it on enter and restores it on escape', () => {
-    const context = contextOf([])
-    const type = (ui: UiState, ...keys: readonly string[]): UiState => keys.reduce(editFilter, ui)
-    const editing = type(press(initialUi, context, 'search'), 'a', 'space', '日', 'x', 'backspace')
+    const context = contextOf(rowListOf([]))
+    const type = (ui: UiState, ...keys: readonly string[]): UiState =>
+      keys.reduce((state, key) => reduceTyping(state, key) ?? state, ui)
+    const editing = type(press(initialUi, context, 'filter'), 'a', 'space', '日', 'x', 'backspace')
 
-    expect(editing).toMatchObject({ filter: 'a 日', filterBefore: '' })
+    expect(editing.list).toMatchObject({ filter: 'a 日', typing: { before: '' } })
     const kept = type(editing, 'enter')
-    expect(kept).toMatchObject({ filter: 'a 日', filterBefore: undefined })
-    const again = type(press(kept, context, 'search'), 'ctrl-u', 'z', 'pagedown')
-    expect(again.filter).toBe('z')
-    expect(type(again, 'esc')).toMatchObject({ filter: 'a 日', filterBefore: undefined })
-    expect(press(kept, context, 'back').filter).toBe('')
+    expect(kept.list).toMatchObject({ filter: 'a 日', typing: undefined })
+    const again = type(press(kept, context, 'filter'), 'ctrl-u', 'z', 'pagedown')
+    expect(again.list.filter).toBe('z')
+    expect(type(again, 'esc').list).toMatchObject({ filter: 'a 日', typing: undefined })
+    expect(press(kept, context, 'back').list.filter).toBe('')
   })
 })
 
-const actions = keyMap.map(({ action }) => action)
+const actions = Object.values(keyMaps).flatMap((map) => map.map(({ action }) => action))
 test.prop([
   fc.array(fc.constantFrom(...actions), { maxLength: 40 }),
   fc.nat({ max: 25 }),
@@ -195,13 +194,12 @@ test.prop([
   const rows = rowsOf(count)
   let ui = initialUi
   for (const action of pressed) {
-    const top = detailTop(ui.scroll, { lines: 30, height, anchor: 5 })
+    const top = detailTop(ui.detail.scroll, { lines: 30, height, anchor: 5 })
     ui = reduceUi(ui, action, {
-      rows,
+      list: rows,
       listHeight: height,
       detailHeight: height,
-      detailLines: 30,
-      detailTop: top,
+      detail: { row: undefined, lines: 30, top },
     })
     const index = selectedIndex(ui, rows)
     const first = listTop(ui, rows, height)

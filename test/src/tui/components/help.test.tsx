@@ -2,7 +2,7 @@ import { cleanup, render } from 'ink-testing-library'
 import { afterEach, expect, it } from 'vitest'
 
 import { Help } from '../../../../src/tui/components/help.tsx'
-import { keyMap } from '../../../../src/tui/keys.ts'
+import { keyMaps } from '../../../../src/tui/keys.ts'
 import { plainTheme } from '../../../../src/tui/theme.ts'
 import { withoutColors } from '../hostile-text.ts'
 
@@ -19,7 +19,7 @@ it.each([
 ])('prints every binding of the key map on %d by %d cells', (width, height) => {
   const text = draw(width, height).join('\n')
 
-  for (const { help } of keyMap) expect(text).toContain(help)
+  for (const { help } of Object.values(keyMaps).flat()) expect(text).toContain(help)
   expect(text).not.toContain('…')
 })
 

@@ -86,7 +86,7 @@ export interface FoldDraft {
   /** Drawn behind the mark of the fold; safe spans. */
   readonly title: readonly Span[]
   /** Raw text whose beginning stands behind the title while the rest is folded away. */
-  readonly preview: string
+  readonly preview: () => string
   readonly isOpenByDefault: boolean
   readonly body: () => readonly Line[]
   readonly text: () => string
@@ -96,19 +96,21 @@ export interface FoldDraft {
 
 /** A block that shows its title alone when it is folded; its body is made only when it is open. */
 export function foldBlock(draft: FoldDraft, { width, folds }: TabView): Block {
-  const { id, title, preview } = draft
+  const { id, title } = draft
   const open = isOpen(folds, id, draft.isOpenByDefault)
   const mark = span(`${' '.repeat(draft.indent ?? 0)}${foldMark(open)} `, 'dim')
   const first = open
     ? clipLine([mark, ...title], width)
-    : clipLine([mark, ...title, span(` ${safePreview(preview, width * 4)}`, 'dim')], width)
-  const lines = open ? [first, ...draft.body()] : [first]
+    : clipLine([mark, ...title, span(` ${safePreview(draft.preview(), width * 4)}`, 'dim')], width)
+  const opened = (): readonly Line[] => [first, ...draft.body()]
+  const lines = open ? opened() : [first]
   return {
     id,
     isFoldable: true,
     isOpen: open,
     height: lines.length,
     lines: () => lines,
+    opened: open ? () => lines : opened,
     text: draft.text,
   }
 }
@@ -155,17 +157,6 @@ export function fieldLines(name: string, value: string, width: number, tone: Ton
     ? [span(indent), span(label, tone), span(first.slice(label.length))]
     : [span(indent + first)]
   return [start, ...rest.map((line): Line => [span(indent + line)])]
-}
-
-/** Pretty-printed where `text` is JSON, else as it stands. */
-export function prettyJson(text: string): string {
-  if (text.length > maxTextCharacters || !/^\s*[[{]/u.test(text)) return text
-  try {
-    return JSON.stringify(JSON.parse(text), undefined, 2)
-  } catch {
-    // Not JSON, or cut short: shown as it was sent.
-    return text
-  }
 }
 
 function textWidth(width: number): number {

@@ -4,12 +4,13 @@
  */
 import type { ModelMessage, Part } from '../messages/schema.ts'
 import type { TabView } from './block.ts'
-import { bounded, foldBlock, prettyJson, solidBlock, textLines } from './block.ts'
+import { bounded, foldBlock, solidBlock, textLines } from './block.ts'
 import type { Block } from './document.ts'
 import { displayWidth, formatCount, safeLine } from './format.ts'
 import type { Line, Tone } from './line.ts'
 import { clipLine, span } from './line.ts'
 import { markdownLines } from './markdown.ts'
+import { prettyJson } from './pretty-json.ts'
 import { describeMedia } from './media-text.ts'
 
 /** Characters of a result that is short enough to stand open. */
@@ -42,7 +43,7 @@ export function partBlock(part: Part, id: string, view: TabView, isNew = false):
           id,
           indent: 2,
           title: [span(safeLine(part.name, 128), 'heading')],
-          preview: part.text,
+          preview: () => part.text,
           isOpenByDefault: part.text.length <= shortResult,
           body: () => cachedText(part, part.text, view, 'dim'),
           text: () => part.text,
@@ -67,7 +68,7 @@ function reasoningBlock(part: Part & { type: 'reasoning' }, id: string, view: Ta
       id,
       indent: 2,
       title: [span('reasoning', 'dim')],
-      preview: part.text,
+      preview: () => part.text,
       isOpenByDefault: true,
       body: () => cachedText(part, part.text, view, 'dim'),
       text: () => part.text,
@@ -95,7 +96,7 @@ function toolCallBlock(
       id,
       indent: 2,
       title: [span(`⚙ ${name}`, 'tool')],
-      preview: part.arguments,
+      preview: () => part.arguments,
       isOpenByDefault: isNew && part.arguments.length <= shortArguments,
       body: () => cachedText(part, prettyJson(part.arguments), view),
       text,
@@ -115,7 +116,7 @@ function toolResultBlock(part: Part & { type: 'tool-result' }, id: string, view:
         span(words.filter((word) => word !== '').join(' '), 'tool'),
         span(part.text.length > shortResult ? ` ${size}` : '', 'dim'),
       ],
-      preview: part.text,
+      preview: () => part.text,
       isOpenByDefault: part.text.length <= shortResult,
       body: () => cachedText(part, part.text, view),
       text: () => part.text,

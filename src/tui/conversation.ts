@@ -4,15 +4,16 @@
  */
 import type { ModelMessage, MsgOf } from '../messages/schema.ts'
 import type { TabView } from './block.ts'
-import { fieldLines, foldBlock, heading, prettyJson, solidBlock, spacer, textLines } from './block.ts'
+import { fieldLines, foldBlock, heading, solidBlock, spacer, textLines } from './block.ts'
 import { messageText, partBlock, roleTone } from './conversation-parts.ts'
 import { describeRow } from './describe-row.ts'
 import type { Block, Document } from './document.ts'
-import { documentOf, isOpen, plainBlock } from './document.ts'
+import { documentOf, plainBlock } from './document.ts'
 import { formatCount, formatDuration, formatTokens, safeLine, safePreview } from './format.ts'
 import type { Line } from './line.ts'
 import { clipLine, span } from './line.ts'
 import { linkLines } from './link-lines.ts'
+import { prettyJson } from './pretty-json.ts'
 import type { LivePart, Row } from './row.ts'
 import { costText } from './cost-tab.ts'
 
@@ -55,7 +56,7 @@ function messageBlocks(message: ModelMessage, id: string, view: TabView): Block[
     {
       id,
       title: [span(safeLine(message.role, 128), roleTone(message.role))],
-      preview: isOpen(view.folds, id, !isLong) ? '' : text(),
+      preview: text,
       isOpenByDefault: !isLong,
       body: () => [],
       text,
@@ -77,7 +78,7 @@ function toolsBlock(call: MsgOf<'model-called'>, view: TabView): Block {
     {
       id: 'tools',
       title: [span(`tools (${formatCount(tools.length)})`, 'tool')],
-      preview: tools.slice(0, 32).map(({ name }) => name.slice(0, 64)).join(' '),
+      preview: () => tools.slice(0, 32).map(({ name }) => name.slice(0, 64)).join(' '),
       isOpenByDefault: false,
       body: () => view.cache.lines(tools, view.width, () => toolLines(call, view.width)),
       text: () => tools.map(({ name, description = '' }) => `${name}  ${description}`).join('\n'),

@@ -18,6 +18,8 @@ export interface Block {
   readonly isOpen: boolean
   readonly height: number
   lines(): readonly Line[]
+  /** Its lines as they are, or would be, when it is open. */
+  opened(): readonly Line[]
   /** All of it as raw text, also what is folded away. */
   text(): string
 }
@@ -34,6 +36,8 @@ export interface BlockList {
   at(index: number): PlacedBlock | undefined
   /** The index of the block that line `line` belongs to; the last one for what lies behind it. */
   indexAt(line: number): number
+  /** -1 where there is none. */
+  indexOf(id: string): number
 }
 
 export interface Document {
@@ -95,6 +99,7 @@ export function plainBlock(id: string, lines: readonly Line[]): Block {
     isOpen: true,
     height: lines.length,
     lines: () => lines,
+    opened: () => lines,
     text: () => lines.map(lineText).join('\n'),
   }
 }
@@ -129,6 +134,7 @@ function listOf(blocks: readonly Block[], starts: readonly number[]): BlockList 
       return block === undefined ? undefined : { block, start: starts[index] ?? 0 }
     },
     indexAt: (line) => lastAtOrBefore(starts, line),
+    indexOf: (id) => blocks.findIndex((block) => block.id === id),
   }
 }
 

@@ -7,7 +7,7 @@ import { AppError } from '../base/errors.ts'
 import { formatDuration, formatSize } from '../base/units.ts'
 import type { BoundKey, BoundKind, Bounds } from './bounds.ts'
 import { boundRows, defaultBounds } from './bounds.ts'
-import { nearestName } from './nearest.ts'
+import { nearestName } from '../base/nearest.ts'
 
 type BoundRow = (typeof boundRows)[number]
 type Given = Partial<Record<BoundKey, number>>

@@ -15,7 +15,7 @@ import { defaultAllow, presetHosts, presetNames } from '../policy/providers.ts'
 import type { BoundKey, Bounds } from './bounds.ts'
 import { boundRows } from './bounds.ts'
 import { resolveBounds } from './limits.ts'
-import { nearestName } from './nearest.ts'
+import { nearestName } from '../base/nearest.ts'
 import type { CommandName } from './options.ts'
 import { optionsOf, optionTable } from './options.ts'
 

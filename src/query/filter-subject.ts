@@ -20,6 +20,8 @@ export interface FilterSubject {
   readonly agent: string | undefined
   readonly provider: string | undefined
   readonly model: string | undefined
+  /** `chat`, `files.create`, `tools/call`, …. */
+  readonly operation?: string | undefined
   /** `model-answered.finishReason`. */
   readonly stop: string | undefined
   readonly cacheVerdict: 'hit' | 'partial' | 'miss' | 'unknown' | undefined

@@ -2,23 +2,20 @@
  * What each kind of message does to its row. It never throws, whatever the order of messages; the
  * bound on one row's detail is kept here, the bounds over all rows in `model.ts`.
  */
-import type { AnalysisMsg, ModelMessage, MsgOf, Part } from '../messages/schema.ts'
+import type { AnalysisMsg, HeaderPairs, MsgOf } from '../messages/schema.ts'
 import { keepChunk, keepParsed } from './apply-body.ts'
+import { applyModelCall } from './apply-call.ts'
 import { applyOperation } from './apply-operation.ts'
 import type { Row, StreamEvent } from './row.ts'
-import { addNote, addTallies, appendLive, emptyTally, reserve, summaryOf, tallyOf } from './row.ts'
+import { addNote, appendLive, reserve, summaryOf } from './row.ts'
 import { readStreamDeltas } from './stream-delta.ts'
 
 /** Applies `msg` and returns by how many model calls the row grew. */
 export function applyToRow(row: Row, msg: AnalysisMsg, maxRowBytes: number): number {
   if (applyTraffic(row, msg, maxRowBytes)) return 0
-  if (msg.kind === 'model-called') return applyCall(row, msg, maxRowBytes)
-  if (msg.kind === 'model-answered') applyAnswer(row, msg)
-  else if (msg.kind === 'call-linked') applyLink(row, msg)
-  else if (msg.kind === 'stream-merged') applyMerged(row, msg, maxRowBytes)
-  else if (!applyOperation(row, msg, maxRowBytes) && !applyConnection(row, msg)) {
-    applyNote(row, msg)
-  }
+  const calls = applyModelCall(row, msg, maxRowBytes)
+  if (calls !== undefined) return calls
+  if (!applyOperation(row, msg, maxRowBytes) && !applyConnection(row, msg)) applyNote(row, msg)
   return 0
 }
 
@@ -26,11 +23,12 @@ function applyTraffic(row: Row, msg: AnalysisMsg, maxRowBytes: number): boolean 
   const { detail } = row
   switch (msg.kind) {
     case 'request-started':
-      applyRequestStarted(row, msg)
+      applyRequestStarted(row, msg, maxRowBytes)
       return true
     case 'response-started':
       row.status = msg.status
-      if (detail === undefined) return true
+      if (detail === undefined || !reserve(row, sizeOfHeaders(msg.headers), maxRowBytes))
+        return true
       detail.heads.responseStarted = msg
       detail.responseHeaders = msg.headers
       detail.statusText = msg.statusText ?? ''
@@ -66,12 +64,14 @@ function applyTraffic(row: Row, msg: AnalysisMsg, maxRowBytes: number): boolean 
   }
 }
 
-function applyRequestStarted(row: Row, msg: MsgOf<'request-started'>): void {
+function applyRequestStarted(row: Row, msg: MsgOf<'request-started'>, maxRowBytes: number): void {
   row.method = msg.method
   row.url = msg.url
   row.host = msg.host
   row.path = pathOf(msg.url)
+  row.client = clientOf(msg.headers)
   if (row.detail === undefined) return
+  if (!reserve(row, sizeOfHeaders(msg.headers), maxRowBytes)) return
   row.detail.heads.started = msg
   row.detail.requestHeaders = msg.headers
   row.detail.httpVersion = msg.httpVersion
@@ -167,65 +167,6 @@ function applyNote(row: Row, msg: AnalysisMsg): void {
   }
 }
 
-function applyCall(row: Row, msg: MsgOf<'model-called'>, maxRowBytes: number): number {
-  // A WebSocket carries one call after the other on one exchange; the row shows the latest.
-  const isNext = row.detail?.answered !== undefined || row.current !== emptyTally
-  const isFirst = row.kind !== 'call'
-  row.kind = 'call'
-  row.settled = isNext ? addTallies(row.settled, row.current) : row.settled
-  row.current = emptyTally
-  row.provider = msg.provider
-  row.operation = msg.operation
-  row.model = msg.model ?? row.model
-  row.streaming = msg.streaming
-  row.prompt = summaryOf(lastUserText(msg.messages))
-  if (isNext) row.answer = ''
-  const { detail } = row
-  if (detail !== undefined) {
-    detail.answered = undefined
-    detail.link = undefined
-    if (isNext) {
-      detail.live.length = 0
-      detail.liveLength = 0
-    }
-    if (reserve(row, sizeOfCall(msg), maxRowBytes)) detail.call = msg
-  }
-  return isFirst || isNext ? 1 : 0
-}
-
-function applyAnswer(row: Row, msg: MsgOf<'model-answered'>): void {
-  row.provider = msg.provider
-  row.operation = msg.operation
-  row.model = msg.model ?? row.model
-  row.ttftMs = msg.ttftMs
-  row.tokensPerSecond = msg.tokensPerSecond
-  row.finishReason = msg.finishReason
-  row.durationMs ??= msg.durationMs
-  row.current = tallyOf(msg)
-  row.answer = summaryOf(answerText(msg)) || row.answer
-  if (msg.error !== undefined) {
-    row.problem ??= `${msg.error.type}: ${msg.error.message}`
-    if (row.phase === 'done') row.phase = 'failed'
-  }
-  if (row.isPart) row.phase = msg.error === undefined ? 'done' : 'failed'
-  if (row.detail === undefined) return
-  row.detail.answered = msg
-  // The answer now stands in one piece.
-  row.detail.live.length = 0
-  row.detail.liveLength = 0
-}
-
-function applyLink(row: Row, msg: MsgOf<'call-linked'>): void {
-  row.branch = msg.branch
-  if (row.detail !== undefined) row.detail.link = msg
-}
-
-function applyMerged(row: Row, msg: MsgOf<'stream-merged'>, maxRowBytes: number): void {
-  row.answer = summaryOf(msg.text) || row.answer
-  if (row.detail === undefined) return
-  if (reserve(row, msg.text.length * 2, maxRowBytes)) row.detail.merged = msg
-}
-
 function applyFrame(row: Row, msg: MsgOf<'websocket-message'>, maxRowBytes: number): void {
   const data = frameText(msg)
   if (msg.direction === 'response' && row.latestPartId === undefined) {
@@ -252,49 +193,21 @@ function keepEvent(row: Row, event: StreamEvent, maxRowBytes: number): void {
   if (reserve(row, event.data.length + 100, maxRowBytes)) row.detail?.events.push(event)
 }
 
-function sizeOfCall(msg: MsgOf<'model-called'>): number {
-  let size = 0
-  for (const message of msg.messages) for (const part of message.parts) size += partSize(part)
-  for (const tool of msg.tools) size += tool.name.length + (tool.description?.length ?? 0)
-  return size
-}
-
-function partSize(part: Part): number {
-  switch (part.type) {
-    case 'tool-call':
-      return part.name.length + part.arguments.length
-    case 'media':
-      return part.mediaType.length
-    default:
-      return part.text.length
-  }
-}
-
-/** The newest thing the user said; a turn that only returns tool results shows those. */
-function lastUserText(messages: readonly ModelMessage[]): string {
-  for (let index = messages.length - 1; index >= 0; index -= 1) {
-    const message = messages[index]
-    if (message === undefined || message.role === 'system') continue
-    const text = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
-    if (message.role === 'user' && text.length > 0) return text.at(-1) ?? ''
-    const results = message.parts.flatMap((part) =>
-      part.type === 'tool-result' ? [`⚙ ${part.text}`] : [],
-    )
-    if (results.length > 0) return results.at(-1) ?? ''
-  }
-  return ''
-}
-
-function answerText(msg: MsgOf<'model-answered'>): string {
-  const text = msg.output.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
-  const calls = msg.toolCalls.map((call) => `⚙ ${call.name}`).join(' ')
-  return [text, calls].filter((piece) => piece !== '').join(' ')
-}
-
 function pathOf(url: string): string {
   const match = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*(.*)$/iu.exec(url)
   const path = match === null ? url : (match[1] ?? '')
   return path === '' ? '/' : path
+}
+
+/** The first product of a `User-Agent` (RFC 9110 §10.1.5), without its version. */
+function clientOf(headers: HeaderPairs): string | undefined {
+  const value = headers.find(([name]) => name.toLowerCase() === 'user-agent')?.[1]
+  if (value === undefined) return undefined
+  return summaryOf(/^[^/\s(]*/u.exec(value.slice(0, 256))?.[0] ?? '', 48) || undefined
+}
+
+function sizeOfHeaders(headers: HeaderPairs): number {
+  return headers.reduce((sum, [name, value]) => sum + name.length + value.length, 0)
 }
 
 function portSuffix(port: number | undefined): string {

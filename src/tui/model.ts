@@ -7,32 +7,48 @@
  * most of the viewer's work. `state.version` rises with every change.
  */
 import type { AnalysisMsg } from '../messages/schema.ts'
+import { Funnel } from '../recorded/funnel.ts'
 import { applyToRow } from './apply.ts'
+import { RateWindow } from './rates.ts'
 import type { Row, Tally } from './row.ts'
-import { addTallies, appendLive, createRow, emptyTally, subtractTally } from './row.ts'
+import { addTallies, appendLive, createRow, emptyTally, subtractTally, summaryOf } from './row.ts'
 import { readStreamDeltas } from './stream-delta.ts'
 
 export interface ViewLimits {
   readonly maxRows: number
+  /** Rows that keep their details; the oldest lose theirs first. */
+  readonly maxDetails: number
   /** UTF-16 units kept in the details of all rows; the oldest lose theirs first. */
   readonly maxDetailBytes: number
   /** The same for one row. */
   readonly maxRowBytes: number
+  /** UTF-16 units of prompts and answers in all rows; those of the oldest are cut short first. */
+  readonly maxSummaryUnits: number
 }
 
 export const viewLimits: ViewLimits = {
-  maxRows: 10_000,
+  maxRows: 100_000,
+  maxDetails: 20_000,
   maxDetailBytes: 192 * 1024 * 1024,
   maxRowBytes: 32 * 1024 * 1024,
+  maxSummaryUnits: 64 * 1024 * 1024,
 }
 
 /** Dropped rows that were still running: what comes for them later must not make a new row. */
 const maxRemembered = 1000
 
+/** What is left of the prompt and of the answer of an old row. */
+const shortSummaryCharacters = 240
+
 export interface ViewState {
   readonly limits: ViewLimits
   version: number
+  /** In the order of arrival; what is dropped goes from the front. */
   readonly rows: Row[]
+  /** Rows that changed, came or went since whoever shows them last emptied this. */
+  readonly changes: Set<Row>
+  /** Rises when `changes` does not tell all that changed. */
+  epoch: number
   readonly byId: Map<string, Row>
   readonly origins: Set<string>
   /** Ids of dropped rows that may still be spoken of. */
@@ -42,6 +58,14 @@ export interface ViewState {
   /** Rows that lost their detail for `maxDetailBytes`. */
   trimmedRows: number
   keptBytes: number
+  /** Rows with details. */
+  details: number
+  summaryUnits: number
+  /** Rows before these ordinals have no details any more, or short summaries. */
+  detailsFrom: number
+  summariesFrom: number
+  /** The ordinal of the next row. */
+  nextOrdinal: number
   /** The row on screen: its detail is the last to go. */
   pinnedId: string | undefined
   calls: number
@@ -53,6 +77,9 @@ export interface ViewState {
   lastAnalyzerFailure: string
   totals: Tally
   latestAt: number
+  readonly rates: RateWindow
+  /** Told of everything until the first call is seen. */
+  readonly funnel: Funnel
 }
 
 export function createViewState(limits: ViewLimits = viewLimits): ViewState {
@@ -60,12 +87,19 @@ export function createViewState(limits: ViewLimits = viewLimits): ViewState {
     limits,
     version: 0,
     rows: [],
+    changes: new Set(),
+    epoch: 0,
     byId: new Map(),
     origins: new Set(),
     gone: new Set(),
     droppedRows: 0,
     trimmedRows: 0,
     keptBytes: 0,
+    details: 0,
+    summaryUnits: 0,
+    detailsFrom: 0,
+    summariesFrom: 0,
+    nextOrdinal: 0,
     pinnedId: undefined,
     calls: 0,
     running: 0,
@@ -75,6 +109,8 @@ export function createViewState(limits: ViewLimits = viewLimits): ViewState {
     lastAnalyzerFailure: '',
     totals: emptyTally,
     latestAt: 0,
+    rates: new RateWindow(),
+    funnel: new Funnel(),
   }
 }
 
@@ -86,6 +122,7 @@ export function applyMessage(state: ViewState, msg: AnalysisMsg, origin: string)
   state.version += 1
   state.latestAt = Math.max(state.latestAt, msg.at)
   state.origins.add(origin)
+  if (state.calls === 0) state.funnel.take(msg)
   switch (msg.kind) {
     case 'connection-opened':
       state.openConnections += 1
@@ -110,6 +147,27 @@ export function applyMessage(state: ViewState, msg: AnalysisMsg, origin: string)
   makeRoom(state)
 }
 
+/** Forgets all rows; the totals stay. What still comes for them makes no new rows. */
+export function clearRows(state: ViewState): void {
+  state.version += 1
+  for (const row of state.rows.splice(0)) drop(state, row)
+  state.droppedRows = 0
+  forgetChanges(state)
+}
+
+function forgetChanges(state: ViewState): void {
+  state.changes.clear()
+  state.epoch += 1
+}
+
+/** Keeps the details of this row, and no longer those of the row before. */
+export function pinRow(state: ViewState, id: string | undefined): void {
+  if (state.pinnedId === id) return
+  const before = state.byId.get(state.pinnedId ?? '')
+  if (before !== undefined) state.detailsFrom = Math.min(state.detailsFrom, before.ordinal)
+  state.pinnedId = id
+}
+
 /** Called when no more messages can come: what still runs will never be seen to end. */
 export function endRunningRows(state: ViewState): void {
   state.version += 1
@@ -118,6 +176,7 @@ export function endRunningRows(state: ViewState): void {
     row.phase = 'done'
     row.problem ??= 'its end was not seen'
     row.version += 1
+    state.changes.add(row)
   }
   state.running = 0
 }
@@ -130,7 +189,9 @@ function rowFor(state: ViewState, msg: AnalysisMsg, origin: string): Row | undef
   const known = state.byId.get(id)
   if (known !== undefined) return known
   if (state.gone.has(id)) return undefined
-  const row = createRow(id, origin, kindOf(msg), msg)
+  const row = createRow({ id, ordinal: state.nextOrdinal, origin, kind: kindOf(msg) }, msg)
+  state.nextOrdinal += 1
+  state.details += 1
   const whole = row.isPart ? state.byId.get(exchangeId) : undefined
   if (whole !== undefined) enterPart(row, whole)
   state.rows.push(row)
@@ -150,6 +211,7 @@ function enterPart(row: Row, whole: Row): void {
   row.url = whole.url
   row.host = whole.host
   row.path = whole.path
+  row.client = whole.client
   row.status = whole.status
   whole.latestPartId = row.id
 }
@@ -161,6 +223,8 @@ function followSocket(state: ViewState, whole: Row, msg: AnalysisMsg): void {
   if (msg.direction !== 'response' || msg.text === undefined) return
   appendLive(row, readStreamDeltas(msg.text))
   row.version += 1
+  measureSummary(state, row)
+  state.changes.add(row)
 }
 
 /** An id for what makes a row without being an exchange. */
@@ -194,41 +258,94 @@ function kindOf(msg: AnalysisMsg): Row['kind'] {
 function updateRow(state: ViewState, row: Row, msg: AnalysisMsg): void {
   const before = { phase: row.phase, settled: row.settled, current: row.current }
   const beforeBytes = row.keptBytes
-  state.calls += applyToRow(row, msg, state.limits.maxRowBytes)
+  const calls = applyToRow(row, msg, state.limits.maxRowBytes)
+  state.calls += calls
   row.version += 1
   row.lastAt = Math.max(row.lastAt, msg.at)
   row.agent ??= msg.agent
+  state.changes.add(row)
   state.keptBytes += row.keptBytes - beforeBytes
+  measureSummary(state, row)
   state.running += isRunning(row.phase) - isRunning(before.phase)
   if (before.settled !== row.settled || before.current !== row.current) {
     const added = addTallies(row.settled, row.current)
     const removed = addTallies(before.settled, before.current)
     state.totals = subtractTally(addTallies(state.totals, added), removed)
-  }
+    state.rates.add(msg.at, calls, tokensOf(added) - tokensOf(removed))
+  } else if (calls > 0) state.rates.add(msg.at, calls, 0)
+}
+
+function tokensOf({ inputTokens, outputTokens }: Tally): number {
+  return inputTokens + outputTokens
 }
 
 function isRunning(phase: Row['phase']): 0 | 1 {
   return phase === 'running' ? 1 : 0
 }
 
+function measureSummary(state: ViewState, row: Row): void {
+  const units = row.prompt.length + row.answer.length
+  state.summaryUnits += units - row.summaryUnits
+  row.summaryUnits = units
+}
+
 function makeRoom(state: ViewState): void {
   const { limits, rows } = state
   if (rows.length > limits.maxRows) {
     for (const row of rows.splice(0, rows.length - limits.maxRows)) drop(state, row)
+    // Nobody shows them.
+    if (state.changes.size > 2 * limits.maxRows) forgetChanges(state)
   }
-  if (state.keptBytes <= limits.maxDetailBytes) return
-  // Down to a little less than the bound, or every further message would walk the rows again.
-  const target = limits.maxDetailBytes * 0.9
-  for (const row of rows) {
-    if (state.keptBytes <= target) return
+  if (state.keptBytes > limits.maxDetailBytes || state.details > limits.maxDetails) {
+    trimDetails(state)
+  }
+  if (state.summaryUnits > limits.maxSummaryUnits) shortenSummaries(state)
+}
+
+/** Rows from this ordinal on: ordinals have no gaps. */
+function indexFrom({ rows }: ViewState, ordinal: number): number {
+  return Math.max(0, ordinal - (rows[0]?.ordinal ?? 0))
+}
+
+/** Goes on where it last stopped: no row is looked at twice, but for what was pinned. */
+function trimDetails(state: ViewState): void {
+  const { limits, rows } = state
+  // Down to a little less than the bound, or every further message would begin again.
+  const target = state.keptBytes > limits.maxDetailBytes ? 0.9 : 1
+  const isEnough = (): boolean =>
+    state.keptBytes <= limits.maxDetailBytes * target && state.details <= limits.maxDetails
+  for (let at = indexFrom(state, state.detailsFrom); at < rows.length && !isEnough(); at += 1) {
+    const row = rows[at]
+    if (row === undefined) return
+    state.detailsFrom = row.ordinal
     if (row.detail !== undefined && row.id !== state.pinnedId) trim(state, row)
   }
 }
 
+function shortenSummaries(state: ViewState): void {
+  const { limits, rows } = state
+  const target = limits.maxSummaryUnits * 0.95
+  // Rows may have grown since they were cut short: what is behind the last one is the first.
+  if (indexFrom(state, state.summariesFrom) >= rows.length - 1) state.summariesFrom = 0
+  for (let at = indexFrom(state, state.summariesFrom); at < rows.length; at += 1) {
+    const row = rows[at]
+    if (row === undefined || state.summaryUnits <= target) return
+    state.summariesFrom = row.ordinal
+    row.prompt = summaryOf(row.prompt, shortSummaryCharacters)
+    row.answer = summaryOf(row.answer, shortSummaryCharacters)
+    measureSummary(state, row)
+    row.version += 1
+  }
+}
+
 function drop(state: ViewState, row: Row): void {
+  row.isGone = true
+  state.changes.add(row)
   state.byId.delete(row.id)
   state.droppedRows += 1
   state.keptBytes -= row.keptBytes
+  state.summaryUnits -= row.summaryUnits
+  if (row.detail !== undefined) state.details -= 1
   if (row.phase === 'running') state.running -= 1
   state.gone.add(row.id)
   const oldest = state.gone.values().next().value
@@ -237,6 +354,7 @@ function drop(state: ViewState, row: Row): void {
 
 function trim(state: ViewState, row: Row): void {
   state.keptBytes -= row.keptBytes
+  state.details -= 1
   state.trimmedRows += 1
   row.keptBytes = 0
   row.detail = undefined

@@ -3,11 +3,8 @@ import type { Row } from './row.ts'
 
 export interface RowList {
   readonly rows: readonly Row[]
+  /** Where one that follows stands: at the newest row; -1 where there is none. */
+  readonly followIndex: number
   /** Where a row stands; -1 where it is not shown. */
   indexOf(id: string | undefined): number
-}
-
-/** For rows of any order. */
-export function rowListOf(rows: readonly Row[]): RowList {
-  return { rows, indexOf: (id) => rows.findIndex((row) => row.id === id) }
 }

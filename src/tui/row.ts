@@ -18,6 +18,8 @@ const maxNotes = 200
 
 export interface Row {
   readonly id: string
+  /** Rises by one with every new row: the order of arrival. */
+  readonly ordinal: number
   readonly origin: string
   kind: RowKind
   phase: RowPhase
@@ -29,7 +31,11 @@ export interface Row {
   readonly isPart: boolean
   /** Of the row of an exchange: the row of its latest call. */
   latestPartId: string | undefined
+  /** It was dropped, and is no longer of the model. */
+  isGone: boolean
   agent: string | undefined
+  /** The program, as its `User-Agent` names it. */
+  client: string | undefined
   method: string
   /** Absolute URL as reported; empty while unknown. */
   url: string
@@ -45,6 +51,12 @@ export interface Row {
   tokensPerSecond: number | undefined
   finishReason: string | undefined
   branch: CallLink['branch'] | undefined
+  cacheVerdict: CallLink['cache']['verdict'] | undefined
+  /** Ids of its session: Porthole's, and the client's own. */
+  sessions: readonly string[]
+  /** How many tools the answer calls, and the names of the first of them, each once. */
+  toolCalls: number
+  toolNames: readonly string[]
   /** What went wrong, or why it was refused or tunnelled, in one line of raw text. */
   problem: string | undefined
   /** The last user prompt and the answer so far, raw, cut at `summaryCharacters`. */
@@ -55,6 +67,8 @@ export interface Row {
   current: Tally
   requestBytes: number
   responseBytes: number
+  /** UTF-16 units of prompt and answer. */
+  summaryUnits: number
   /** UTF-16 units that `detail` accounts for. */
   keptBytes: number
   /** Undefined once it was dropped to make room. */
@@ -64,6 +78,8 @@ export interface Row {
 /** Tokens and money of some calls. */
 export interface Tally extends SpendSum {
   readonly inputTokens: number
+  /** Of `inputTokens`, what was read from the provider's cache. */
+  readonly cachedTokens: number
   readonly outputTokens: number
   /** Whether any usage was known at all: unknown is not zero. */
   readonly counted: boolean
@@ -71,6 +87,7 @@ export interface Tally extends SpendSum {
 
 export const emptyTally: Tally = {
   inputTokens: 0,
+  cachedTokens: 0,
   outputTokens: 0,
   counted: false,
   usd: 0,
@@ -149,9 +166,18 @@ export interface RowDetail {
   isCut: boolean
 }
 
-export function createRow(id: string, origin: string, kind: RowKind, msg: AnalysisMsg): Row {
+export interface NewRow {
+  readonly id: string
+  readonly ordinal: number
+  readonly origin: string
+  readonly kind: RowKind
+}
+
+/** `msg` is the first that is told of it. */
+export function createRow({ id, ordinal, origin, kind }: NewRow, msg: AnalysisMsg): Row {
   return {
     id,
+    ordinal,
     origin,
     kind,
     phase: 'running',
@@ -160,7 +186,9 @@ export function createRow(id: string, origin: string, kind: RowKind, msg: Analys
     lastAt: msg.at,
     isPart: 'call' in msg && msg.call !== undefined,
     latestPartId: undefined,
+    isGone: false,
     agent: msg.agent,
+    client: undefined,
     method: '',
     url: '',
     host: '',
@@ -175,6 +203,10 @@ export function createRow(id: string, origin: string, kind: RowKind, msg: Analys
     tokensPerSecond: undefined,
     finishReason: undefined,
     branch: undefined,
+    cacheVerdict: undefined,
+    sessions: [],
+    toolCalls: 0,
+    toolNames: [],
     problem: undefined,
     prompt: '',
     answer: '',
@@ -182,6 +214,7 @@ export function createRow(id: string, origin: string, kind: RowKind, msg: Analys
     current: emptyTally,
     requestBytes: 0,
     responseBytes: 0,
+    summaryUnits: 0,
     keptBytes: 0,
     detail: createDetail(),
   }
@@ -220,6 +253,7 @@ function createDetail(): RowDetail {
 export function addTallies(a: Tally, b: Tally): Tally {
   return {
     inputTokens: a.inputTokens + b.inputTokens,
+    cachedTokens: a.cachedTokens + b.cachedTokens,
     outputTokens: a.outputTokens + b.outputTokens,
     counted: a.counted || b.counted,
     usd: a.usd + b.usd,
@@ -233,6 +267,7 @@ export function addTallies(a: Tally, b: Tally): Tally {
 export function subtractTally(a: Tally, b: Tally): Tally {
   return {
     inputTokens: a.inputTokens - b.inputTokens,
+    cachedTokens: a.cachedTokens - b.cachedTokens,
     outputTokens: a.outputTokens - b.outputTokens,
     counted: a.counted,
     // Fractions do not add up exactly: what is left of nothing must not read as less than nothing.
@@ -250,6 +285,7 @@ export function tallyOf(answer: MsgOf<'model-answered'>): Tally {
   return {
     inputTokens:
       usage === undefined ? 0 : usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens,
+    cachedTokens: usage?.cacheReadTokens ?? 0,
     outputTokens: usage?.outputTokens ?? 0,
     counted: usage !== undefined,
     usd: isKnown ? (cost.usd ?? 0) : 0,
@@ -281,11 +317,11 @@ export function addNote(row: Row, at: number, text: string, isProblem: boolean):
 
 /**
  * A copy of the start of `text` that does not keep the rest alive: V8 represents a slice as a
- * reference into its parent, and ten thousand slices would hold ten thousand whole bodies.
+ * reference into its parent, and so many slices would hold as many whole bodies.
  */
-export function summaryOf(text: string): string {
-  if (text.length <= summaryCharacters) return text
-  return Buffer.from(text.slice(0, summaryCharacters), 'utf16le').toString('utf16le')
+export function summaryOf(text: string, maxCharacters = summaryCharacters): string {
+  if (text.length <= maxCharacters) return text
+  return Buffer.from(text.slice(0, maxCharacters), 'utf16le').toString('utf16le')
 }
 
 /** Whether the row may keep `size` more UTF-16 units; if not, its detail says that it is cut. */

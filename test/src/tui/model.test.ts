@@ -3,7 +3,12 @@ import { describe, expect, it } from 'vitest'
 
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
 import type { ViewLimits, ViewState } from '../../../src/tui/model.ts'
-import { applyMessage, createViewState, endRunningRows } from '../../../src/tui/model.ts'
+import {
+  applyMessage,
+  createViewState,
+  endRunningRows,
+  viewLimits,
+} from '../../../src/tui/model.ts'
 import type { Row } from '../../../src/tui/row.ts'
 import { anyMessage } from './any-message.ts'
 import {
@@ -106,7 +111,7 @@ describe('several calls on one socket', () => {
   })
 
   it('do not come back once their socket was dropped', () => {
-    const limits = { maxRows: 1, maxDetailBytes: 1e6, maxRowBytes: 1e6 }
+    const limits = { ...viewLimits, maxRows: 1 }
     const state = stateOf([...socket, ...wholeCall({ id: 'x2' }), called(0)], limits)
 
     expect(onlyRow(state).id).toBe('x2')
@@ -352,7 +357,7 @@ describe('other rows', () => {
   })
 })
 
-const small: ViewLimits = { maxRows: 3, maxDetailBytes: 1000, maxRowBytes: 600 }
+const small: ViewLimits = { ...viewLimits, maxRows: 3, maxDetailBytes: 1000, maxRowBytes: 600 }
 
 describe('bounds', () => {
   it('drops the oldest rows, counts them, and makes no new rows of what comes for them', () => {
@@ -391,7 +396,13 @@ describe('bounds', () => {
 test.prop([fc.array(fc.tuple(anyMessage, fc.constantFrom('p1', 'p2')), { maxLength: 120 })])(
   'keeps its promises for any messages in any order',
   (messages) => {
-    const limits: ViewLimits = { maxRows: 5, maxDetailBytes: 4000, maxRowBytes: 1500 }
+    const limits: ViewLimits = {
+      maxRows: 5,
+      maxDetails: 4,
+      maxDetailBytes: 4000,
+      maxRowBytes: 1500,
+      maxSummaryUnits: 5 * 480,
+    }
     const state = createViewState(limits)
     for (const [msg, origin] of messages) applyMessage(state, msg, origin)
 
@@ -400,6 +411,10 @@ test.prop([fc.array(fc.tuple(anyMessage, fc.constantFrom('p1', 'p2')), { maxLeng
     expect(new Set(state.rows.map(({ id }) => id)).size).toBe(state.rows.length)
     expect(state.keptBytes).toBe(state.rows.reduce((sum, row) => sum + row.keptBytes, 0))
     expect(state.keptBytes).toBeLessThanOrEqual(limits.maxDetailBytes)
+    expect(state.details).toBe(state.rows.filter(({ detail }) => detail !== undefined).length)
+    expect(state.details).toBeLessThanOrEqual(limits.maxDetails)
+    expect(state.summaryUnits).toBe(state.rows.reduce((sum, row) => sum + row.summaryUnits, 0))
+    expect(state.summaryUnits).toBeLessThanOrEqual(limits.maxSummaryUnits)
     expect(state.running).toBe(state.rows.filter(({ phase }) => phase === 'running').length)
     expect(state.totals.known).toBeGreaterThanOrEqual(0)
     expect(state.totals.usd).toBeGreaterThanOrEqual(0)

@@ -1,7 +1,7 @@
 import { fc, test as property } from '@fast-check/vitest'
 import { expect, test } from 'vitest'
 
-import { nearestName } from '../../../src/config/nearest.ts'
+import { nearestName } from '../../../src/base/nearest.ts'
 
 const names = ['listen', 'allow', 'allowPreset', 'capture', 'viewer']
 

@@ -203,11 +203,21 @@ function appendedBlocks(before: Called, call: Called, link: CallLink, view: TabV
 
 function textDiff(before: string, after: string, width: number): Line[] {
   const hunks = diffHunks(linesOf(before), linesOf(after), contextLines)
-  const lines = hunks.flatMap((line): Line[] => {
-    if (line === undefined) return [[span('  …', 'dim')]]
-    if (line.kind === 'same') return [clipLine([span(`    ${shown(line.text)}`, 'dim')], width)]
-    return [line.kind === 'removed' ? removedLine(line.text, width) : addedLine(line.text, width)]
-  })
+  const lines: Line[] = []
+  for (let at = 0; at < hunks.length; at += 1) {
+    const line = hunks[at]
+    const next = hunks[at + 1]
+    if (line === undefined) lines.push([span('  …', 'dim')])
+    else if (line.kind === 'same') {
+      lines.push(clipLine([span(`    ${shown(line.text)}`, 'dim')], width))
+    } else if (line.kind === 'removed' && next?.kind === 'added') {
+      const from = focusOf(line.text, next.text, width)
+      lines.push(removedLine(fromFocus(line.text, from), width))
+      lines.push(addedLine(fromFocus(next.text, from), width))
+      at += 1
+    } else if (line.kind === 'removed') lines.push(removedLine(line.text, width))
+    else lines.push(addedLine(line.text, width))
+  }
   if (lines.length === 0) {
     const text =
       Math.max(before.length, after.length) > maxCompared
@@ -216,6 +226,17 @@ function textDiff(before: string, after: string, width: number): Line[] {
     return textLines(text, width, 'dim')
   }
   return shortened(lines, maxShownLines, width)
+}
+
+/** Where two long lines that begin alike are shown from, so that their difference is on screen. */
+function focusOf(before: string, after: string, width: number): number {
+  let same = 0
+  while (same < before.length && same < after.length && before[same] === after[same]) same += 1
+  return same < width / 2 ? 0 : same - Math.floor(width / 4)
+}
+
+function fromFocus(text: string, from: number): string {
+  return from === 0 ? text : `…${text.slice(from)}`
 }
 
 function linesOf(text: string): string[] {

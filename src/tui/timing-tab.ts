@@ -57,6 +57,12 @@ function phasesOf(row: Row, now: number): Phase[] {
   if (head?.tlsMs !== undefined) add('TLS', connectMs, connected, 'plain', 'with the upstream')
   const sentAt = sentAfterMs(row)
   if (sentAt !== undefined) add('request sent', Math.min(connected, sentAt), sentAt, 'user')
+  if (row.isPart) {
+    // One of several calls on a socket that stands already.
+    if (row.ttftMs !== undefined) add('first token', 0, row.ttftMs, 'warn')
+    add('stream', row.ttftMs ?? 0, end, 'good')
+    return phases
+  }
   const firstByte = head?.ttfbMs
   const waitFrom = Math.max(connected, sentAt ?? 0)
   if (firstByte === undefined) {
@@ -98,7 +104,7 @@ function phaseLines(phase: Phase, total: number, width: number): Line[] {
 
 function unmeasured(row: Row, width: number): Line[] {
   const head = row.detail?.heads.responseStarted
-  if (head === undefined || head.connectMs !== undefined) return []
+  if (row.isPart || head === undefined || head.connectMs !== undefined) return []
   const text =
     head.reusedConnection === true
       ? 'connect and TLS: none, the connection to the upstream was kept from before'

@@ -7,18 +7,26 @@ import type { GlobalAction, KeyBinding, MovementAction } from './keys/binding.ts
 import { globalKeys, movementKeys } from './keys/binding.ts'
 import type { DetailAction } from './keys/detail.ts'
 import { detailKeys } from './keys/detail.ts'
-import type { ListAction } from './keys/list.ts'
-import { listKeys } from './keys/list.ts'
+import type { ClearAction, ListAction, PickerAction } from './keys/list.ts'
+import { clearKeys, listKeys, pickerKeys } from './keys/list.ts'
 
-export type Action = MovementAction | GlobalAction | ListAction | DetailAction
+export type Action =
+  | MovementAction
+  | GlobalAction
+  | ListAction
+  | PickerAction
+  | ClearAction
+  | DetailAction
 
 /** What the keys go to: a screen, or what lies over it. */
-export type KeyScreen = 'list' | 'detail' | 'help'
+export type KeyScreen = 'list' | 'detail' | 'help' | 'columns' | 'clear'
 
 export const keyMaps: Readonly<Record<KeyScreen, ReadonlyArray<KeyBinding<Action>>>> = {
   list: [...movementKeys, ...listKeys, ...globalKeys],
   detail: [...movementKeys, ...detailKeys, ...globalKeys],
   help: [...movementKeys, ...globalKeys],
+  columns: [...pickerKeys, ...globalKeys],
+  clear: clearKeys,
 }
 
 /** What a key means on a screen, or undefined. */

@@ -19,6 +19,7 @@ export type Tone =
   | 'good'
   | 'warn'
   | 'bad'
+  | 'bad-mark'
   | 'selected'
   | 'bar'
 

@@ -8,16 +8,28 @@ import type { ViewerFrame } from './store.ts'
 export function listStatus(frame: ViewerFrame, source: string): Span[] {
   const { ui, list, state } = frame
   const { rows, selectedIndex, hiddenTunnels } = list
+  const { filter, marked, isMarkedOnly, order } = ui.list
   const parts = [
     ui.list.isFollowing
       ? span('following', 'good')
       : span(`${formatCount(selectedIndex + 1)}/${formatCount(rows.length)}`),
   ]
   if (source !== '') parts.push(span(source, 'warn'))
-  if (ui.list.filter !== '') parts.push(span(`/${safeLine(ui.list.filter, 64)}`, 'strong'))
+  if (filter !== '') parts.push(span(`/${safeLine(filter, 64)}`, 'strong'))
+  if (order.by !== 'time' || order.isReversed) {
+    parts.push(span(`by ${order.by}${order.isReversed ? ' down' : ''}`))
+  }
+  if (isMarkedOnly) parts.push(span('only marked', 'strong'))
+  else if (marked.size > 0) parts.push(span(`${formatCount(marked.size)} marked`))
   if (hiddenTunnels > 0) parts.push(span(`${formatCount(hiddenTunnels)} tunnels hidden`, 'dim'))
   if (state.droppedRows > 0) {
     parts.push(span(`${formatCount(state.droppedRows)} older not kept`, 'dim'))
+  }
+  const { verdict } = frame
+  // Rows without a call among them: what stands between the program and a call.
+  if (verdict !== undefined && state.rows.length > 0 && verdict.step !== 'streaming') {
+    const fix = verdict.fix === '' ? '' : `: ${verdict.fix}`
+    parts.push(span(`no call yet: ${verdict.text}${fix}`, 'warn'))
   }
   return parts
 }

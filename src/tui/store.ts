@@ -3,15 +3,26 @@
  * model at once but ask for a new frame only every `frameMs`; keys ask for one immediately.
  */
 import type { Clock } from '../base/clock.ts'
+import { describeError } from '../base/errors.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
+import { parseFilter } from '../query/filter.ts'
+import type { FunnelVerdict } from '../recorded/funnel.ts'
 import { createBlockCache } from './block.ts'
-import { createRowSelector } from './filter.ts'
+import type { SpendSum } from './format.ts'
 import { safeLine } from './format.ts'
+import { helpLines } from './help-lines.ts'
+import type { Action } from './keys.ts'
 import { actionOf } from './keys.ts'
+import type { Layout } from './layout.ts'
+import { layoutFor } from './layout.ts'
+import { ListView } from './list-view.ts'
 import type { ViewLimits, ViewState } from './model.ts'
-import { applyMessage, createViewState, endRunningRows } from './model.ts'
+import { applyMessage, clearRows, createViewState, endRunningRows, pinRow } from './model.ts'
+import type { Preferences } from './preferences.ts'
+import { applyPreferences, isSamePreferences, preferencesOf } from './preferences.ts'
 import type { RowList } from './row-list.ts'
-import { rowListOf } from './row-list.ts'
+import { createRowTest } from './row-subject.ts'
+import type { Row } from './row.ts'
 import type { DetailFrame } from './screens/detail-frame.ts'
 import { detailFrame } from './screens/detail-frame.ts'
 import { listTop, selectedIndex } from './screens/selection.ts'
@@ -27,6 +38,7 @@ export interface ScreenSize {
 export interface ScreenParts {
   readonly listHeight: number
   readonly detailHeight: number
+  readonly helpHeight: number
 }
 
 /** One frame's worth of state. */
@@ -39,9 +51,15 @@ export interface ViewerFrame {
   /** The newest time that can be told: running rows are measured against it. */
   readonly now: number
   readonly sourceStatus: string
+  /** What came of the last key, until the next one; empty where nothing did. */
+  readonly notice: string
+  readonly spentToday: SpendSum | undefined
+  /** Until the first call is seen: how far the programs came on the way to it. */
+  readonly verdict: FunnelVerdict | undefined
 }
 
 export interface ListFrame extends RowList {
+  readonly layout: Layout
   readonly hiddenTunnels: number
   readonly selectedIndex: number
   /** The index of the first row on screen. */
@@ -53,6 +71,13 @@ export interface StoreOptions {
   /** Runs `task` once after `delayMs`; the viewer passes a timer, tests what they like. */
   readonly schedule: (task: () => void, delayMs: number) => void
   readonly limits?: ViewLimits
+  /** What was chosen in an earlier run. */
+  readonly preferences?: Preferences | undefined
+  /** Called when the user chooses something else. */
+  readonly onPreferences?: ((preferences: Preferences) => void) | undefined
+  readonly initialFilter?: string | undefined
+  /** Asks the proxy `origin` to decrypt `host` from now on; resolves with its answer, one line. */
+  readonly allow?: ((origin: string, host: string) => Promise<string>) | undefined
 }
 
 /** 25 frames a second at most: smooth to read, and cheap whatever the rate of messages. */
@@ -66,17 +91,22 @@ export function screenParts(size: ScreenSize): ScreenParts {
   return {
     listHeight: Math.max(1, size.rows - 3),
     detailHeight: Math.max(1, size.rows - 4),
+    helpHeight: Math.max(1, size.rows - 2),
   }
 }
 
 export class ViewerStore {
   readonly #options: StoreOptions
   readonly #state: ViewState
-  readonly #select = createRowSelector()
+  readonly #view: ListView
   readonly #cache = createBlockCache()
   readonly #listeners = new Set<() => void>()
-  #ui = initialUi
+  #ui: UiState
+  #filterText = ''
+  #passes: (row: Row) => boolean = () => true
   #sourceStatus = ''
+  #notice = ''
+  #spentToday: SpendSum | undefined
   #version = 0
   #isScheduled = false
   #hasEnded = false
@@ -87,6 +117,10 @@ export class ViewerStore {
   constructor(options: StoreOptions) {
     this.#options = options
     this.#state = createViewState(options.limits)
+    this.#view = new ListView(this.#state)
+    const { preferences, initialFilter = '' } = options
+    const chosen = preferences === undefined ? initialUi : applyPreferences(initialUi, preferences)
+    this.#ui = { ...chosen, list: { ...chosen.list, filter: initialFilter } }
   }
 
   /** Takes in a message; `origin` names the proxy it came from. */
@@ -99,6 +133,11 @@ export class ViewerStore {
   /** `text` is untrusted: a source may quote what a proxy said. */
   setSourceStatus(text: string): void {
     this.#sourceStatus = safeLine(text, 256)
+    this.#notifySoon()
+  }
+
+  setSpentToday(spend: SpendSum | undefined): void {
+    this.#spentToday = spend
     this.#notifySoon()
   }
 
@@ -141,20 +180,42 @@ export class ViewerStore {
       detail: this.#detailFrame(list, size),
       now: this.#now(),
       sourceStatus: this.#sourceStatus,
+      notice: this.#notice,
+      spentToday: this.#spentToday,
+      verdict: this.#state.calls === 0 ? this.#state.funnel.verdict(this.#now()) : undefined,
     }
   }
 
   #listFrame(size: ScreenSize): ListFrame {
     const ui = this.#ui
-    const { filter: text, showTunnels } = ui.list
-    const { rows, hiddenTunnels } = this.#select(this.#state, { text, showTunnels })
-    const list = rowListOf(rows)
+    const view = this.#view
+    const { showTunnels, isMarkedOnly, marked, order, choice } = ui.list
+    const only = isMarkedOnly ? marked : undefined
+    view.update({ passes: this.#test(ui.list.filter), showTunnels, only, order })
+    const { listHeight } = screenParts(size)
+    const top = listTop(ui, view, listHeight)
+    const { rows } = view
+    const hasAgents = rows
+      .slice(top, top + listHeight)
+      .some(({ agent, client }) => agent !== undefined || client !== undefined)
     return {
-      ...list,
-      hiddenTunnels,
-      selectedIndex: selectedIndex(ui, list),
-      top: listTop(ui, list, screenParts(size).listHeight),
+      rows,
+      followIndex: view.followIndex,
+      indexOf: (id) => view.indexOf(id),
+      layout: layoutFor(size.columns, hasAgents, choice),
+      hiddenTunnels: view.hiddenTunnels,
+      selectedIndex: selectedIndex(ui, view),
+      top,
     }
+  }
+
+  /** The same function for the same text: another one would ask every row again. */
+  #test(text: string): (row: Row) => boolean {
+    if (text === this.#filterText) return this.#passes
+    const parsed = parseFilter(text)
+    this.#filterText = text
+    this.#passes = parsed.ok ? createRowTest(parsed.filter) : () => true
+    return this.#passes
   }
 
   #detailFrame(list: ListFrame, size: ScreenSize): DetailFrame | undefined {
@@ -175,24 +236,60 @@ export class ViewerStore {
 
   #press(key: string, size: ScreenSize): boolean {
     const ui = this.#ui
+    this.#notice = ''
     const typed = reduceTyping(ui, key)
-    if (typed !== undefined) {
-      this.#ui = typed
-      return false
-    }
-    const action = actionOf(key, keyScreenOf(ui))
-    if (action === undefined) return false
+    const action = typed === undefined ? actionOf(key, keyScreenOf(ui)) : undefined
     if (action === 'quit') return true
-    this.#ui = reduceUi(ui, action, this.#context(size))
-    this.#state.pinnedId = this.#ui.screen === 'detail' ? this.#ui.list.selectedId : undefined
+    if (action !== undefined) this.#act(action, size)
+    this.#ui = typed ?? (action === undefined ? ui : reduceUi(ui, action, this.#context(size)))
+    pinRow(this.#state, this.#ui.screen === 'detail' ? this.#ui.list.selectedId : undefined)
+    this.#keepPreferences(ui)
     return false
+  }
+
+  /** What an action does besides changing what is on screen. */
+  #act(action: Action, size: ScreenSize): void {
+    const { overlay, screen } = this.#ui
+    if (overlay === 'clear' && action === 'confirm') clearRows(this.#state)
+    if (overlay === undefined && screen === 'list' && action === 'allow') this.#allow(size)
+  }
+
+  /** Answers come when they come; a later key has the word then. */
+  #allow(size: ScreenSize): void {
+    const { allow } = this.#options
+    const { rows, selectedIndex } = this.#listFrame(size)
+    const row = rows[selectedIndex]
+    if (row?.kind !== 'tunnel') {
+      this.#notice = 'only the host of a tunnel can be allowed'
+    } else if (row.problem !== 'not-allowlisted') {
+      this.#notice = `the allowlist is not why this passes unread: ${row.problem ?? 'unknown'}`
+    } else if (allow === undefined) {
+      this.#notice = `to see it, start with --allow ${safeLine(allowName(row.host), 128)}`
+    } else {
+      this.#notice = 'asking the proxy …'
+      void this.#awaitAnswer(allow(row.origin, allowName(row.host)))
+    }
+  }
+
+  async #awaitAnswer(answer: Promise<string>): Promise<void> {
+    this.#notice = safeLine(await answer.catch(describeError), 256)
+    this.#notifySoon()
+  }
+
+  #keepPreferences(before: UiState): void {
+    const { onPreferences } = this.#options
+    if (onPreferences === undefined) return
+    const preferences = preferencesOf(this.#ui)
+    if (!isSamePreferences(preferences, preferencesOf(before))) onPreferences(preferences)
   }
 
   #context(size: ScreenSize): UiContext {
     const { list, detail } = this.frame(size)
     const lines = detail?.document.lines.length ?? 0
     const top = detail?.top ?? 0
-    return { list, ...screenParts(size), detail: { row: detail?.row, lines, top } }
+    const help = helpLines(size.columns).length
+    const open = { row: detail?.row, lines, top }
+    return { list, layout: list.layout, ...screenParts(size), helpLines: help, detail: open }
   }
 
   #notify(): void {
@@ -215,4 +312,9 @@ export class ViewerStore {
       Math.min(maxFrameMs, frameMs + this.#frameCostMs),
     )
   }
+}
+
+/** As an allowlist names it: without the usual port. */
+function allowName(hostAndPort: string): string {
+  return hostAndPort.replace(/:443$/u, '')
 }

@@ -12,7 +12,10 @@ export interface Look {
   readonly inverse?: boolean
 }
 
-export type Theme = Readonly<Record<Tone, Look>>
+export interface Theme extends Readonly<Record<Tone, Look>> {
+  /** For terminals that have nothing but ASCII: all else is replaced (`ascii.ts`). */
+  readonly isAscii?: boolean
+}
 
 export const colorTheme: Theme = {
   plain: {},
@@ -29,6 +32,7 @@ export const colorTheme: Theme = {
   good: { color: 'green' },
   warn: { color: 'yellow' },
   bad: { color: 'red' },
+  'bad-mark': { color: 'red', inverse: true },
   selected: { inverse: true },
   bar: { bold: true, color: 'cyan' },
 }
@@ -48,6 +52,7 @@ export const plainTheme: Theme = {
   good: {},
   warn: {},
   bad: { bold: true },
+  'bad-mark': { inverse: true },
   selected: { inverse: true },
   bar: { bold: true },
 }

@@ -114,7 +114,7 @@ describe('the viewer in a terminal', () => {
     await screen.press('l')
     await screen.waitFor('"stream": true')
     await screen.press('Escape')
-    await screen.waitFor(/200 +2\.3s 11\.2k +321 +\$0\.0123/u)
+    await screen.waitFor(/200 +2\.3s +1\.2k +321 +\$0\.0123/u)
     await expectTidy(screen, 80, 24)
     await screen.press('q')
 
@@ -155,7 +155,7 @@ describe('the viewer in a terminal', () => {
 
     await screen.press('t')
     await screen.waitFor('1 tunnels hidden')
-    await screen.type('/pad')
+    await screen.type('fpad')
     await screen.waitUntil((lines) => !lines.join('\n').includes('claude'))
     await screen.press('Enter', '?')
     await screen.waitFor('show or hide tunnels')
@@ -296,6 +296,6 @@ describe('the viewer in a terminal', () => {
 
 async function expectHelpIsWhole(screen: TmuxScreen): Promise<void> {
   const text = (await screen.lines()).join('\n')
-  expect(text).toContain('filter by any text')
+  expect(text).toContain('allow a tunnelled host')
   expect(text).not.toContain('…')
 }

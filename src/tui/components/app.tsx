@@ -11,6 +11,7 @@ import { Detail } from './detail.tsx'
 import { HeaderLine } from './header-line.tsx'
 import { Help } from './help.tsx'
 import { List } from './list.tsx'
+import { Picker } from './picker.tsx'
 import { StatusLine } from './status-line.tsx'
 
 export interface AppProps {
@@ -31,13 +32,15 @@ export function App({ store, title, theme }: AppProps): ReactElement {
   })
   const frame = store.frame(size)
   const { columns: width, rows: height } = size
-  const { listHeight, detailHeight } = screenParts(size)
+  const { listHeight, detailHeight, helpHeight } = screenParts(size)
   const { ui } = frame
   return (
     <Box flexDirection="column" width={width} height={height} overflow="hidden">
-      <HeaderLine state={frame.state} title={title} width={width} theme={theme} />
+      <HeaderLine frame={frame} title={title} width={width} theme={theme} />
       {ui.overlay === 'help' ? (
-        <Help width={width} height={Math.max(1, height - 2)} theme={theme} />
+        <Help width={width} height={helpHeight} top={ui.helpTop} theme={theme} />
+      ) : ui.overlay === 'columns' ? (
+        <Picker frame={frame} width={width} height={helpHeight} theme={theme} />
       ) : ui.screen === 'detail' ? (
         <Detail frame={frame} width={width} height={detailHeight} theme={theme} />
       ) : (

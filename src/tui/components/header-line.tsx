@@ -1,29 +1,39 @@
 /** The first line: what is attached, and the totals of all that was seen. */
 import type { ReactElement } from 'react'
 
-import { formatCount, formatSpend, formatTokens, safeLine, truncateEnd } from '../format.ts'
+import {
+  displayWidth,
+  formatCount,
+  formatSpend,
+  formatTokens,
+  safeLine,
+  truncateEnd,
+} from '../format.ts'
 import type { Line, Span } from '../line.ts'
 import { clipLine, lineWidth, span } from '../line.ts'
-import type { ViewState } from '../model.ts'
+import type { ViewerFrame } from '../store.ts'
 import type { Theme } from '../theme.ts'
 import { Lines } from './lines.tsx'
 
 export interface HeaderLineProps {
-  readonly state: ViewState
+  readonly frame: ViewerFrame
   readonly title: string
   readonly width: number
   readonly theme: Theme
 }
 
-export function HeaderLine({ state, title, width, theme }: HeaderLineProps): ReactElement {
-  return <Lines lines={[headerLine(state, title, width)]} theme={theme} />
+export function HeaderLine({ frame, title, width, theme }: HeaderLineProps): ReactElement {
+  return <Lines lines={[headerLine(frame, title, width)]} theme={theme} />
 }
 
-function headerLine(state: ViewState, title: string, width: number): Line {
+function headerLine(frame: ViewerFrame, title: string, width: number): Line {
   const name = span('Porthole', 'bar')
-  const totals = fittingTotals(state, width - 'Porthole'.length - 1)
+  // What it is about is worth more than the least of the totals.
+  const titled = width < 80 ? 0 : Math.min(displayWidth(title) + 1, 20)
+  const totals = fittingTotals(frame, width - 'Porthole'.length - 1 - titled)
   const room = width - 'Porthole'.length - lineWidth(totals) - 3
-  const count = state.origins.size > 1 ? ` (${state.origins.size} proxies)` : ''
+  const { origins } = frame.state
+  const count = origins.size > 1 ? ` (${origins.size} proxies)` : ''
   const shown = room >= 6 ? truncateEnd(`${safeLine(title, 256)}${count}`, room) : ''
   const left: Span[] = shown === '' ? [name] : [name, span(` ${shown}`)]
   const gap = Math.max(1, width - lineWidth(left) - lineWidth(totals))
@@ -31,8 +41,8 @@ function headerLine(state: ViewState, title: string, width: number): Line {
 }
 
 /** As many of the totals as fit; the least telling go first, what was lost goes last. */
-function fittingTotals(state: ViewState, width: number): Line {
-  const totals = totalSpans(state)
+function fittingTotals(frame: ViewerFrame, width: number): Line {
+  const totals = totalSpans(frame)
   const shown = [...totals]
   for (const least of totals.toSorted((a, b) => a.rank - b.rank)) {
     if (lineWidth(joined(shown)) <= width) break
@@ -51,22 +61,30 @@ interface Total {
   readonly rank: number
 }
 
-function totalSpans(state: ViewState): Total[] {
+function totalSpans({ state, now, spentToday }: ViewerFrame): Total[] {
   const { totals, calls, running, droppedMessages, analyzerFailures } = state
   const parts: Total[] = [
-    { shown: span(`${formatCount(calls)} ${calls === 1 ? 'call' : 'calls'}`), rank: 4 },
+    { shown: span(`${formatCount(calls)} ${calls === 1 ? 'call' : 'calls'}`), rank: 6 },
   ]
-  if (running > 0) parts.push({ shown: span(`● ${formatCount(running)}`, 'warn'), rank: 3 })
+  if (running > 0) parts.push({ shown: span(`● ${formatCount(running)}`, 'warn'), rank: 5 })
+  const rates = state.rates.perMinute(now)
+  if (rates.calls > 0 || rates.tokens > 0) {
+    const text = `${formatCount(rates.calls)}/min ${formatTokens(rates.tokens)} tok/min`
+    parts.push({ shown: span(text), rank: 1 })
+  }
   if (totals.counted) {
     const tokens = `${formatTokens(totals.inputTokens)} in ${formatTokens(totals.outputTokens)} out`
-    parts.push({ shown: span(tokens), rank: 1 })
+    parts.push({ shown: span(tokens), rank: 2 })
   }
-  if (calls > 0) parts.push({ shown: span(formatSpend(totals), 'strong'), rank: 2 })
+  if (calls > 0) parts.push({ shown: span(formatSpend(totals), 'strong'), rank: 4 })
+  if (spentToday !== undefined && spentToday.known + spentToday.unknown > 0) {
+    parts.push({ shown: span(`${formatSpend(spentToday)} today`), rank: 3 })
+  }
   if (droppedMessages > 0) {
-    parts.push({ shown: span(`${formatCount(droppedMessages)} dropped`, 'bad'), rank: 6 })
+    parts.push({ shown: span(`${formatCount(droppedMessages)} dropped`, 'bad'), rank: 8 })
   }
   if (analyzerFailures > 0) {
-    parts.push({ shown: span(`${formatCount(analyzerFailures)} analyzer errors`, 'bad'), rank: 5 })
+    parts.push({ shown: span(`${formatCount(analyzerFailures)} analyzer errors`, 'bad'), rank: 7 })
   }
   return parts
 }

@@ -3,6 +3,7 @@ import { Text } from 'ink'
 import type { ReactElement } from 'react'
 import { createElement, Fragment, memo } from 'react'
 
+import { asciiLine } from '../ascii.ts'
 import type { Line } from '../line.ts'
 import type { Theme } from '../theme.ts'
 
@@ -28,6 +29,7 @@ interface LineTextProps {
 const LineText = memo(function LineText({ line, theme }: LineTextProps): ReactElement {
   // An empty Text has no height and would pull up the lines below it.
   if (line.every(({ text }) => text === '')) return <Text> </Text>
-  const spans = line.map(({ text, tone }) => createElement(Text, theme[tone], text))
+  const shown = theme.isAscii === true ? asciiLine(line) : line
+  const spans = shown.map(({ text, tone }) => createElement(Text, theme[tone], text))
   return createElement(Text, { wrap: 'truncate-end' }, ...spans)
 })

@@ -2,12 +2,13 @@
 import type { ReactElement } from 'react'
 
 import { detailStatus } from '../detail-status.ts'
-import { safeLine, truncateEnd } from '../format.ts'
+import { formatCount, truncateEnd } from '../format.ts'
 import type { Line, Span } from '../line.ts'
 import { span, spreadLine } from '../line.ts'
 import { listStatus } from '../list-status.ts'
 import type { ViewerFrame } from '../store.ts'
 import type { Theme } from '../theme.ts'
+import { typingLine } from '../typing-line.ts'
 import { Lines } from './lines.tsx'
 
 export interface StatusLineProps {
@@ -23,13 +24,19 @@ export function StatusLine({ frame, width, height, theme }: StatusLineProps): Re
 
 function statusLine(frame: ViewerFrame, width: number, height: number): Line {
   const { ui } = frame
-  if (ui.screen === 'list' && ui.list.typing !== undefined) {
-    const input = [
-      span('/', 'strong'),
-      span(safeLine(ui.list.typing.text, 256)),
-      span('▏', 'strong'),
-    ]
-    return spreadLine(input, [span('enter keep  esc cancel', 'dim')], width)
+  if (ui.overlay === 'clear') {
+    const count = formatCount(frame.list.rows.length)
+    return spreadLine(
+      [span(`clear the list? ${count} rows`, 'warn')],
+      [span('y clear  n keep')],
+      width,
+    )
+  }
+  if (ui.overlay === undefined && ui.screen === 'list' && ui.list.typing !== undefined) {
+    return typingLine(ui.list.typing, width)
+  }
+  if (frame.notice !== '') {
+    return spreadLine([span(frame.notice, 'warn')], [span(hints(frame), 'dim')], width)
   }
   // A long status must not push the keys off the line.
   const source = truncateEnd(frame.sourceStatus, Math.floor(width / 3))
@@ -41,7 +48,8 @@ function statusLine(frame: ViewerFrame, width: number, height: number): Line {
 }
 
 function hints({ ui }: ViewerFrame): string {
-  if (ui.overlay !== undefined) return 'esc back  q quit'
+  if (ui.overlay === 'columns') return 'space show/hide  J K move  D defaults  esc back'
+  if (ui.overlay !== undefined) return 'j k scroll  esc back  q quit'
   if (ui.screen === 'detail') return 'esc back  tab next  ? help  q quit'
   return 'enter open  / filter  ? help  q quit'
 }

@@ -10,16 +10,17 @@ import type { ListState } from './list.ts'
 export function selectedIndex(ui: UiState, list: RowList): number {
   const { isFollowing, selectedId } = ui.list
   const { rows } = list
-  if (isFollowing && ui.screen === 'list') return rows.length - 1
+  if (isFollowing && ui.screen === 'list') return list.followIndex
   const index = list.indexOf(selectedId)
   // Its row was dropped or filtered away: the oldest that is left stands for it.
-  return index === -1 && rows.length > 0 ? (isFollowing ? rows.length - 1 : 0) : index
+  return index === -1 && rows.length > 0 ? (isFollowing ? list.followIndex : 0) : index
 }
 
 /** The index of the first row on screen. */
 export function listTop(ui: UiState, list: RowList, height: number): number {
   const index = selectedIndex(ui, list)
   const at = ui.list.isFollowing ? height - 1 : Math.min(ui.list.selectedAt, height - 1)
+  if (ui.list.isFollowing && index === 0) return 0
   return Math.max(0, Math.min(index - at, list.rows.length - height))
 }
 

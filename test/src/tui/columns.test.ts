@@ -2,11 +2,12 @@ import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
 
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
-import { headingLine, layoutFor, rowLine } from '../../../src/tui/columns.ts'
 import { describeRow } from '../../../src/tui/describe-row.ts'
+import { headingLine, layoutFor } from '../../../src/tui/layout.ts'
 import type { Line } from '../../../src/tui/line.ts'
 import { lineWidth } from '../../../src/tui/line.ts'
 import { applyMessage, createViewState } from '../../../src/tui/model.ts'
+import { rowLine } from '../../../src/tui/row-line.ts'
 import type { Row } from '../../../src/tui/row.ts'
 import { anyMessage } from './any-message.ts'
 import { findUnsafe } from './hostile-text.ts'
@@ -28,7 +29,7 @@ function rowOf(messages: readonly AnalysisMsg[]): Row {
   return row
 }
 
-const look = { isSelected: false, elapsedMs: 0 }
+const look = { isSelected: false, isMarked: false, elapsedMs: 0 }
 const textOf = (line: Line): string => line.map(({ text }) => text).join('')
 const draw = (row: Row, width: number, elapsedMs = 0): string =>
   textOf(rowLine(row, layoutFor(width, false), { ...look, elapsedMs }))
@@ -84,7 +85,7 @@ describe('a row', () => {
     const line = draw(rowOf(wholeCall({ id: 'x1' })), 120)
 
     expect(line).toContain('12:34:56')
-    expect(line).toMatch(/claude-sonnet-4-5 +200 +345ms +2\.3s 11\.2k +321 +\$0\.0123 /u)
+    expect(line).toMatch(/claude-sonnet-4-5 +200 +345ms +2\.3s +1\.2k +10\.0k +321 +\$0\.0123 /u)
     expect(line).toContain('What is the we')
     expect(line).toContain(' → It is sunny')
   })
@@ -171,7 +172,7 @@ test.prop([
   for (const msg of messages) applyMessage(state, msg, 'p')
   const layout = layoutFor(width, true)
   for (const row of state.rows) {
-    const line = rowLine(row, layout, { isSelected, elapsedMs: 5 })
+    const line = rowLine(row, layout, { ...look, isSelected, elapsedMs: 5 })
 
     expect(lineWidth(line)).toBeLessThanOrEqual(width)
     expect(findUnsafe(textOf(line))).toBeUndefined()

@@ -173,6 +173,14 @@ describe('the source', () => {
 })
 
 it('leaves room for header, titles and status on any screen', () => {
-  expect(screenParts({ columns: 80, rows: 24 })).toEqual({ listHeight: 21, detailHeight: 20 })
-  expect(screenParts({ columns: 20, rows: 2 })).toEqual({ listHeight: 1, detailHeight: 1 })
+  expect(screenParts({ columns: 80, rows: 24 })).toEqual({
+    listHeight: 21,
+    detailHeight: 20,
+    helpHeight: 22,
+  })
+  expect(screenParts({ columns: 20, rows: 2 })).toEqual({
+    listHeight: 1,
+    detailHeight: 1,
+    helpHeight: 1,
+  })
 })

@@ -3,14 +3,23 @@ import { describe, expect, it } from 'vitest'
 
 import { keyMaps } from '../../../src/tui/keys.ts'
 import type { Action } from '../../../src/tui/keys.ts'
+import { layoutFor } from '../../../src/tui/layout.ts'
 import { applyMessage, createViewState } from '../../../src/tui/model.ts'
 import type { RowList } from '../../../src/tui/row-list.ts'
-import { rowListOf } from '../../../src/tui/row-list.ts'
+import type { Row } from '../../../src/tui/row.ts'
 import { detailTop } from '../../../src/tui/screens/detail.ts'
 import { listTop, selectedIndex } from '../../../src/tui/screens/selection.ts'
 import type { UiContext, UiState } from '../../../src/tui/ui.ts'
 import { initialUi, reduceTyping, reduceUi } from '../../../src/tui/ui.ts'
 import { callStart, wholeCall } from './sample-messages.ts'
+
+function rowListOf(rows: readonly Row[]): RowList {
+  return {
+    rows,
+    followIndex: rows.length - 1,
+    indexOf: (id) => rows.findIndex((row) => row.id === id),
+  }
+}
 
 function rowsOf(count: number, last: 'done' | 'running' = 'done'): RowList {
   const state = createViewState()
@@ -23,7 +32,15 @@ function rowsOf(count: number, last: 'done' | 'running' = 'done'): RowList {
 }
 
 function contextOf(list: RowList, lines = 0, top = 0): UiContext {
-  return { list, listHeight: 10, detailHeight: 10, detail: { row: undefined, lines, top } }
+  return {
+    list,
+    layout: layoutFor(120, false),
+    listHeight: 10,
+    detailHeight: 10,
+    helpLines: 40,
+    helpHeight: 10,
+    detail: { row: undefined, lines, top },
+  }
 }
 
 function press(ui: UiState, context: UiContext, ...actions: readonly Action[]): UiState {
@@ -160,7 +177,9 @@ describe('help, tunnels and filter', () => {
 
     expect(help.overlay).toBe('help')
     expect(press(help, context, 'back')).toMatchObject({ overlay: undefined, screen: 'detail' })
-    expect(press(help, context, 'down')).toBe(help)
+    expect(press(help, context, 'down', 'down', 'up').helpTop).toBe(1)
+    expect(press(help, context, 'last', 'down').helpTop).toBe(30)
+    expect(press(help, context, 'open')).toBe(help)
   })
 
   it('toggles tunnels', () => {
@@ -196,7 +215,7 @@ test.prop([
   for (const action of pressed) {
     const top = detailTop(ui.detail.scroll, { lines: 30, height, anchor: 5 })
     ui = reduceUi(ui, action, {
-      list: rows,
+      ...contextOf(rows),
       listHeight: height,
       detailHeight: height,
       detail: { row: undefined, lines: 30, top },

@@ -109,7 +109,9 @@ describe('the screen', () => {
     expect(rows[2]).toContain('statsig.example.com:443')
     expect(rows[3]).toContain('h:80 rule')
     expect(rows[4]).toMatch(/^›●/u)
-    expect(app.lines()[0]).toMatch(/2 calls │ ● 1 │ 11\.2k in 321 out │ \$0\.0123$/u)
+    expect(app.lines()[0]).toMatch(
+      /2 calls │ ● 1 │ 2\/min 11\.6k tok\/min │ 11\.2k in 321 out │ \$0\.0123$/u,
+    )
   })
 
   it('streams an answer into its row and into the open call', async () => {
@@ -181,17 +183,17 @@ describe('the screen', () => {
     expect(app.lines().at(-1)).toContain('proxy ended')
   })
 
-  it('makes only the rows on screen of ten thousand', async () => {
+  it('makes only the rows on screen of a hundred thousand', async () => {
     const app = openApp(80, 24)
-    for (let index = 0; index < 10_050; index += 1) {
+    for (let index = 0; index < 100_050; index += 1) {
       for (const msg of plainExchange(`x${index}`, `/n${index}`)) app.store.apply(msg, 'p')
     }
 
-    await shows(app, '/n10049')
+    await shows(app, '/n100049')
     expect(app.lines()).toHaveLength(24)
     expect(app.lines().at(-1)).toContain('50 older not kept')
     await app.press('g', '/n50')
-    expect(app.lines().at(-1)).toContain('1/10,000')
+    expect(app.lines().at(-1)).toContain('1/100,000')
   })
 })
 

@@ -47,7 +47,7 @@ it('shows the filter while it is typed', () => {
   const store = openStore()
   store.press(['/', 'a', 'b'], size)
 
-  expect(draw(store)).toMatch(/^\/ab▏ +enter keep {2}esc cancel$/u)
+  expect(draw(store)).toMatch(/^\/ab▏ +enter keep {2}esc cancel {2}↑ earlier$/u)
 })
 
 it('shows the place in an open call', () => {

@@ -21,12 +21,7 @@ export interface BlockCache {
    * The lines made for `key` at `width`; `build` runs when there are none yet. A key that is drawn
    * in more than one way names the way by `variant`.
    */
-  lines(
-    key: object,
-    width: number,
-    build: () => readonly Line[],
-    variant?: string,
-  ): readonly Line[]
+  lines(key: object, width: number, build: () => readonly Line[], variant?: string): readonly Line[]
   /** Lines of a text that grows: only its last paragraph is drawn again. */
   growing(key: object, text: string, width: number, tone: Tone): readonly Line[]
   /** The same for a text in Markdown. */

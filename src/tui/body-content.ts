@@ -35,7 +35,11 @@ export function sentBytes(body: Body): ShownBytes {
 /** What a body says: its content codings undone. `headers` are those that it came with. */
 export function decodedBytes(body: Body, headers: HeaderPairs): ShownBytes {
   const sent = sentBytes(body)
-  const recorded = { chunks: [{ at: 0, bytes: sent.bytes }], bytes: sent.bytes.length, isCut: false }
+  const recorded = {
+    chunks: [{ at: 0, bytes: sent.bytes }],
+    bytes: sent.bytes.length,
+    isCut: false,
+  }
   const { bytes, isWhole } = decodeBody(recorded, headers, maxShownBytes)
   return { bytes, isCut: sent.isCut || !isWhole }
 }

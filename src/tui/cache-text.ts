@@ -8,7 +8,8 @@ const reasons: Readonly<Record<NonNullable<Cache['reason']>, string>> = {
   'not-requested': 'the request does not ask for caching',
   'below-minimum': 'the prompt is shorter than what this provider caches',
   'model-changed': 'the model changed, and each model has a cache of its own',
-  'tools-changed': 'the tools changed; they come before all messages, so nothing after them matched',
+  'tools-changed':
+    'the tools changed; they come before all messages, so nothing after them matched',
   'system-changed': 'the system prompt changed, so nothing after it matched',
   'message-changed': 'an earlier message changed or is gone, so nothing after it matched',
   expired: 'more time passed than the cache keeps its entries',

@@ -10,8 +10,8 @@ import { displayWidth, formatCount, safeLine } from './format.ts'
 import type { Line, Tone } from './line.ts'
 import { clipLine, span } from './line.ts'
 import { markdownLines } from './markdown.ts'
-import { prettyJson } from './pretty-json.ts'
 import { describeMedia } from './media-text.ts'
+import { prettyJson } from './pretty-json.ts'
 
 /** Characters of a result that is short enough to stand open. */
 const shortResult = 160
@@ -125,7 +125,12 @@ function toolResultBlock(part: Part & { type: 'tool-result' }, id: string, view:
   )
 }
 
-function cachedText(key: object, text: string, view: TabView, tone: Tone = 'plain'): readonly Line[] {
+function cachedText(
+  key: object,
+  text: string,
+  view: TabView,
+  tone: Tone = 'plain',
+): readonly Line[] {
   return view.cache.lines(key, view.width, () => textLines(text, view.width, tone))
 }
 

@@ -6,6 +6,7 @@ import type { ModelMessage, MsgOf } from '../messages/schema.ts'
 import type { TabView } from './block.ts'
 import { fieldLines, foldBlock, heading, solidBlock, spacer, textLines } from './block.ts'
 import { messageText, partBlock, roleTone } from './conversation-parts.ts'
+import { costText } from './cost-tab.ts'
 import { describeRow } from './describe-row.ts'
 import type { Block, Document } from './document.ts'
 import { documentOf, plainBlock } from './document.ts'
@@ -15,7 +16,6 @@ import { clipLine, span } from './line.ts'
 import { linkLines } from './link-lines.ts'
 import { prettyJson } from './pretty-json.ts'
 import type { LivePart, Row } from './row.ts'
-import { costText } from './cost-tab.ts'
 
 const blank: Line = []
 /** Characters of a system prompt that stands open. */
@@ -25,7 +25,8 @@ export function conversation(row: Row, view: TabView): Document {
   const { detail } = row
   if (row.kind === 'mcp' || row.kind === 'api') return documentOf(operationBlocks(row, view))
   if (row.kind !== 'call') return documentOf([plainBlock('what', otherLines(row, view.width))])
-  if (detail === undefined) return documentOf([plainBlock('summary', summaryLines(row, view.width))])
+  if (detail === undefined)
+    return documentOf([plainBlock('summary', summaryLines(row, view.width))])
   const answer = answerBlocks(row, view)
   const { call } = detail
   if (call === undefined) return documentOf(answer)
@@ -78,7 +79,11 @@ function toolsBlock(call: MsgOf<'model-called'>, view: TabView): Block {
     {
       id: 'tools',
       title: [span(`tools (${formatCount(tools.length)})`, 'tool')],
-      preview: () => tools.slice(0, 32).map(({ name }) => name.slice(0, 64)).join(' '),
+      preview: () =>
+        tools
+          .slice(0, 32)
+          .map(({ name }) => name.slice(0, 64))
+          .join(' '),
       isOpenByDefault: false,
       body: () => view.cache.lines(tools, view.width, () => toolLines(call, view.width)),
       text: () => tools.map(({ name, description = '' }) => `${name}  ${description}`).join('\n'),
@@ -129,7 +134,10 @@ function answeredBlocks(answered: MsgOf<'model-answered'>, view: TabView): Block
     solidBlock('answer', [heading('answer', width, aside, 'assistant')], text),
     ...parts.map((part, at) => partBlock(part, `answer-${at}`, view, true)),
     spacer('before-usage'),
-    plainBlock('usage', cache.lines(answered, width, () => usageLines(answered, width))),
+    plainBlock(
+      'usage',
+      cache.lines(answered, width, () => usageLines(answered, width)),
+    ),
   ]
 }
 

@@ -75,7 +75,11 @@ function tokenLines({ usage }: MsgOf<'model-answered'>, width: number): Line[] {
   ]
   const room = Math.min(40, width - 36)
   return [
-    heading('tokens', width, usage.source === 'estimated' ? 'estimated, not reported' : 'as reported'),
+    heading(
+      'tokens',
+      width,
+      usage.source === 'estimated' ? 'estimated, not reported' : 'as reported',
+    ),
     ...rows.map(([name, tokens]) =>
       clipLine(
         [
@@ -101,7 +105,10 @@ function contextLines(answered: MsgOf<'model-answered'>, width: number): Line[] 
     heading('context window', width, 'prompt and answer'),
     clipLine(
       [
-        span(`  ${gaugeText(share, Math.max(8, Math.min(40, width - 44)))} `, share > 0.8 ? 'warn' : 'good'),
+        span(
+          `  ${gaugeText(share, Math.max(8, Math.min(40, width - 44)))} `,
+          share > 0.8 ? 'warn' : 'good',
+        ),
         span(`${text}${share > 0.8 ? ' · nearly full' : ''}`),
       ],
       width,
@@ -112,7 +119,10 @@ function contextLines(answered: MsgOf<'model-answered'>, width: number): Line[] 
 function costLines(cost: Cost, width: number): Line[] {
   const source = [cost.priceSource, cost.priceDate].filter((piece) => piece !== undefined).join(' ')
   const aside = [cost.confidence, source === '' ? '' : `prices: ${source}`]
-  const nameWidth = cost.lines.reduce((most, { bucket }) => Math.max(most, Math.min(24, bucket.length)), 5)
+  const nameWidth = cost.lines.reduce(
+    (most, { bucket }) => Math.max(most, Math.min(24, bucket.length)),
+    5,
+  )
   return [
     heading('cost', width, aside.filter((piece) => piece !== '').join(' · ')),
     ...cost.lines.map(({ bucket, tokens, usdPerMillion, usd }) =>
@@ -125,10 +135,7 @@ function costLines(cost: Cost, width: number): Line[] {
         width,
       ),
     ),
-    clipLine(
-      [span(`  ${fit('total', nameWidth)} `), span(totalText(cost), 'strong')],
-      width,
-    ),
+    clipLine([span(`  ${fit('total', nameWidth)} `), span(totalText(cost), 'strong')], width),
     ...(cost.confidence === 'estimated'
       ? textLines('~ estimated: counted or priced by us, not by the provider', width, 'dim')
       : []),
@@ -145,7 +152,9 @@ function cacheLines({ cache }: CallLink, usage: Usage | undefined, width: number
   const texts = [cacheReasonText(cache)]
   if (cache.expectedTokens !== undefined) {
     const read = usage === undefined ? '' : `${formatTokens(usage.cacheReadTokens)} of `
-    texts.push(`${read}${formatTokens(cache.expectedTokens)} tokens that the call before had left were read`)
+    texts.push(
+      `${read}${formatTokens(cache.expectedTokens)} tokens that the call before had left were read`,
+    )
   }
   return [
     heading('prompt cache', width, cache.verdict),

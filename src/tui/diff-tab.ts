@@ -9,9 +9,9 @@ import { messageText, partBlock, roleTone } from './conversation-parts.ts'
 import type { Block, Document } from './document.ts'
 import { documentOf, plainBlock, plainDocument } from './document.ts'
 import { formatCount, safeLine } from './format.ts'
+import { diffHunks } from './line-diff.ts'
 import type { Line } from './line.ts'
 import { clipLine, span } from './line.ts'
-import { diffHunks } from './line-diff.ts'
 import { droppedDocument } from './message-tabs.ts'
 import type { Row } from './row.ts'
 
@@ -126,7 +126,10 @@ function systemLines(before: Called, call: Called, width: number): Line[] {
 }
 
 function systemText({ messages }: Called): string {
-  return messages.filter(({ role }) => role === 'system').map(messageText).join('\n')
+  return messages
+    .filter(({ role }) => role === 'system')
+    .map(messageText)
+    .join('\n')
 }
 
 function changedMessageLines(

@@ -121,7 +121,9 @@ function eventBlock(events: readonly StreamEvent[], index: number, view: TabView
 
 function titleLine(width: number): Line {
   const columns =
-    width < narrow ? '  since request' : `${'#'.padStart(7)}${'since request'.padStart(15)}${'gap'.padStart(12)}`
+    width < narrow
+      ? '  since request'
+      : `${'#'.padStart(7)}${'since request'.padStart(15)}${'gap'.padStart(12)}`
   return clipLine([span(`${columns}  event`, 'dim')], width)
 }
 

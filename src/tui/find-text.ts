@@ -56,7 +56,9 @@ interface Range {
 function findInBlock(block: Block, needle: string, step: 1 | -1, range: Range): number | undefined {
   if (!block.isOpen && !block.text().toLowerCase().includes(needle)) return undefined
   const lines = block.opened()
-  const matches = lines.flatMap((line, at) => (holds(line, needle) && within(at, step, range) ? [at] : []))
+  const matches = lines.flatMap((line, at) =>
+    holds(line, needle) && within(at, step, range) ? [at] : [],
+  )
   const found = step === 1 ? matches[0] : matches.at(-1)
   // Folded text may hold what no line shows in one piece; its title stands for it.
   return found ?? (block.isOpen || !within(0, step, range) ? undefined : 0)

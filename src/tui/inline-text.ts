@@ -22,7 +22,9 @@ export function readInline(text: string, tone: Tone): { readonly text: string; r
   for (const match of text.matchAll(marks)) {
     const [whole, bold, code] = match
     if (match.index > from) runs.push({ text: text.slice(from, match.index), tone })
-    runs.push(bold === undefined ? { text: code ?? '', tone: 'code' } : { text: bold, tone: 'strong' })
+    runs.push(
+      bold === undefined ? { text: code ?? '', tone: 'code' } : { text: bold, tone: 'strong' },
+    )
     from = match.index + whole.length
   }
   if (from < text.length) runs.push({ text: text.slice(from), tone })

@@ -25,7 +25,11 @@ export function requestTab(row: Row, view: TabView): Document {
     headBlock([...target, protocol(detail.httpVersion)].join(' '), detail.requestHeaders, view),
     ...trailerBlocks('request', detail.heads.requestEnded?.trailers, view),
     spacer('before-body'),
-    ...bodyBlocks(detail.request, { headers: detail.requestHeaders, bytes: row.requestBytes, view }),
+    ...bodyBlocks(detail.request, {
+      headers: detail.requestHeaders,
+      bytes: row.requestBytes,
+      view,
+    }),
     spacer('before-exchange'),
     plainBlock('exchange', exchangeLines(row, detail, width)),
   ])
@@ -101,7 +105,11 @@ function bodyBlocks(body: Body, place: BodyPlace): Block[] {
     parsed?.truncated === true ? 'truncated' : undefined,
     parsed?.problem,
   ].filter((piece) => piece !== undefined && piece !== '')
-  const first = heading('body', width, bytes === 0 && parsed === undefined ? 'empty' : aside.join(' · '))
+  const first = heading(
+    'body',
+    width,
+    bytes === 0 && parsed === undefined ? 'empty' : aside.join(' · '),
+  )
   const text = (): string => bodyText(body, place.headers) ?? ''
   const key = `${body.chunks.length} ${parsed === undefined ? '' : 'parsed'}`
   const lines = cache.lines(body, width, () => contentLines(body, place), key)
@@ -122,7 +130,8 @@ function contentLines(body: Body, { headers, bytes, view }: BodyPlace): readonly
   }
   const shown = decodedBytes(body, headers)
   const text = textOf(shown)
-  const lines = text === undefined ? hexLines(shown.bytes, width) : textLines(prettyJson(text), width)
+  const lines =
+    text === undefined ? hexLines(shown.bytes, width) : textLines(prettyJson(text), width)
   return shown.isCut ? [...lines, cutLine(width)] : lines
 }
 

@@ -33,8 +33,7 @@ function rawBlock(title: string, body: Body, bytes: number, view: TabView): Bloc
       const shown = sentBytes(body)
       const text = textOf(shown)
       const aside = `${formatBytes(bytes)}${text === undefined ? ', binary' : ''}`
-      const content =
-        text === undefined ? hexLines(shown.bytes, width) : textLines(text, width)
+      const content = text === undefined ? hexLines(shown.bytes, width) : textLines(text, width)
       return [heading(title, width, aside), ...content]
     },
     `${body.chunks.length} ${bytes}`,

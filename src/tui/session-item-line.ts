@@ -40,14 +40,22 @@ function itemSpans(item: SessionItem, { width, isFolded }: ItemLook): Span[] {
       return [
         span(head, 'heading'),
         span(` ${count} `, 'dim'),
-        span(truncateEnd(safePreview(item.first.prompt), Math.max(0, width - head.length - count.length - 4)), 'user'),
+        span(
+          truncateEnd(
+            safePreview(item.first.prompt),
+            Math.max(0, width - head.length - count.length - 4),
+          ),
+          'user',
+        ),
       ]
     }
     case 'lane': {
       const tally = item.rows.reduce((sum, row) => addTallies(sum, tallyOfRow(row)), emptyTally)
       const words = [
         `${formatCount(item.branch.calls)} calls`,
-        tally.counted ? `${formatTokens(tally.inputTokens)} in ${formatTokens(tally.outputTokens)} out` : '',
+        tally.counted
+          ? `${formatTokens(tally.inputTokens)} in ${formatTokens(tally.outputTokens)} out`
+          : '',
         tally.known + tally.unknown > 0 ? formatSpend(tally) : '',
       ].filter((word) => word !== '')
       return [
@@ -104,7 +112,8 @@ function outcome(row: Row): string {
   if (row.phase === 'failed') return safePreview(row.problem ?? 'failed')
   if (row.toolNames.length > 0) {
     const names = row.toolNames.map((name) => safeLine(name, 64)).join(' ')
-    const more = row.toolCalls > row.toolNames.length ? ` (${formatCount(row.toolCalls)} calls)` : ''
+    const more =
+      row.toolCalls > row.toolNames.length ? ` (${formatCount(row.toolCalls)} calls)` : ''
     return `⚙ ${names}${more}`
   }
   return safePreview(row.answer === '' ? row.prompt : row.answer)

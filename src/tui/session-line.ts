@@ -54,8 +54,20 @@ const columns: readonly Column[] = [
     rank: 1,
     cell: ({ models }) => ({ text: namesText(models, 1), tone: 'strong' }),
   },
-  { title: 'calls', width: 5, align: 'right', rank: 0, cell: ({ calls }) => plain(formatTokens(calls)) },
-  { title: 'turns', width: 5, align: 'right', rank: 4, cell: ({ turns }) => plain(formatTokens(turns)) },
+  {
+    title: 'calls',
+    width: 5,
+    align: 'right',
+    rank: 0,
+    cell: ({ calls }) => plain(formatTokens(calls)),
+  },
+  {
+    title: 'turns',
+    width: 5,
+    align: 'right',
+    rank: 4,
+    cell: ({ turns }) => plain(formatTokens(turns)),
+  },
   {
     title: 'in',
     width: 5,
@@ -168,8 +180,17 @@ export function sessionSummary(session: Session, width: number): Line[] {
   const used = tools.size === 0 ? 'no tools called' : `tools ${namesText(tools, 24)}`
   const below = lanes === 0 ? '' : `${formatCount(lanes)} sub-agents`
   return [
-    clipLine(joined([namesText(session.agents, 4), namesText(session.models, 6), nameOf(session)], 'strong'), width),
-    clipLine(joined([`${formatTime(session.firstAt)}–${formatTime(session.lastAt)}`, ...counts]), width),
+    clipLine(
+      joined(
+        [namesText(session.agents, 4), namesText(session.models, 6), nameOf(session)],
+        'strong',
+      ),
+      width,
+    ),
+    clipLine(
+      joined([`${formatTime(session.firstAt)}–${formatTime(session.lastAt)}`, ...counts]),
+      width,
+    ),
     clipLine(joined([below, used], 'dim'), width),
   ]
 }

@@ -2,13 +2,24 @@
  * The calls of one session in the order in which they are read: turn by turn, and under a call the
  * lanes of the sub-agents that it started. Made anew when the session changes, not with each frame.
  */
+import type { RowList } from './row-list.ts'
 import type { Row } from './row.ts'
 import type { Branch, Session, SessionCall } from './sessions.ts'
 
 export type SessionItem =
   | { readonly kind: 'turn'; readonly turn: number; readonly calls: number; readonly first: Row }
-  | { readonly kind: 'lane'; readonly depth: number; readonly branch: Branch; readonly rows: readonly Row[] }
-  | { readonly kind: 'call'; readonly depth: number; readonly row: Row; readonly lane: Branch['kind'] }
+  | {
+      readonly kind: 'lane'
+      readonly depth: number
+      readonly branch: Branch
+      readonly rows: readonly Row[]
+    }
+  | {
+      readonly kind: 'call'
+      readonly depth: number
+      readonly row: Row
+      readonly lane: Branch['kind']
+    }
 
 /** Lanes within lanes; deeper ones are drawn at this depth. */
 export const maxDepth = 8
@@ -26,6 +37,23 @@ const made = new WeakMap<
   { readonly version: number; readonly items: readonly SessionItem[] }
 >()
 
+/** The calls among the items, in their order. */
+export function callsOf(session: Session): RowList {
+  const items = sessionItems(session)
+  const known = lists.get(items)
+  if (known !== undefined) return known
+  const rows = items.flatMap((item) => (item.kind === 'call' ? [item.row] : []))
+  const list: RowList = {
+    rows,
+    followIndex: rows.length - 1,
+    indexOf: (id) => rows.findIndex((row) => row.id === id),
+  }
+  lists.set(items, list)
+  return list
+}
+
+const lists = new WeakMap<readonly SessionItem[], RowList>()
+
 class TreeMaker {
   readonly #session: Session
   readonly #items: SessionItem[] = []
@@ -36,7 +64,8 @@ class TreeMaker {
 
   constructor(session: Session) {
     this.#session = session
-    for (const call of [...session.kept.values()].toSorted(byTime)) append(this.#calls, call.branchId, call)
+    for (const call of [...session.kept.values()].toSorted(byTime))
+      append(this.#calls, call.branchId, call)
     for (const branch of session.branches.values()) {
       if (isNested(branch)) append(this.#children, branch.parentExchangeId ?? '', branch)
     }

@@ -8,6 +8,9 @@ import type { AnalysisMsg } from '../messages/schema.ts'
 import { parseFilter } from '../query/filter.ts'
 import type { FunnelVerdict } from '../recorded/funnel.ts'
 import { createBlockCache } from './block.ts'
+import { copyBlock } from './copy-block.ts'
+import type { ExportCall } from './export-call.ts'
+import { formatOf } from './export-call.ts'
 import type { SpendSum } from './format.ts'
 import { safeLine } from './format.ts'
 import { helpLines } from './help-lines.ts'
@@ -18,14 +21,20 @@ import { layoutFor } from './layout.ts'
 import { ListView } from './list-view.ts'
 import type { ViewLimits, ViewState } from './model.ts'
 import { applyMessage, clearRows, createViewState, endRunningRows, pinRow } from './model.ts'
+import { openRowOf } from './open-row.ts'
 import type { Preferences } from './preferences.ts'
 import { applyPreferences, isSamePreferences, preferencesOf } from './preferences.ts'
 import type { RowList } from './row-list.ts'
+import { recordOfRow } from './row-record.ts'
 import { createRowTest } from './row-subject.ts'
 import type { Row } from './row.ts'
 import type { DetailFrame } from './screens/detail-frame.ts'
 import { detailFrame } from './screens/detail-frame.ts'
 import { listTop, selectedIndex } from './screens/selection.ts'
+import type { SessionFrame, SessionsFrame } from './screens/sessions-frame.ts'
+import { sessionFrame, sessionsFrame } from './screens/sessions-frame.ts'
+import { summaryHeight } from './session-line.ts'
+import { callsOf } from './session-tree.ts'
 import type { UiContext, UiState } from './ui.ts'
 import { initialUi, keyScreenOf, reduceTyping, reduceUi } from './ui.ts'
 
@@ -39,6 +48,7 @@ export interface ScreenParts {
   readonly listHeight: number
   readonly detailHeight: number
   readonly helpHeight: number
+  readonly sessionHeight: number
 }
 
 /** One frame's worth of state. */
@@ -48,6 +58,9 @@ export interface ViewerFrame {
   readonly list: ListFrame
   /** While a row is open. */
   readonly detail: DetailFrame | undefined
+  /** Each of these while it is on screen. */
+  readonly sessions: SessionsFrame | undefined
+  readonly session: SessionFrame | undefined
   /** The newest time that can be told: running rows are measured against it. */
   readonly now: number
   readonly sourceStatus: string
@@ -78,6 +91,10 @@ export interface StoreOptions {
   readonly initialFilter?: string | undefined
   /** Asks the proxy `origin` to decrypt `host` from now on; resolves with its answer, one line. */
   readonly allow?: ((origin: string, host: string) => Promise<string>) | undefined
+  /** Writes an escape sequence that copies, as it stands, to the terminal. */
+  readonly copy?: ((sequence: string) => void) | undefined
+  /** Writes a call to a file; resolves with what there is to say about it, one line. */
+  readonly exportCall?: ExportCall | undefined
 }
 
 /** 25 frames a second at most: smooth to read, and cheap whatever the rate of messages. */
@@ -92,6 +109,8 @@ export function screenParts(size: ScreenSize): ScreenParts {
     listHeight: Math.max(1, size.rows - 3),
     detailHeight: Math.max(1, size.rows - 4),
     helpHeight: Math.max(1, size.rows - 2),
+    // Under the summary of the session.
+    sessionHeight: Math.max(1, size.rows - 2 - summaryHeight),
   }
 }
 
@@ -178,6 +197,7 @@ export class ViewerStore {
       ui: this.#ui,
       list,
       detail: this.#detailFrame(list, size),
+      ...this.#sessionFrames(size),
       now: this.#now(),
       sourceStatus: this.#sourceStatus,
       notice: this.#notice,
@@ -225,7 +245,18 @@ export class ViewerStore {
     const row = this.#state.byId.get(ui.list.selectedId ?? '') ?? list.rows[list.selectedIndex]
     if (row === undefined) return undefined
     const { detailHeight: height } = screenParts(size)
-    return detailFrame(row, ui.detail, { width: size.columns, height }, this.#cache)
+    const open = openRowOf(this.#state, row, this.#now())
+    return detailFrame(open, ui.detail, { width: size.columns, height }, this.#cache)
+  }
+
+  #sessionFrames(size: ScreenSize): Pick<ViewerFrame, 'sessions' | 'session'> {
+    const { screen, sessions, session } = this.#ui
+    const { listHeight, sessionHeight } = screenParts(size)
+    const all = this.#state.sessions
+    return {
+      sessions: screen === 'sessions' ? sessionsFrame(all, sessions, listHeight) : undefined,
+      session: screen === 'session' ? sessionFrame(all, session, sessionHeight) : undefined,
+    }
   }
 
   #now(): number {
@@ -237,7 +268,7 @@ export class ViewerStore {
   #press(key: string, size: ScreenSize): boolean {
     const ui = this.#ui
     this.#notice = ''
-    const typed = reduceTyping(ui, key)
+    const typed = reduceTyping(ui, key, () => this.#context(size))
     const action = typed === undefined ? actionOf(key, keyScreenOf(ui)) : undefined
     if (action === 'quit') return true
     if (action !== undefined) this.#act(action, size)
@@ -252,6 +283,24 @@ export class ViewerStore {
     const { overlay, screen } = this.#ui
     if (overlay === 'clear' && action === 'confirm') clearRows(this.#state)
     if (overlay === undefined && screen === 'list' && action === 'allow') this.#allow(size)
+    if (overlay === undefined && screen === 'detail') this.#actOnDetail(action, size)
+  }
+
+  #actOnDetail(action: Action, size: ScreenSize): void {
+    const { copy, exportCall } = this.#options
+    const frame = this.frame(size).detail
+    if (frame === undefined) return
+    if (action === 'copy') this.#notice = copyBlock(frame, copy)
+    const format = formatOf(action)
+    if (format === undefined) return
+    const { row, whole } = openRowOf(this.#state, frame.row, this.#now())
+    if (exportCall === undefined) this.#notice = 'nothing can be written from here'
+    else if (whole.detail === undefined) {
+      this.#notice = 'its details were dropped to make room; export it from the capture'
+    } else {
+      this.#notice = 'exporting …'
+      void this.#awaitAnswer(exportCall(recordOfRow(row, whole), format))
+    }
   }
 
   /** Answers come when they come; a later key has the word then. */
@@ -284,12 +333,20 @@ export class ViewerStore {
   }
 
   #context(size: ScreenSize): UiContext {
-    const { list, detail } = this.frame(size)
-    const lines = detail?.document.lines.length ?? 0
-    const top = detail?.top ?? 0
+    const { list, detail, sessions, session } = this.frame(size)
     const help = helpLines(size.columns).length
-    const open = { row: detail?.row, lines, top }
-    return { list, layout: list.layout, ...screenParts(size), helpLines: help, detail: open }
+    const { sessionId } = this.#ui.detail
+    const opened = this.#ui.screen === 'detail' ? this.#state.sessions.get(sessionId) : undefined
+    return {
+      // The next call of a row that was opened from a session is the next of that session.
+      list: opened === undefined ? list : callsOf(opened),
+      layout: list.layout,
+      ...screenParts(size),
+      helpLines: help,
+      detail,
+      sessions,
+      session,
+    }
   }
 
   #notify(): void {

@@ -22,6 +22,8 @@ interface Phase {
 
 const nameWidth = 14
 const timeWidth = 10
+/** Cells of the longest note. */
+const noteWidth = 22
 
 /** `now` is the time against which a running exchange is measured. */
 export function timingTab(row: Row, view: TabView, now: number): Document {
@@ -35,7 +37,11 @@ export function timingTab(row: Row, view: TabView, now: number): Document {
   const total = Math.max(row.durationMs ?? 0, ...phases.map(({ to }) => to), 0.01)
   const running = row.phase === 'running' ? ', still running' : ''
   const lines: Line[] = [
-    heading('timing', width, `${formatDuration(total)}${running} · began ${formatTime(row.startedAt)}`),
+    heading(
+      'timing',
+      width,
+      `${formatDuration(total)}${running} · began ${formatTime(row.startedAt)}`,
+    ),
     ...phases.flatMap((phase) => phaseLines(phase, total, width)),
     ...unmeasured(row, width),
     ...streamLines(detail.events, width),
@@ -72,9 +78,14 @@ function phasesOf(row: Row, now: number): Phase[] {
   add('waiting', Math.min(waitFrom, firstByte), firstByte, 'warn', 'for the first byte')
   const firstToken = row.ttftMs
   if (firstToken !== undefined && firstToken >= firstByte) {
-    add('first token', firstByte, firstToken, 'warn', 'from first byte to first token')
+    add('first token', firstByte, firstToken, 'warn', 'after the first byte')
   }
-  add(detail?.events.length === 0 ? 'answer' : 'stream', Math.max(firstByte, firstToken ?? 0), end, 'good')
+  add(
+    detail?.events.length === 0 ? 'answer' : 'stream',
+    Math.max(firstByte, firstToken ?? 0),
+    end,
+    'good',
+  )
   return phases
 }
 
@@ -86,7 +97,7 @@ function sentAfterMs({ detail, startedAt }: Row): number | undefined {
 
 function phaseLines(phase: Phase, total: number, width: number): Line[] {
   const { name, from, to, tone, note } = phase
-  const room = Math.min(120, width - nameWidth - timeWidth - 3)
+  const room = Math.min(120, width - nameWidth - timeWidth - noteWidth - 3)
   const bar = room < 8 ? '' : fit(barText({ from, to, total }, room), room)
   const noteText = note === '' ? '' : ` ${note}`
   return [

@@ -12,6 +12,7 @@ import { HeaderLine } from './header-line.tsx'
 import { Help } from './help.tsx'
 import { List } from './list.tsx'
 import { Picker } from './picker.tsx'
+import { SessionCalls, Sessions } from './sessions.tsx'
 import { StatusLine } from './status-line.tsx'
 
 export interface AppProps {
@@ -43,10 +44,14 @@ export function App({ store, title, theme }: AppProps): ReactElement {
         <Picker frame={frame} width={width} height={helpHeight} theme={theme} />
       ) : ui.screen === 'detail' ? (
         <Detail frame={frame} width={width} height={detailHeight} theme={theme} />
+      ) : ui.screen === 'sessions' ? (
+        <Sessions frame={frame.sessions} width={width} height={listHeight} theme={theme} />
+      ) : ui.screen === 'session' ? (
+        <SessionCalls frame={frame.session} width={width} height={listHeight} theme={theme} />
       ) : (
         <List frame={frame} width={width} height={listHeight} theme={theme} />
       )}
-      <StatusLine frame={frame} width={width} height={height} theme={theme} />
+      <StatusLine frame={frame} width={width} theme={theme} />
     </Box>
   )
 }

@@ -32,7 +32,11 @@ export function Detail({ frame, width, height, theme }: DetailProps): ReactEleme
 }
 
 /** The lines on screen, with the mark of the cursor and the matches of the search. */
-function contentLines({ document, top, line, height }: DetailFrame, search: string, width: number): Line[] {
+function contentLines(
+  { document, top, line, height }: DetailFrame,
+  search: string,
+  width: number,
+): Line[] {
   return document.lines.slice(top, top + height).map((content, at) => {
     const found = search === '' ? content : highlight(content, search)
     const mark = top + at === line ? span('›', 'cursor') : span(' ')

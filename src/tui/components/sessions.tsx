@@ -11,14 +11,16 @@ import type { Theme } from '../theme.ts'
 import { Lines } from './lines.tsx'
 
 export interface SessionsProps {
-  readonly frame: SessionsFrame
+  readonly frame: SessionsFrame | undefined
   readonly width: number
+  /** Rows under the titles of the columns. */
+  readonly height: number
   readonly theme: Theme
 }
 
-export function Sessions({ frame, width, theme }: SessionsProps): ReactElement {
+export function Sessions({ frame, width, height, theme }: SessionsProps): ReactElement {
   const layout = sessionLayout(width)
-  const { sessions, index, top, height, dropped } = frame
+  const { sessions = [], index = 0, top = 0, dropped = 0 } = frame ?? {}
   const lines = sessions
     .slice(top, top + height)
     .map((session, at) => sessionLine(session, layout, top + at === index))
@@ -27,14 +29,20 @@ export function Sessions({ frame, width, theme }: SessionsProps): ReactElement {
 }
 
 export interface SessionProps {
-  readonly frame: SessionFrame
+  readonly frame: SessionFrame | undefined
   readonly width: number
+  /** Rows of the summary and the calls, less one. */
+  readonly height: number
   readonly theme: Theme
 }
 
-export function SessionCalls({ frame, width, theme }: SessionProps): ReactElement {
-  const { session, items, index, top, height, folded } = frame
-  const lines = items.slice(top, top + height).map((item, at) =>
+export function SessionCalls({ frame, width, height, theme }: SessionProps): ReactElement {
+  if (frame === undefined) {
+    const text = '  this session is not kept any more; the capture has it'
+    return <Lines lines={padded([[span(text, 'dim')]], height + 1)} theme={theme} />
+  }
+  const { session, items, index, top, folded } = frame
+  const lines = items.slice(top, top + frame.height).map((item, at) =>
     sessionItemLine(item, {
       width,
       isSelected: top + at === index,
@@ -46,7 +54,12 @@ export function SessionCalls({ frame, width, theme }: SessionProps): ReactElemen
     const text = `  ${formatCount(gone)} calls, none of them kept any more; the capture has them`
     lines.push(clipLine([span(text, 'dim')], width))
   }
-  return <Lines lines={[...sessionSummary(session, width), ...padded(lines, height)]} theme={theme} />
+  return (
+    <Lines
+      lines={[...sessionSummary(session, width), ...padded(lines, frame.height)]}
+      theme={theme}
+    />
+  )
 }
 
 function nothingLines(dropped: number, width: number): Line[] {

@@ -16,19 +16,18 @@ export type DetailAction =
   | 'copy'
   | 'export'
 
-export const detailKeys: ReadonlyArray<KeyBinding<DetailAction | 'back'>> = [
+export const detailKeys: ReadonlyArray<KeyBinding<DetailAction>> = [
   { keys: ['tab', 'l', 'right'], action: 'next-tab', help: 'next tab, or 1 to 8' },
   { keys: ['shift-tab', 'h', 'left'], action: 'previous-tab', help: 'previous tab' },
-  { keys: ['enter'], action: 'toggle-fold', help: 'open or close what is here' },
+  { keys: ['enter'], action: 'toggle-fold', help: 'open or close a part' },
   { keys: ['z'], action: 'toggle-all-folds', help: 'open or close all' },
   { keys: ['/'], action: 'search', help: 'search in this tab' },
-  { keys: ['n'], action: 'next-match', help: 'next match, else next call' },
-  { keys: ['N'], action: 'previous-match', help: 'match before' },
+  { keys: ['n'], action: 'next-match', help: 'next match, or call' },
+  { keys: ['N'], action: 'previous-match', help: 'match before, or call' },
   { keys: ['p'], action: 'previous-row', help: 'previous call' },
   { keys: ['F'], action: 'toggle-follow', help: 'follow, or stay' },
   { keys: ['y'], action: 'copy', help: 'copy what is here' },
   { keys: ['x'], action: 'export', help: 'export the call' },
-  { keys: ['q'], action: 'back', help: 'back' },
 ]
 
 /** The digits, which the help names beside `tab`. */
@@ -36,3 +35,15 @@ export const tabDigitKeys: ReadonlyArray<KeyBinding<DetailAction>> = Array.from(
   { length: 8 },
   (_, at) => ({ keys: [String(at + 1)], action: `tab-${at + 1}` as const, help: '' }),
 )
+
+export type ExportAction = 'export-har' | 'export-curl' | 'export-markdown' | 'export-jsonl'
+
+/** While a format is chosen. */
+export const exportKeys: ReadonlyArray<KeyBinding<ExportAction | 'back' | 'quit'>> = [
+  { keys: ['h'], action: 'export-har', help: 'HAR' },
+  { keys: ['c'], action: 'export-curl', help: 'curl' },
+  { keys: ['m'], action: 'export-markdown', help: 'Markdown' },
+  { keys: ['j'], action: 'export-jsonl', help: 'JSON lines' },
+  { keys: ['esc', 'q', 'x'], action: 'back', help: 'cancel' },
+  { keys: ['ctrl-c'], action: 'quit', help: 'quit' },
+]

@@ -39,7 +39,11 @@ function lineOf({ id, offset }: Position, { blocks }: Document): number {
 }
 
 /** The place of `line`, with `top` as the first line on screen, or as near to it as it can be. */
-export function placeAt(document: Document, line: number, view: { top: number; height: number }): Place {
+export function placeAt(
+  document: Document,
+  line: number,
+  view: { top: number; height: number },
+): Place {
   const { blocks, lines } = document
   const wanted = Math.max(0, Math.min(line, lines.length - 1))
   const placed = blocks.at(blocks.indexAt(wanted))

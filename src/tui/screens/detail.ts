@@ -70,6 +70,7 @@ export function openedDetail(before: DetailState, row: Row): DetailState {
 
 export function reduceDetail(ui: UiState, action: Action, context: UiContext): UiState {
   const quiet = ui.detail.note === '' ? ui : withDetail(ui, { note: '' })
+  if (ui.detail.isExporting) return withDetail(quiet, { isExporting: false })
   const { detail: frame } = context
   const moved = frame === undefined ? undefined : movedTo(action, frame, context.detailHeight)
   if (moved !== undefined) return withDetail(quiet, { place: moved })
@@ -188,7 +189,12 @@ function toMatch(ui: UiState, frame: DetailFrame | undefined, step: 1 | -1): UiS
 }
 
 /** One key while the search is typed. */
-export function typeSearch(ui: UiState, typing: LineEdit, key: string, context: UiContext): UiState {
+export function typeSearch(
+  ui: UiState,
+  typing: LineEdit,
+  key: string,
+  context: UiContext,
+): UiState {
   const next = editLine(typing, key)
   if (next === 'cancel') return withDetail(ui, { typing: undefined })
   if (next !== 'accept') return withDetail(ui, { typing: next })

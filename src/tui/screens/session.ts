@@ -51,7 +51,7 @@ export function shownItems(
 }
 
 export function reduceSession(ui: UiState, action: Action, context: UiContext): UiState {
-  const { items, keys, height } = context.session
+  const { items = [], keys = [], height = 1 } = context.session ?? {}
   const { pick, folded } = ui.session
   const moved = movePick(pick, action, keys, height)
   if (moved !== undefined) return { ...ui, session: { ...ui.session, pick: moved } }

@@ -12,7 +12,7 @@ export interface SessionsState {
 export const initialSessions: SessionsState = { pick: lastPick }
 
 export function reduceSessions(ui: UiState, action: Action, context: UiContext): UiState {
-  const { keys, height } = context.sessions
+  const { keys = [], height = 1 } = context.sessions ?? {}
   const { pick } = ui.sessions
   const moved = movePick(pick, action, keys, height)
   if (moved !== undefined) return { ...ui, sessions: { pick: moved } }

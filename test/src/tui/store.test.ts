@@ -177,10 +177,12 @@ it('leaves room for header, titles and status on any screen', () => {
     listHeight: 21,
     detailHeight: 20,
     helpHeight: 22,
+    sessionHeight: 19,
   })
   expect(screenParts({ columns: 20, rows: 2 })).toEqual({
     listHeight: 1,
     detailHeight: 1,
     helpHeight: 1,
+    sessionHeight: 1,
   })
 })

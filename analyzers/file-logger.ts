@@ -131,8 +131,10 @@ function entryOf(msg: AnalysisMsg): Entry | undefined {
 function redact(msg: AnalysisMsg): AnalysisMsg {
   switch (msg.kind) {
     case 'request-started':
-    case 'response-started':
-      return { ...msg, headers: redactHeaders(msg.headers) }
+    case 'response-started': {
+      const headers = redactHeaders(msg.headers)
+      return headers === msg.headers ? msg : { ...msg, headers }
+    }
     case 'request-ended':
     case 'response-ended':
       return msg.trailers === undefined ? msg : { ...msg, trailers: redactHeaders(msg.trailers) }

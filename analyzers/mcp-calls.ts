@@ -17,7 +17,7 @@ import {
 } from './providers/mcp.ts'
 import { optional } from './providers/model-wire.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
-import { parseRecord } from './wire/json.ts'
+import { readRecord } from './wire/json.ts'
 
 interface OpenCall {
   readonly request: McpRequest
@@ -60,7 +60,7 @@ export class McpCalls implements Analyzer {
         else takeAnswer(exchange, msg, emit)
         break
       case 'sse-event': {
-        const message = exchange.open.size === 0 ? undefined : parseRecord(msg.data)
+        const message = exchange.open.size === 0 ? undefined : readRecord(msg.data)
         if (message !== undefined) takeResponses(exchange, [message], msg.at, emit)
         break
       }

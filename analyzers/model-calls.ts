@@ -21,7 +21,7 @@ import {
 } from './providers/recognize.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { recordOfForm } from './wire/form-record.ts'
-import { isRecord, parseRecord } from './wire/json.ts'
+import { isRecord, readRecord } from './wire/json.ts'
 import { readRateLimits } from './wire/rate-limits.ts'
 
 type EndMsg = MsgOf<'exchange-completed'> | MsgOf<'exchange-failed'>
@@ -187,7 +187,7 @@ function takeRequest(
 
 function takeEvent(exchange: Exchange, msg: MsgOf<'sse-event'>): void {
   if (exchange.firstContentMs !== undefined) return
-  const data = parseRecord(msg.data)
+  const data = readRecord(msg.data)
   if (data === undefined) return
   const format = recognizeStream(exchange.wire.stream, data)
   if (format?.carriesContent(data) === true) exchange.firstContentMs = msg.sinceRequestMs

@@ -13,7 +13,7 @@ import { mergedDataLength } from './wire/bounds.ts'
 import { createEventstreamReader } from './wire/eventstream-reader.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { createJsonArrayReader } from './wire/json-array.ts'
-import { parseRecord } from './wire/json.ts'
+import { readRecord } from './wire/json.ts'
 import { createNdjsonReader } from './wire/ndjson.ts'
 import { createSseReader } from './wire/sse.ts'
 import type { EventReader, Framing, FramingSniffer, StreamEvent } from './wire/stream-events.ts'
@@ -161,7 +161,7 @@ function takeEvent(
 }
 
 function formatOf(byPath: StreamFormat | undefined, data: string): StreamFormat | undefined {
-  const record = parseRecord(data)
+  const record = readRecord(data)
   return record === undefined ? undefined : recognizeStream(byPath, record)
 }
 

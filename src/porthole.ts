@@ -18,7 +18,7 @@ import { MessageStream } from './pipeline/message-stream.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
 import type { HostPattern } from './policy/host-pattern.ts'
-import { matchesAny } from './policy/host-pattern.ts'
+import { matchesAny, parseHostPattern } from './policy/host-pattern.ts'
 import type { ProxyToken } from './proxy/client-auth.ts'
 import { createAuthenticator } from './proxy/client-auth.ts'
 import { PortholeEngine } from './proxy/engine.ts'
@@ -68,6 +68,13 @@ export interface RunningPorthole {
   /** Calls `listener` for every message; returns what ends that. */
   subscribe(listener: (msg: AnalysisMsg) => void): () => void
   stats(): PortholeStats
+  /**
+   * Decrypts a host, given as a pattern, from now on: on new connections, while tunnels that run
+   * stay tunnels. Returns the pattern in its canonical form. Throws `ERR_HOST_PATTERN`,
+   * `ERR_CA_NOT_PERMITTED` or `ERR_CA_OF_RUN` where the CA cannot vouch for it, `ERR_USAGE` where
+   * too many were added, and what `caFailure` holds.
+   */
+  allow(pattern: string): string
   /** Stops accepting, lets running exchanges finish for `drainMs`, flushes the analyzers. */
   close(options?: { readonly drainMs?: number }): Promise<void>
 }
@@ -120,11 +127,12 @@ export class Porthole {
             clock: { now: () => Date.now() },
           })
         : undefined
-    const engine = createEngine(plan, leaves, pipeline, clock)
+    const allow = [...plan.allow]
+    const engine = createEngine({ ...plan, allow }, leaves, pipeline, clock)
     try {
       for (const module of plan.modules) engine.use(module)
       const address = await engine.start(plan.listen.host, plan.listen.port)
-      return new Running(plan, { engine, pipeline, trust, caFailure }, address)
+      return new Running(plan, { engine, pipeline, trust, caFailure, allow }, address)
     } catch (error) {
       await engine.shutdown(0)
       await trust.dispose()
@@ -151,7 +159,12 @@ interface Parts {
   readonly pipeline: Pipeline
   readonly trust: TrustFiles
   readonly caFailure: AppError | undefined
+  /** What the engine asks; grows while it runs. */
+  readonly allow: HostPattern[]
 }
+
+/** Added while it runs; far more than anyone adds by hand. */
+const maxAddedHosts = 256
 
 class Running implements RunningPorthole {
   readonly host: string
@@ -219,6 +232,25 @@ class Running implements RunningPorthole {
       droppedMessages: dropped,
       queuedBytes,
     }
+  }
+
+  allow(text: string): string {
+    const { allow, trust, caFailure } = this.#parts
+    const pattern = parseHostPattern(text)
+    if (caFailure !== undefined) throw caFailure
+    if (allow.some((known) => known.text === pattern.text)) return pattern.text
+    if (!trust.authority.permits(pattern.host)) {
+      if (this.#plan.caDirectory === undefined) {
+        throw new AppError('ERR_CA_OF_RUN', { host: pattern.text })
+      }
+      throw new AppError('ERR_CA_NOT_PERMITTED', { host: pattern.host })
+    }
+    if (allow.length >= this.#plan.allow.length + maxAddedHosts) {
+      const problem = `${maxAddedHosts} hosts were added already`
+      throw new AppError('ERR_USAGE', { problem, next: 'start it again with all of them' })
+    }
+    allow.push(pattern)
+    return pattern.text
   }
 
   close(options: { readonly drainMs?: number } = {}): Promise<void> {

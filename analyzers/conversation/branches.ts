@@ -39,6 +39,10 @@ export interface Branch {
   last: CallRecord | undefined
   /** What its last answer asked for. */
   waiting: readonly AskedTool[]
+  /** When a call was last placed in it: counts up with every call. */
+  used: number
+  /** No call finds it any more; one that is under way may still end in it. */
+  isForgotten: boolean
 }
 
 export interface ParentCall {

@@ -3,7 +3,7 @@
  * body, as data. They group calls for display; nothing is ever allowed because of one.
  */
 import { headerValues } from '../../src/messages/header-values.ts'
-import type { HeaderPairs, Json } from '../../src/messages/schema.ts'
+import type { CallLink, HeaderPairs, Json } from '../../src/messages/schema.ts'
 import { clientIdLength } from '../wire/bounds.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { isRecord, parseRecord, recordOf, textOf } from '../wire/json.ts'
@@ -67,6 +67,23 @@ export function readBodyIds(body: JsonRecord): BodyIds {
     // Many programs set one key for all that they do; an id of its own names a conversation.
     ...(cacheKey === undefined || !uuid.test(cacheKey) ? {} : { cacheKey }),
   }
+}
+
+/** What a session is called, and who called it so. */
+export interface NamedSession {
+  readonly source: CallLink['sessionSource']
+  readonly key: string
+}
+
+export function nameOf(head: HeadIds, body: BodyIds): NamedSession | undefined {
+  if (head.session !== undefined) return { source: 'header', key: head.session }
+  if (body.session !== undefined) return { source: 'body', key: body.session }
+  if (body.conversation !== undefined) return { source: 'conversation', key: body.conversation }
+  return body.previousResponse === undefined ? cacheName(body) : undefined
+}
+
+export function cacheName({ cacheKey }: BodyIds): NamedSession | undefined {
+  return cacheKey === undefined ? undefined : { source: 'cache-key', key: cacheKey }
 }
 
 const uuid = /[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}/iu

@@ -14,7 +14,8 @@ import { cacheRule, readCacheRequest } from './cache-rules.ts'
 import { judgeCache, sentTokens } from './cache-verdict.ts'
 import type { BodyIds, HeadIds } from './client-ids.ts'
 import { readBodyIds } from './client-ids.ts'
-import { digestInSteps, readPrompt } from './prompt.ts'
+import type { Prompt } from './prompt.ts'
+import { digestInSteps, readPrompt, withoutDigested } from './prompt.ts'
 import type { Place } from './sessions.ts'
 import { Sessions } from './sessions.ts'
 import type { AskedTool } from './tool-calls.ts'
@@ -69,7 +70,7 @@ export class LinkedCalls {
     const { msg, head, body, startedAt } = start
     const ids = body === undefined ? {} : readBodyIds(body)
     const call = yield* newCall(start, ids)
-    const key = yield* attemptKey(msg, body)
+    const key = yield* attemptKey(msg, body, call.prompt)
     const earlier = this.#attempts.find(key, startedAt, head.retryCount)
     const again = earlier && this.#placeAgain(earlier)
     const place = again ?? this.#sessions.place(call, head, ids)
@@ -308,8 +309,11 @@ function isProbe(body: JsonRecord | undefined): boolean {
 function* attemptKey(
   msg: MsgOf<'model-called'>,
   body: JsonRecord | undefined,
+  prompt: Prompt,
 ): Generator<undefined, string, undefined> {
   const { agent, provider, operation, model, messages, tools } = msg
-  const sent = yield* digestInSteps(body ?? { messages, tools })
-  return JSON.stringify([agent ?? '', provider, operation, model ?? '', sent])
+  const besides = body === undefined ? undefined : withoutDigested(body, msg, prompt)
+  const sent = yield* digestInSteps(besides ?? body ?? { messages, tools })
+  const digested = besides === undefined ? [] : [prompt.count, String(prompt.chain.at(-1) ?? '')]
+  return JSON.stringify([agent ?? '', provider, operation, model ?? '', sent, ...digested])
 }

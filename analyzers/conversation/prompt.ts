@@ -3,6 +3,7 @@
  * tools, and the chain of its messages. Marks of where to cache are no part of what is said and are
  * left out, and so is the form in which a text stands; both wander from call to call.
  */
+import type { Hash } from 'node:crypto'
 import { createHash, hash } from 'node:crypto'
 
 import { describeValue } from '../../src/base/fingerprint.ts'
@@ -30,21 +31,21 @@ export function digestOf(text: string): string {
 
 /** One digest for all of a record; yields every now and then where it is long. */
 export function* digestInSteps(record: object): Generator<undefined, string, undefined> {
-  const whole = createHash('sha256')
-  let length = 0
+  let whole: Hash | undefined
+  let text = ''
   for (const [name, value] of Object.entries(record)) {
     const items: readonly unknown[] = Array.isArray(value) ? value : [value]
-    whole.update(`${describeValue(name)}${Array.isArray(value) ? 'a' : 'v'}${items.length}:`)
+    text += `${describeValue(name)}${Array.isArray(value) ? 'a' : 'v'}${items.length}:`
     for (const item of items) {
-      const text = describeValue(item)
-      whole.update(text)
-      length += text.length
-      if (length < stepLength) continue
-      length = 0
+      text += describeValue(item)
+      if (text.length < stepLength) continue
+      whole = (whole ?? createHash('sha256')).update(text)
+      text = ''
       yield
     }
   }
-  return whole.digest('hex').slice(0, 24)
+  // Most are short, and then one call does.
+  return whole === undefined ? digestOf(text) : whole.update(text).digest('hex').slice(0, 24)
 }
 
 /**
@@ -99,6 +100,23 @@ export function sharedCount(a: Prompt, b: Prompt): number | undefined {
   }
   const isCut = low === limit && (a.count > a.chain.length || b.count > b.chain.length)
   return isCut && a.chain.length === b.chain.length ? undefined : low
+}
+
+/**
+ * `body` without the messages for which the last digest of `prompt` stands: nearly all of it need
+ * not be read again. Undefined where not all of its messages are in there.
+ */
+export function withoutDigested(
+  body: JsonRecord,
+  { messages }: MsgOf<'model-called'>,
+  { chain, count, systemCount }: Prompt,
+): JsonRecord | undefined {
+  const name = ['messages', 'input', 'contents'].find((field) => Array.isArray(body[field]))
+  const list = name === undefined ? undefined : body[name]
+  if (name === undefined || !Array.isArray(list) || !list.every(isRecord)) return undefined
+  const offset = messages.length - list.length
+  if (count > chain.length || (offset !== 0 && offset !== 1)) return undefined
+  return { ...body, [name]: list.slice(0, Math.max(0, systemCount - offset)) }
 }
 
 /** The list of messages or items of a body, in whichever format. */

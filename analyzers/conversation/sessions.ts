@@ -5,9 +5,11 @@
  */
 import type { CallLink } from '../../src/messages/schema.ts'
 import { keptBranches, keptDigests, keptResponses, keptSessions } from '../wire/bounds.ts'
-import type { Branch, CallRecord, NewCall, ParentCall } from './branches.ts'
+import { BranchIndex } from './branch-index.ts'
+import type { Branch, CallRecord, Match, NewCall, ParentCall } from './branches.ts'
 import { matchBranch } from './branches.ts'
-import type { BodyIds, HeadIds } from './client-ids.ts'
+import type { BodyIds, HeadIds, NamedSession } from './client-ids.ts'
+import { cacheName, nameOf } from './client-ids.ts'
 import { digestOf } from './prompt.ts'
 import { RecentMap } from './recent-map.ts'
 import type { AskedTool, ToolCalls } from './tool-calls.ts'
@@ -22,6 +24,8 @@ export interface Session {
   readonly branches: RecentMap<Branch>
   mainId: string | undefined
   turn: number
+  /** When a call was last placed in it: counts up with every call. */
+  used: number
 }
 
 export interface Place {
@@ -39,16 +43,13 @@ interface KnownResponse {
   readonly total: number
 }
 
-interface NamedSession {
-  readonly source: Source
-  readonly key: string
-}
-
 export class Sessions {
   readonly #sessions = new RecentMap<Session>(keptSessions, (session) => this.#forget(session))
   readonly #responses = new RecentMap<KnownResponse>(keptResponses)
   readonly #tools: ToolCalls
+  readonly #index = new BranchIndex()
   #digests = 0
+  #calls = 0
 
   constructor(tools: ToolCalls) {
     this.#tools = tools
@@ -60,6 +61,9 @@ export class Sessions {
     const { session, branch } = place
     this.#sessions.touch(session.id)
     session.branches.touch(branch.id)
+    this.#calls += 1
+    session.used = this.#calls
+    branch.used = this.#calls
     return place
   }
 
@@ -73,8 +77,14 @@ export class Sessions {
 
   /** Makes `record` the last call of its branch. */
   setLast(branch: Branch, record: CallRecord | undefined): void {
+    if (branch.isForgotten) {
+      branch.last = record
+      return
+    }
+    this.#index.remove(branch)
     this.#digests += digestsOf(record) - digestsOf(branch.last)
     branch.last = record
+    this.#index.add(branch)
     while (this.#digests > keptDigests && this.#sessions.size > 1) this.#sessions.evict()
   }
 
@@ -111,7 +121,7 @@ export class Sessions {
     const asker = this.#tools.findAsker(agent, messages)
     const asked = asker && this.recall(asker.sessionId, asker.branchId)
     if (asked?.branch.scope === call.scope) return { ...asked, source: 'tool-call' }
-    const match = matchBranch(this.#allBranches(), call)
+    const match = this.#matchAll(call)
     const place = match && this.recall(match.branch.sessionId, match.branch.id)
     if (place !== undefined) return { ...place, source: 'history' }
     const parent = this.#tools.findParent(agent, messages)
@@ -127,8 +137,12 @@ export class Sessions {
     return { session, branch: this.#addBranch(session, call, 'main', undefined), source: 'new' }
   }
 
-  *#allBranches(): Generator<Branch, void, undefined> {
-    for (const { branches } of this.#sessions.values()) yield* branches.values()
+  /** Of all histories; of those that fit as well, the one whose session was used last. */
+  #matchAll(call: NewCall): Match | undefined {
+    const usedOf = ({ sessionId }: Branch): number => this.#sessions.get(sessionId)?.used ?? 0
+    const found = this.#index.candidates(call)
+    found.sort((a, b) => usedOf(a) - usedOf(b) || a.used - b.used)
+    return matchBranch(found, call)
   }
 
   /** The place in a session that is known for sure. */
@@ -196,9 +210,14 @@ export class Sessions {
       firstCount: prompt.count,
       last: undefined,
       waiting: [],
+      used: 0,
+      isForgotten: false,
     }
     const twin = session.branches.get(branch.id)
-    if (twin !== undefined) this.setLast(twin, undefined)
+    if (twin !== undefined) {
+      this.#forgetBranch(twin)
+      twin.last = undefined
+    }
     session.branches.set(branch.id, branch)
     if (kind === 'main') makeMain(session, branch)
     return branch
@@ -220,30 +239,24 @@ export class Sessions {
       id,
       source,
       clientId,
-      branches: new RecentMap(keptBranches, (branch) => {
-        this.#digests -= digestsOf(branch.last)
-      }),
+      branches: new RecentMap(keptBranches, (branch) => this.#forgetBranch(branch)),
       mainId: undefined,
       turn: 0,
+      used: 0,
     }
     this.#sessions.set(id, session)
     return session
   }
 
   #forget(session: Session): void {
-    for (const branch of session.branches.values()) this.#digests -= digestsOf(branch.last)
+    for (const branch of session.branches.values()) this.#forgetBranch(branch)
   }
-}
 
-function nameOf(head: HeadIds, body: BodyIds): NamedSession | undefined {
-  if (head.session !== undefined) return { source: 'header', key: head.session }
-  if (body.session !== undefined) return { source: 'body', key: body.session }
-  if (body.conversation !== undefined) return { source: 'conversation', key: body.conversation }
-  return body.previousResponse === undefined ? cacheName(body) : undefined
-}
-
-function cacheName({ cacheKey }: BodyIds): NamedSession | undefined {
-  return cacheKey === undefined ? undefined : { source: 'cache-key', key: cacheKey }
+  #forgetBranch(branch: Branch): void {
+    this.#index.remove(branch)
+    this.#digests -= digestsOf(branch.last)
+    branch.isForgotten = true
+  }
 }
 
 function makeMain(session: Session, branch: Branch): void {

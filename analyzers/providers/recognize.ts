@@ -12,7 +12,24 @@ import type { SocketDialect } from './socket-dialect.ts'
 import type { StreamFormat } from './stream-format.ts'
 import { errorIn } from './stream-format.ts'
 
-function endpointOf({ host, path }: CallTarget): Endpoint | undefined {
+/** What has been found out about places: several analyzers ask for each, and programs use few. */
+const knownEndpoints = new Map<string, Endpoint | undefined>()
+const maxKnownEndpoints = 512
+/** Longer paths hold what is new each time. */
+const knownPathLength = 200
+
+function endpointOf(target: CallTarget): Endpoint | undefined {
+  const key = `${target.host} ${target.path}`
+  if (key.length > knownPathLength) return findEndpoint(target)
+  const known = knownEndpoints.get(key)
+  if (known !== undefined || knownEndpoints.has(key)) return known
+  if (knownEndpoints.size >= maxKnownEndpoints) knownEndpoints.clear()
+  const found = findEndpoint(target)
+  knownEndpoints.set(key, found)
+  return found
+}
+
+function findEndpoint({ host, path }: CallTarget): Endpoint | undefined {
   return endpoints.find((row) => row.path.test(path) && (row.host?.test(host) ?? true))
 }
 

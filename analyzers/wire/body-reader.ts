@@ -3,9 +3,9 @@
  * codings. After a gap nothing more comes out, for a decoder or a parser fed past it would make
  * up content; the reader then says so.
  */
-import type { DecoderLimits, DecoderState } from '../../src/base/content-decoder.ts'
+import type { ContentDecoder, DecoderState } from '../../src/base/content-decoder.ts'
 import { createContentDecoder, parseContentEncoding } from '../../src/base/content-decoder.ts'
-import { bytesOf } from '../../src/messages/body-bytes.ts'
+import { bytesOf, decodedOf, shareDecoded } from '../../src/messages/body-bytes.ts'
 import { headerValues } from '../../src/messages/header-values.ts'
 import type { HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
 import type { ContentType } from './headers.ts'
@@ -31,11 +31,25 @@ export interface BodyReader {
   end(sentBytes: number | undefined): BodyEnd
 }
 
-export function createBodyReader(headers: HeaderPairs, limits?: DecoderLimits): BodyReader {
+export function createBodyReader(headers: HeaderPairs): BodyReader {
   const codings = parseContentEncoding(headerValues(headers, 'content-encoding'))
-  const decoder = createContentDecoder(codings, limits)
+  let decoder: ContentDecoder | undefined
   let wireBytes = 0
   let hasGap = false
+
+  /** Somebody may have decoded the message before, and with it all that came before it. */
+  function decode(msg: BodyMsg, bytes: Uint8Array): Uint8Array {
+    if (codings.length === 0) return bytes
+    const shared = decodedOf(msg)
+    if (shared !== undefined && (decoder === undefined || decoder === shared.decoder)) {
+      decoder = shared.decoder
+      return shared.bytes
+    }
+    decoder ??= createContentDecoder(codings)
+    const decoded = { decoder, bytes: decoder.push(bytes) }
+    shareDecoded(msg, decoded)
+    return decoded.bytes
+  }
 
   return {
     type: readContentType(headers),
@@ -45,13 +59,13 @@ export function createBodyReader(headers: HeaderPairs, limits?: DecoderLimits): 
     },
     push(msg) {
       if (msg.offset !== wireBytes) hasGap = true
-      if (hasGap) return new Uint8Array(0)
+      if (hasGap) return nothing
       const bytes = bytesOf(msg)
       wireBytes += bytes.length
-      return decoder.push(bytes)
+      return decode(msg, bytes)
     },
     end(sentBytes) {
-      const state = decoder.end()
+      const state = (decoder ?? createContentDecoder(codings)).end()
       if (state.kind === 'failed' || state.kind === 'limit') {
         return { isWhole: false, problem: problemOf(state) }
       }
@@ -66,6 +80,8 @@ export function createBodyReader(headers: HeaderPairs, limits?: DecoderLimits): 
     },
   }
 }
+
+const nothing = new Uint8Array(0)
 
 function problemOf(state: DecoderState): string {
   if (state.kind === 'failed') return state.problem

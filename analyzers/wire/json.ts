@@ -39,6 +39,21 @@ export function parseRecord(text: string): JsonRecord | undefined {
   return parsed.ok && isRecord(parsed.value) ? parsed.value : undefined
 }
 
+/**
+ * As `parseRecord`, for what several analyzers read one after another: parsed once, and not to be
+ * changed. What keeps a part of a record to add to it must parse one of its own.
+ */
+export function readRecord(text: string): JsonRecord | undefined {
+  if (text.length > sharedLength) return parseRecord(text)
+  if (latest?.text !== text) latest = { text, record: parseRecord(text) }
+  return latest.record
+}
+
+/** UTF-16 units; what is longer is not kept for others. */
+const sharedLength = 64 * 1024
+
+let latest: { readonly text: string; readonly record: JsonRecord | undefined } | undefined
+
 export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -85,8 +100,8 @@ export function assignOwn(
   from: JsonRecord,
   except: ReadonlySet<string> = new Set(),
 ): void {
-  for (const [key, value] of Object.entries(from)) {
-    if (!except.has(key)) setOwn(record, key, value)
+  for (const key of Object.keys(from)) {
+    if (!except.has(key)) setOwn(record, key, from[key] ?? null)
   }
 }
 
@@ -103,9 +118,21 @@ function findProblem(value: Json, depth: number): string | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined
   if (depth >= jsonDepth) return 'nested too deeply'
-  for (const item of Array.isArray(value) ? value : Object.values(value)) {
-    const problem = findProblem(item, depth + 1)
+  // Without a list of all values for every record: this walks through all that is ever parsed.
+  if (isList(value)) {
+    for (const item of value) {
+      const problem = findProblem(item, depth + 1)
+      if (problem !== undefined) return problem
+    }
+    return undefined
+  }
+  for (const key of Object.keys(value)) {
+    const problem = findProblem(value[key] ?? null, depth + 1)
     if (problem !== undefined) return problem
   }
   return undefined
+}
+
+function isList(value: object): value is readonly Json[] {
+  return Array.isArray(value)
 }

@@ -21,12 +21,7 @@ export function createSseReader(eventLength: number = sseEventLength): EventRead
       if (error.type === 'max-buffer-size-exceeded') hasOverflowed = true
     },
     onEvent({ event, id, data }) {
-      receive({
-        ...(event === undefined ? {} : { event }),
-        ...(id === undefined ? {} : { id }),
-        data,
-        ...(isEnding ? { unterminated: true } : {}),
-      })
+      receive(eventOf(event, id, data, isEnding))
     },
   })
 
@@ -50,4 +45,22 @@ export function createSseReader(eventLength: number = sseEventLength): EventRead
       return hasOverflowed ? 'an event is longer than the limit' : undefined
     },
   }
+}
+
+/** Spelled out: there are hundreds in one answer, and most have nothing but data. */
+function eventOf(
+  event: string | undefined,
+  id: string | undefined,
+  data: string,
+  unterminated: boolean,
+): StreamEvent {
+  if (id !== undefined || unterminated) {
+    return {
+      ...(event === undefined ? {} : { event }),
+      ...(id === undefined ? {} : { id }),
+      data,
+      ...(unterminated ? { unterminated } : {}),
+    }
+  }
+  return event === undefined ? { data } : { event, data }
 }

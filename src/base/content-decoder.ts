@@ -39,7 +39,7 @@ export type DecoderState =
   | { readonly kind: 'failed'; readonly problem: string }
 
 export interface ContentDecoder {
-  /** The decoded bytes, a copy of its own; empty once the state is not `open`. */
+  /** The decoded bytes; without any coding, `bytes` itself. Empty once the state is not `open`. */
   push(bytes: Uint8Array): Uint8Array
   /** No more input: settles the state, which `open` then no longer is. */
   end(): DecoderState
@@ -67,6 +67,7 @@ export function createContentDecoder(
   if (encodings.length > stackedCodings) state = failed('too many content codings')
 
   function push(bytes: Uint8Array): Uint8Array {
+    if (stages.length === 0) return state.kind === 'open' ? bytes : nothing
     const pieces: Uint8Array[] = []
     // Slices keep one call's output near the bound for honest data, whatever the sender chunked.
     for (let at = 0; at < bytes.length && state.kind === 'open'; at += sliceBytes) {

@@ -71,6 +71,12 @@ const table = {
     hint: 'run: porthole ca rotate --permit {host} (then install it again where it was trusted)',
     exitCode: 69,
   },
+  ERR_CA_OF_RUN: {
+    message:
+      '{host} cannot be added now: the certificate authority of this run vouches for its own hosts only',
+    hint: 'start it again with --allow {host}',
+    exitCode: 69,
+  },
   ERR_CA_MISSING: {
     message: 'there is no certificate authority in {path} yet',
     hint: 'start a proxy once with: porthole start (or make one with: porthole ca rotate)',
@@ -111,10 +117,30 @@ const table = {
     hint: 'their numbers stand above; a copy of the capture may still have them',
     exitCode: 1,
   },
+  ERR_CAPTURE_EMPTY: {
+    message: 'no exchange was recorded in {path}',
+    hint: 'record one with: porthole run --capture FILE -- COMMAND',
+    exitCode: 1,
+  },
   ERR_CAPTURE_UNWRITABLE: {
     message: 'cannot write the capture {path}: {problem}',
     hint: 'choose another place with --capture FILE|DIR, or none with --capture none',
     exitCode: 69,
+  },
+  ERR_CAPTURE_UNKNOWN: {
+    message: 'there is no capture {name} in {folder}',
+    hint: 'see which there are with: porthole captures list',
+    exitCode: 1,
+  },
+  ERR_INDEX_NEWER: {
+    message: 'the index {path} has format {version}, of a later Porthole; this one knows {known}',
+    hint: 'use that Porthole, or make the index anew with: porthole search --rebuild',
+    exitCode: 1,
+  },
+  ERR_INDEX_UNUSABLE: {
+    message: 'the index {path} cannot be used: {problem}',
+    hint: 'make it anew with: porthole search --rebuild (captures are not touched)',
+    exitCode: 1,
   },
   ERR_NO_PROXY_RUNNING: {
     message: 'no running proxy to attach to',

@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache'
 
 import { blobSchema, bodyKinds } from '../messages/capture-line.ts'
 import type { Blob } from '../messages/capture-line.ts'
-import { decodeBytes } from '../messages/codec.ts'
+import { decodeBytes, parseLine } from '../messages/codec.ts'
 import type { Json } from '../messages/schema.ts'
 import { knownBytes } from './known-pieces.ts'
 
@@ -20,15 +20,37 @@ export type Resolved =
 /** UTF-16 units; twice what a writer refers back to, for two processes may write to one file. */
 const keptLength = 2 * knownBytes
 
+/** UTF-16 units of lines that are kept parsed: prompts refer to the same ones turn by turn. */
+const parsedLength = 8 * 1024 * 1024
+
 interface Kept {
-  readonly blob: Blob
   readonly length: number
+  /** Undefined where a line turned out to hold none. */
+  read(): Blob | undefined
+}
+
+/** How every blob begins that Porthole has written. */
+const lineHead = Buffer.from('{"kind":"blob","hash":"')
+const quote = 0x22
+
+/** Whether a line is a blob, told by its first bytes. */
+export function looksLikeBlob(line: Buffer): boolean {
+  return (
+    line.length > lineHead.length &&
+    line.compare(lineHead, 0, lineHead.length, 0, lineHead.length) === 0
+  )
 }
 
 export class BlobStore {
   readonly #maxLength: number
   readonly #blobs = new LRUCache<string, Kept>({
     maxSize: keptLength,
+    sizeCalculation: ({ length }) => length,
+  })
+
+  /** Of those that were taken as lines. */
+  readonly #parsed = new LRUCache<string, { readonly blob: Blob; readonly length: number }>({
+    maxSize: parsedLength,
     sizeCalculation: ({ length }) => length,
   })
 
@@ -45,8 +67,30 @@ export class BlobStore {
     const contents = [text, base64, json].filter((content) => content !== undefined)
     if (contents.length !== 1) return 'a blob without content, or with two'
     const length = Math.max(1, text?.length ?? base64?.length ?? lineLength)
-    this.#blobs.set(hash, { blob: parsed.data, length })
+    this.#blobs.set(hash, { length, read: () => parsed.data })
     return undefined
+  }
+
+  /**
+   * Takes a line that looks like a blob, to be read only where something refers to it. `readAgain`
+   * gives the line once more; without it, a copy is kept.
+   */
+  takeLine(line: Buffer, readAgain?: () => Buffer): void {
+    const hash = line.toString('utf8', lineHead.length, line.indexOf(quote, lineHead.length))
+    // A copy: the line is part of a larger piece of the file.
+    const kept = readAgain === undefined ? Buffer.from(line) : undefined
+    const again = readAgain ?? (() => kept ?? line)
+    this.#parsed.delete(hash)
+    this.#blobs.set(hash, { length: line.length, read: () => this.#readOnce(hash, again) })
+  }
+
+  #readOnce(hash: string, again: () => Buffer): Blob | undefined {
+    const known = this.#parsed.get(hash)
+    if (known !== undefined) return known.blob
+    const line = again()
+    const blob = readBlob(line)
+    if (blob !== undefined) this.#parsed.set(hash, { blob, length: line.length })
+    return blob
   }
 
   /** `value` as it was before it was stored. */
@@ -101,7 +145,9 @@ export class BlobStore {
         if (length > this.#maxLength) {
           return { ok: false, problem: 'what it refers to is too long to read' }
         }
-        blobs.push(kept.blob)
+        const blob = kept.read()
+        if (blob === undefined) return missing
+        blobs.push(blob)
       }
       found.push(blobs)
     }
@@ -110,6 +156,11 @@ export class BlobStore {
 }
 
 const missing = { ok: false, problem: 'a blob that it refers to is missing' } as const
+
+function readBlob(line: Buffer): Blob | undefined {
+  const parsed = parseLine(line.toString('utf8'))
+  return parsed.ok ? blobSchema.safeParse(parsed.value).data : undefined
+}
 
 /** Undefined where a blob holds no list. */
 function joinedJson(blobs: readonly Blob[]): Json[] | undefined {

@@ -2,6 +2,11 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 
+/** Where captures lie, in Porthole's data folder. */
+export function capturesFolder(home: string): string {
+  return join(home, 'captures')
+}
+
 interface CapturePlace {
   /** Porthole's data folder. */
   readonly home: string
@@ -18,7 +23,7 @@ export function resolveCapturePath(
   if (flag === 'none') return undefined
   const stamp = new Date(place.now).toISOString().slice(0, 19).replaceAll(/[-:]/gu, '')
   const name = `${stamp}Z-${place.pid}.jsonl`
-  if (flag === undefined || flag === '') return join(place.home, 'captures', name)
+  if (flag === undefined || flag === '') return join(capturesFolder(place.home), name)
   return namesFolder(flag) ? join(flag, name) : flag
 }
 

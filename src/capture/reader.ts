@@ -4,12 +4,8 @@
  * live. A line that cannot be read is told with its number and never ends the reading: a crash may
  * cut off the last line, a disk or an editor may damage any other.
  */
-import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
 import type { AnalysisMsg, CaptureOpened } from '../messages/schema.ts'
@@ -17,10 +13,9 @@ import { BlobStore } from './blob-store.ts'
 import { decodeSplitLine } from './line-decoder.ts'
 import type { SplitLine } from './line-splitter.ts'
 import { createLineSplitter } from './line-splitter.ts'
+import { openForReading, openStream, unreadable } from './open-capture.ts'
 import { rotatedPath, rotationNumber } from './rotated-files.ts'
-
-/** A longer line is a problem of its own; the writer's queue keeps lines below this. */
-const defaultMaxLineBytes = 64 * 1024 * 1024
+import { maxLineBytes as defaultMaxLineBytes } from './scan-lines.ts'
 
 interface Place {
   /** The file that this line stands in: one of a rotated set. */
@@ -98,22 +93,6 @@ async function* readEarlier(
   yield { type: 'problem', path: plain, lineNumber: 0, problem, cutOff: true }
 }
 
-async function openForReading(path: string): Promise<FileHandle> {
-  try {
-    const handle = await open(path, 'r')
-    if (!(await handle.stat()).isDirectory()) return handle
-    await handle.close()
-  } catch (error) {
-    throw unreadable(path, error)
-  }
-  throw unreadable(path, new Error('it is a folder, not a file'))
-}
-
-function unreadable(path: string, error: unknown): AppError {
-  const problem = errorCodeOf(error) === 'ENOENT' ? 'no such file' : describeError(error)
-  return new AppError('ERR_CAPTURE_UNREADABLE', { path, problem }, error)
-}
-
 async function* readFileLines(
   handle: FileHandle,
   path: string,
@@ -142,13 +121,13 @@ async function* readLinesAsTheyStand(
   function* readLines(splits: readonly SplitLine[]): Generator<CaptureLine, void, undefined> {
     for (const split of splits) {
       lineNumber += 1
-      const line = readLine(split, { path, lineNumber }, blobs)
+      const line = readCaptureLine(split, { path, lineNumber }, blobs)
       if (line !== undefined) yield line
     }
   }
   let broken: unknown
   try {
-    for await (const chunk of await openStream(handle, path)) {
+    for await (const chunk of (await openStream(handle, path)).stream) {
       yield* readLines(splitter.push(chunk as Buffer))
     }
   } catch (error) {
@@ -161,7 +140,7 @@ async function* readLinesAsTheyStand(
   }
   const rest = splitter.end()
   lineNumber += 1
-  const last = rest === undefined ? undefined : readLine(rest, { path, lineNumber }, blobs)
+  const last = rest === undefined ? undefined : readCaptureLine(rest, { path, lineNumber }, blobs)
   if (last?.type === 'problem') {
     yield { ...last, problem: `cut off (${last.problem})`, cutOff: true }
   } else if (last !== undefined) {
@@ -175,20 +154,12 @@ async function* readLinesAsTheyStand(
   yield { type: 'problem', path, lineNumber, problem, cutOff }
 }
 
-/** By its first bytes, not by its name. A pipe cannot be looked into first: it is read as it is. */
-async function openStream(handle: FileHandle, path: string): Promise<Readable> {
-  if (!(await handle.stat()).isFile()) return handle.createReadStream()
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
-  const stream = handle.createReadStream({ start: 0 })
-  const isGzip = bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
-  if (!isGzip && !path.endsWith('.gz')) return stream
-  return pipeline(stream, createGunzip(), () => {
-    // The reader of the last stream is told of every error.
-  })
-}
-
 /** One line; undefined where there is nothing to tell: it is blank, or a blob. */
-function readLine(split: SplitLine, place: Place, blobs: BlobStore): CaptureLine | undefined {
+export function readCaptureLine(
+  split: SplitLine,
+  place: Place,
+  blobs: BlobStore,
+): CaptureLine | undefined {
   const decoded = decodeSplitLine(split, blobs)
   if (decoded === undefined) return undefined
   if (!decoded.ok) return { type: 'problem', ...place, problem: decoded.problem, cutOff: false }

@@ -46,9 +46,48 @@ export async function* reanalyze(
     const caused = delivered.slice(1)
     delivered = []
     yield line
-    const { path, lineNumber } = line
-    for (const msg of caused) {
-      yield { type: 'message', path, lineNumber, msg, raw: encodeLine(msg).slice(0, -1) }
-    }
+    for (const msg of caused) yield madeLine(msg, line)
+  }
+}
+
+function madeLine(
+  msg: AnalysisMsg,
+  { path, lineNumber }: Pick<CaptureLine, 'path' | 'lineNumber'>,
+): CaptureLine {
+  return {
+    type: 'message',
+    path,
+    lineNumber,
+    msg,
+    get raw() {
+      return encodeLine(msg).slice(0, -1)
+    },
+  }
+}
+
+const leftOut: ReadonlySet<string> = new Set(['http-parsed', 'sse-event'])
+/** Who makes these; what the others say is recorded. */
+const restorers: ReadonlySet<string> = new Set(['http-parser', 'sse-merger'])
+
+/**
+ * The lines as they are, with what captures leave out made anew for the exchanges in `full`, whose
+ * bodies are all there. The analyzers are not closed.
+ */
+export async function* restoreLeftOut(
+  lines: AsyncIterable<CaptureLine>,
+  analyzers: readonly Analyzer[],
+  full: ReadonlySet<string>,
+): AsyncGenerator<CaptureLine, void, undefined> {
+  let delivered: AnalysisMsg[] = []
+  const wanted = analyzers.filter(({ name }) => restorers.has(name))
+  const chain = new Chain(wanted, (msg) => delivered.push(msg))
+  for await (const line of lines) {
+    if (line.type !== 'message' || !leftOut.has(line.msg.kind)) yield line
+    if (line.type !== 'message' || !full.has(line.msg.exchangeId ?? '')) continue
+    if (isDerived(line.msg)) continue
+    chain.run(line.msg, line.msg.at, { seq: line.msg.seq })
+    const caused = delivered.filter(({ kind }) => leftOut.has(kind))
+    delivered = []
+    for (const msg of caused) yield madeLine(msg, line)
   }
 }

@@ -7,6 +7,7 @@ import { Option } from 'commander'
 import envPaths from 'env-paths'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
+import { visibleLine } from '../base/visible-text.ts'
 import { limitsHelp } from '../config/limits.ts'
 import type { CommandName } from '../config/options.ts'
 import { optionsOf } from '../config/options.ts'
@@ -35,6 +36,11 @@ export function resolveHome(context: Pick<CliContext, 'env'>, flag?: unknown): s
   return given === undefined || given === ''
     ? envPaths('porthole', { suffix: '' }).data
     : resolve(given)
+}
+
+/** Lines on stderr, marked as ours and made safe. */
+export function createTeller({ stderr }: Pick<CliContext, 'stderr'>): (line: string) => void {
+  return (line) => void stderr.write(`porthole: ${visibleLine(line)}\n`)
 }
 
 /** Adds the rows of the option table that belong to a command. */

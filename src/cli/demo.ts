@@ -54,7 +54,7 @@ async function demo(context: CliContext, flags: Flags): Promise<void> {
       userRoots: { added: [], replaced: [] },
       extraUpstreamRoots: [root.certificatePem],
     })
-    await show(context, session, settings, token)
+    await show(context, session, { settings, home, token })
   } finally {
     await provider.close()
   }
@@ -63,9 +63,9 @@ async function demo(context: CliContext, flags: Flags): Promise<void> {
 async function show(
   context: CliContext,
   session: Session,
-  settings: Settings,
-  token: string,
+  plan: { readonly settings: Settings; readonly home: string; readonly token: string },
 ): Promise<void> {
+  const { settings, home, token } = plan
   const env = environmentFor(context, session, settings, token)
   if (
     settings.viewer &&
@@ -74,7 +74,7 @@ async function show(
     session.controlPath !== undefined
   ) {
     const script = runScript(env, () => {})
-    await runViewerProcess(context, session.controlPath)
+    await runViewerProcess(context, home, session.controlPath)
     script.stop()
     await script.ended
   } else {

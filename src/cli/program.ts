@@ -6,11 +6,14 @@ import { AppError } from '../base/errors.ts'
 import { providerHosts } from '../policy/providers.ts'
 import { createLineReporter } from '../run/line-reporter.ts'
 import { registerCaCommand } from './ca.ts'
+import { registerCapturesCommand } from './captures.ts'
 import type { CliContext } from './context.ts'
 import { resolveHome } from './context.ts'
 import { registerDemoCommand } from './demo.ts'
 import { registerReplayCommand } from './replay.ts'
 import { registerRunCommand } from './run.ts'
+import { registerSearchCommand } from './search.ts'
+import { registerServeCommand } from './serve.ts'
 import { registerStartCommand } from './start.ts'
 import { registerViewCommand } from './view.ts'
 
@@ -41,6 +44,9 @@ export function createProgram(context: CliContext): Command {
     analyzers: defaultAnalyzers,
     describe: createLineReporter(),
   })
+  registerSearchCommand(program, context)
+  registerCapturesCommand(program, context)
+  registerServeCommand(program, context)
   registerCaCommand(program, {
     ...context,
     defaultPermittedHosts: providerHosts,

@@ -6,7 +6,6 @@
 import { open, readFile, rename, rm } from 'node:fs/promises'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
-import type { RunningPorthole } from '../porthole.ts'
 
 /** Removes the file if the process that it names is gone. Never throws. */
 export async function removeStaleReadyFile(path: string, ownPid: number): Promise<void> {
@@ -20,23 +19,20 @@ export async function removeStaleReadyFile(path: string, ownPid: number): Promis
   }
 }
 
+/** What it says; a proxy names its certificates too, null where nothing is intercepted. */
+export interface ReadyState {
+  readonly url: string
+  readonly port: number
+  readonly caCert?: string | null
+  readonly bundle?: string | null
+  readonly pid: number
+}
+
 /** Throws `ERR_HOME_UNWRITABLE`. */
-export async function writeReadyFile(
-  path: string,
-  pid: number,
-  running: RunningPorthole,
-): Promise<void> {
-  const ready = {
-    url: running.url,
-    port: running.port,
-    // No certificate that stands for nothing: nothing is intercepted then.
-    caCert: running.caFailure === undefined ? running.caCertPath : null,
-    bundle: running.caFailure === undefined ? running.bundlePath : null,
-    pid,
-  }
+export async function writeReadyFile(path: string, ready: ReadyState): Promise<void> {
   try {
     // Appears whole: whoever waits for the file never reads half of it.
-    const temporary = `${path}.${pid}.part`
+    const temporary = `${path}.${ready.pid}.part`
     const handle = await open(temporary, 'w', 0o600)
     await handle.writeFile(`${JSON.stringify(ready)}\n`)
     await handle.close()

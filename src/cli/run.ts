@@ -10,6 +10,7 @@ import { recogniseClient, recognitionNotice } from '../run/clients.ts'
 import { childEnvironment, extraRootFiles, replacedRootFiles } from '../run/environment.ts'
 import type { CliContext, Flags } from './context.ts'
 import { addOptions, loadSettings } from './context.ts'
+import { indexCapture } from './index-capture.ts'
 import type { Session } from './session.ts'
 import { mintToken, openSession } from './session.ts'
 
@@ -66,6 +67,7 @@ async function run(context: CliContext, command: readonly string[], flags: Flags
     await session.close(afterChildMs)
   }
   session.printSummary()
+  await indexCapture(home, session)
 }
 
 /** The program's own way out was a proxy: without ours chained to it, nothing may be reachable. */

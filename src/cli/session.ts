@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { FileLogger } from '../../analyzers/file-logger.ts'
@@ -25,8 +25,10 @@ import { formatSummary } from '../run/summary-text.ts'
 import { createSummary } from '../run/summary.ts'
 import type { BoundedOutput } from './bounded-output.ts'
 import { createBoundedOutput } from './bounded-output.ts'
+import { pruneAtStart } from './captures-retention.ts'
 import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
+import type { ReadyState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
 
 export interface SessionPlan {
@@ -69,10 +71,14 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
   const tell = (line: string): void => void context.stderr.write(`porthole: ${line}\n`)
   const { readyFile } = plan.settings
   if (readyFile !== undefined) await removeStaleReadyFile(readyFile, context.pid)
+  await pruneAtStart(context, plan.home, {
+    olderThanMs: plan.settings.keepCapturesMs,
+    maxBytes: plan.settings.keepBytes,
+  })
   const capture = openCapture(context, plan, tell)
   const running = await startProxy(context, plan, capture)
   const summary = createSummary()
-  const control = await startControl(context, plan, running, tell)
+  const control = await startControl(context, plan, { running, capture, tell })
   running.subscribe((msg) => {
     summary.add(msg)
     control?.broadcast(msg)
@@ -97,12 +103,24 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     },
   }
   try {
-    if (readyFile !== undefined) await writeReadyFile(readyFile, context.pid, running)
+    if (readyFile !== undefined) await writeReadyFile(readyFile, readyState(context, running))
   } catch (error) {
     await session.close(0)
     throw error
   }
   return session
+}
+
+function readyState(context: CliContext, running: RunningPorthole): ReadyState {
+  // No certificate that stands for nothing: nothing is intercepted then.
+  const isUsed = running.caFailure === undefined
+  return {
+    url: running.url,
+    port: running.port,
+    caCert: isUsed ? running.caCertPath : null,
+    bundle: isUsed ? running.bundlePath : null,
+    pid: context.pid,
+  }
 }
 
 function openCapture(
@@ -203,8 +221,15 @@ async function readRoots(paths: readonly string[]): Promise<string[]> {
 async function startControl(
   context: CliContext,
   plan: SessionPlan,
-  running: RunningPorthole,
-  tell: (line: string) => void,
+  {
+    running,
+    capture,
+    tell,
+  }: {
+    readonly running: RunningPorthole
+    readonly capture: FileLogger | undefined
+    readonly tell: (line: string) => void
+  },
 ): Promise<ControlServer | undefined> {
   try {
     return await ControlServer.start({
@@ -213,10 +238,12 @@ async function startControl(
       snapshotBytes: plan.settings.limits.snapshotBytes,
       clientQueueBytes: plan.settings.limits.viewerQueueBytes,
       maxViewers: plan.settings.limits.maxViewers,
+      allow: (host) => `${running.allow(host)} is decrypted from now on, on new connections`,
       info: {
         url: running.url,
         startedAt: Date.now(),
         command: plan.command,
+        ...(capture === undefined ? {} : { capture: resolve(capture.path) }),
         version: context.version,
       },
     })

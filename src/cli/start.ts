@@ -5,8 +5,10 @@ import { extraRootFiles, replacedRootFiles } from '../run/environment.ts'
 import { createLineReporter } from '../run/line-reporter.ts'
 import type { CliContext, Flags } from './context.ts'
 import { addOptions, loadSettings } from './context.ts'
+import { indexCapture } from './index-capture.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
+import { stopSignal } from './stop-signal.ts'
 import { isTerminal, runViewerProcess } from './viewer-process.ts'
 
 export function registerStartCommand(program: Command, context: CliContext): void {
@@ -49,22 +51,24 @@ async function start(context: CliContext, flags: Flags): Promise<void> {
     isTerminal(context) &&
     session.controlPath !== undefined
   ) {
-    await Promise.race([showViewer(context, session, session.controlPath), stopped])
+    await Promise.race([showViewer(context, session, home, session.controlPath), stopped])
   } else {
     if (!settings.json) printLines(session)
     await stopped
   }
   await session.close()
   session.printSummary()
+  await indexCapture(home, session)
 }
 
 /** The user's quit ends the proxy; a viewer that died does not: lines take its place. */
 async function showViewer(
   context: CliContext,
   session: Session,
+  home: string,
   controlPath: string,
 ): Promise<void> {
-  const end = await runViewerProcess(context, controlPath)
+  const end = await runViewerProcess(context, home, controlPath)
   if (end === 'quit') return
   session.tell('the viewer ended; the proxy goes on, Ctrl-C stops it')
   printLines(session)
@@ -94,17 +98,5 @@ export function printLines(session: Session): void {
   session.running.subscribe((msg) => {
     const line = describe(msg)
     if (line !== undefined) session.print(line)
-  })
-}
-
-/** Resolves at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
-        resolve()
-        // With our handler gone, the next signal does what it does by default.
-      })
-    }
   })
 }

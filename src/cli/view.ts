@@ -6,10 +6,12 @@ import type { Command } from 'commander'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { AppError, describeError } from '../base/errors.ts'
 import { discover } from '../control/client.ts'
-import { createFileSource, createLiveSource } from '../control/source.ts'
+import { createFileSource } from '../control/file-source.ts'
+import { createLiveSource } from '../control/source.ts'
 import type { MessageSource } from '../control/source.ts'
 import type { CliContext, Flags } from './context.ts'
 import { resolveHome } from './context.ts'
+import { createPreferencesSaver, loadPreferences } from './viewer-preferences.ts'
 
 export function registerViewCommand(program: Command, context: CliContext): void {
   program
@@ -20,6 +22,7 @@ export function registerViewCommand(program: Command, context: CliContext): void
       "where running proxies are looked for (default: the platform's data folder)",
     )
     .option('--attach <SOCKET>', 'attach to one proxy, by its control socket')
+    .option('--filter <EXPR>', 'show only what matches, such as "~model opus & ~cost > 0.5"')
     .summary('watch running proxies, or open a capture')
     .description('Opens the viewer: live on every running proxy, or on a capture.')
     .addHelpText('after', '\nExamples:\n  porthole view\n  porthole view traffic.jsonl')
@@ -33,8 +36,28 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
   context.env['NODE_ENV'] ??= 'production'
   // Loaded here, so that no other command pays for React.
   const { runViewer } = await import('../tui/viewer.tsx')
-  const noColor = (context.env['NO_COLOR'] ?? '') !== ''
-  await runViewer({ source, title, stdin: context.stdin, stdout: context.stdout, noColor })
+  const home = resolveHome(context, flags['home'])
+  const saver = createPreferencesSaver(home)
+  await runViewer({
+    source,
+    title,
+    stdin: context.stdin,
+    stdout: context.stdout,
+    noColor: (context.env['NO_COLOR'] ?? '') !== '',
+    isAscii: hasOnlyAscii(context),
+    initialFilter: typeof flags['filter'] === 'string' ? flags['filter'] : undefined,
+    preferences: await loadPreferences(home),
+    onPreferences: (preferences) => saver.save(preferences),
+  })
+  await saver.settled()
+}
+
+/** The Linux console and dumb terminals have no glyphs beyond ASCII; nor does a POSIX locale. */
+function hasOnlyAscii({ env, platform }: CliContext): boolean {
+  if (env['TERM'] === 'dumb' || env['TERM'] === 'linux') return true
+  if (platform === 'win32') return false
+  const locale = [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => (value ?? '') !== '')
+  return locale === 'C' || locale === 'POSIX'
 }
 
 async function openSource(

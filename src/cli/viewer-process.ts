@@ -14,12 +14,14 @@ export function isTerminal(context: CliContext): boolean {
 }
 
 /** Resolves when the viewer has ended; never rejects. The terminal is usable again by then. */
-export function runViewerProcess(context: CliContext, controlPath: string): Promise<ViewerEnd> {
+export function runViewerProcess(
+  context: CliContext,
+  home: string,
+  controlPath: string,
+): Promise<ViewerEnd> {
+  const args = [context.mainPath, 'view', '--home', home, '--attach', controlPath]
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [context.mainPath, 'view', '--attach', controlPath], {
-      stdio: 'inherit',
-      env: context.env,
-    })
+    const child = spawn(process.execPath, args, { stdio: 'inherit', env: context.env })
     child.once('error', () => resolve('failed'))
     child.once('exit', (code) => {
       if (code !== 0) restoreTerminal(context)

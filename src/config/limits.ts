@@ -4,10 +4,16 @@
  * Each bound is looked for by itself: flag, environment, file, default.
  */
 import { AppError } from '../base/errors.ts'
-import { formatDuration, formatSize } from '../base/units.ts'
+import { nearestName } from '../base/nearest.ts'
+import {
+  durationFactors,
+  formatDuration,
+  formatSize,
+  parseUnits,
+  sizeFactors,
+} from '../base/units.ts'
 import type { BoundKey, BoundKind, Bounds } from './bounds.ts'
 import { boundRows, defaultBounds } from './bounds.ts'
-import { nearestName } from '../base/nearest.ts'
 
 type BoundRow = (typeof boundRows)[number]
 type Given = Partial<Record<BoundKey, number>>
@@ -73,25 +79,8 @@ function parsed(row: BoundRow, text: string, where: string): number {
 
 const units: Readonly<Record<BoundKind, ReadonlyMap<string, number>>> = {
   count: new Map([['', 1]]),
-  // A size without a unit is in bytes; a duration without one could be anything.
-  size: new Map([
-    ['', 1],
-    ['b', 1],
-    ['kb', 1000],
-    ['mb', 1000 ** 2],
-    ['gb', 1000 ** 3],
-    ['kib', 1024],
-    ['mib', 1024 ** 2],
-    ['gib', 1024 ** 3],
-  ]),
-  duration: new Map([
-    ['ms', 1],
-    ['s', 1000],
-    ['m', 60_000],
-    ['min', 60_000],
-    ['h', 3_600_000],
-    ['d', 86_400_000],
-  ]),
+  size: sizeFactors,
+  duration: durationFactors,
 }
 
 /** Timers count milliseconds in 31 bits, and fire at once past that. */
@@ -103,14 +92,11 @@ const maxOf: Readonly<Record<BoundKind, number>> = {
 }
 
 function parseBound(row: BoundRow, text: string): Parsed {
-  const trimmed = text.trim().toLowerCase()
-  if (trimmed === 'off' && row.mayBeOff === true) return { ok: true, value: Infinity }
-  const { amount = '', unit = '' } =
-    /^(?<amount>\d{1,15}(?:\.\d{1,3})?) ?(?<unit>[a-z]*)$/u.exec(trimmed)?.groups ?? {}
-  const factor = units[row.kind].get(unit)
-  if (amount === '' || factor === undefined) return { ok: false }
-  const value = Number(amount) * factor
-  return isPossible(row, value) ? { ok: true, value } : { ok: false }
+  if (text.trim().toLowerCase() === 'off' && row.mayBeOff === true) {
+    return { ok: true, value: Infinity }
+  }
+  const value = parseUnits(text, units[row.kind])
+  return value !== undefined && isPossible(row, value) ? { ok: true, value } : { ok: false }
 }
 
 function isPossible(row: BoundRow, value: number): boolean {

@@ -5,6 +5,8 @@
 import { z } from 'zod'
 
 import { AppError } from '../base/errors.ts'
+import { nearestName } from '../base/nearest.ts'
+import { durationFactors, parseUnits, sizeFactors } from '../base/units.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import type { Authority } from '../policy/authority.ts'
 import { parseAuthority, parseListenAddress } from '../policy/authority.ts'
@@ -15,7 +17,6 @@ import { defaultAllow, presetHosts, presetNames } from '../policy/providers.ts'
 import type { BoundKey, Bounds } from './bounds.ts'
 import { boundRows } from './bounds.ts'
 import { resolveBounds } from './limits.ts'
-import { nearestName } from '../base/nearest.ts'
 import type { CommandName } from './options.ts'
 import { optionsOf, optionTable } from './options.ts'
 
@@ -34,6 +35,10 @@ export interface Settings {
   readonly allow: readonly HostPattern[]
   /** `none`, a file, a folder, or undefined for the default place. */
   readonly capture: string | undefined
+  /** Captures older than this are removed at the start, in milliseconds. */
+  readonly keepCapturesMs: number | undefined
+  /** Bytes of captures that stay at the start, the newest. */
+  readonly keepBytes: number | undefined
   readonly viewer: boolean
   readonly json: boolean
   readonly connectTo: ReadonlyArray<{ readonly from: Authority; readonly to: Authority }>
@@ -87,6 +92,8 @@ const fileShape = z.strictObject({
   allow: listShape.optional(),
   allowPreset: listShape.optional(),
   capture: z.string().optional(),
+  keepCaptures: z.string().optional(),
+  keepSize: z.string().optional(),
   viewer: z.boolean().optional(),
   connectTo: listShape.optional(),
   upstreamCa: listShape.optional(),
@@ -112,6 +119,8 @@ export function resolveSettings(input: SettingsInput): Settings {
     ),
     allow: allowedHosts(raw).map(parseHostPattern),
     capture: textOf(raw, 'capture'),
+    keepCapturesMs: amountOf(raw, 'keepCaptures', '--keep-captures', durationFactors, '30d or 12h'),
+    keepBytes: amountOf(raw, 'keepSize', '--keep-size', sizeFactors, '5GiB or 500MB'),
     viewer: raw['viewer'] !== false,
     json: raw['json'] === true,
     connectTo: listOf(raw, 'connectTo').map(parseConnectTo),
@@ -213,6 +222,21 @@ function choiceOf<T extends string>(
 function textOf(raw: Raw, name: string): string | undefined {
   const value = raw[name]
   return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** A number with a unit, as `like` says. */
+function amountOf(
+  raw: Raw,
+  name: string,
+  flag: string,
+  factors: ReadonlyMap<string, number>,
+  like: string,
+): number | undefined {
+  const text = textOf(raw, name)
+  if (text === undefined) return undefined
+  const amount = parseUnits(text, factors)
+  if (amount !== undefined && amount > 0) return amount
+  throw usage(`${flag} is ${JSON.stringify(text)}`, `write it as ${like}`)
 }
 
 /** A list as an array or as comma-separated text; empty items are dropped. */

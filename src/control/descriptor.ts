@@ -18,6 +18,8 @@ const controlInfoSchema = z.object({
   startedAt: z.number(),
   /** What the proxy runs for, for people to read. */
   command: z.string().optional(),
+  /** The file that it records to, absolute. */
+  capture: z.string().optional(),
   /** Porthole's version. */
   version: z.string(),
 })

@@ -1,7 +1,8 @@
 /**
  * The control socket: viewers of the same user attach to it and are told what the proxy sees.
  * First comes one line `{"hello": …}`, then recent messages, then live ones, one JSON object a line.
- * Nothing a viewer does, sends or leaves undone reaches the traffic or another viewer.
+ * Nothing a viewer does, sends or leaves undone reaches the traffic or another viewer, but for one
+ * request: to put a host on the allowlist, which all viewers are told of (`viewer-requests.ts`).
  */
 import { chmod, rm } from 'node:fs/promises'
 import type { Server, Socket } from 'node:net'
@@ -19,6 +20,8 @@ import { answersAt, removeOrphans, writeDescriptor } from './descriptor.ts'
 import { Snapshot } from './snapshot.ts'
 import { makePrivateDirectory, placeSocket } from './socket-place.ts'
 import { ViewerConnection } from './viewer-connection.ts'
+import type { AllowHost } from './viewer-requests.ts'
+import { createRequestReader } from './viewer-requests.ts'
 
 const defaultSnapshotBytes = 8 * 1024 * 1024
 const defaultClientQueueBytes = 8 * 1024 * 1024
@@ -39,6 +42,8 @@ export interface ControlServerOptions {
   readonly clientQueueBytes?: number | undefined
   /** Viewers attached at a time; 16 unless told otherwise. */
   readonly maxViewers?: number | undefined
+  /** Puts a host on the allowlist; without it, nothing that viewers send is read. */
+  readonly allow?: AllowHost | undefined
   /** Where a socket goes whose path would be too long; the system's unless told otherwise. */
   readonly temporaryDirectory?: string | undefined
 }
@@ -52,6 +57,7 @@ export class ControlServer {
   readonly #hello: Buffer
   readonly #clientQueueBytes: number
   readonly #maxViewers: number
+  readonly #allow: AllowHost | undefined
   readonly #viewers = new Set<ViewerConnection>()
   #closed: Promise<void> | undefined
 
@@ -64,6 +70,7 @@ export class ControlServer {
     this.#server = server
     this.#descriptorPath = place.descriptorPath
     this.#maxViewers = options.maxViewers ?? defaultMaxViewers
+    this.#allow = options.allow
     this.#snapshot = new Snapshot(options.snapshotBytes ?? defaultSnapshotBytes)
     this.#clientQueueBytes = options.clientQueueBytes ?? defaultClientQueueBytes
     const hello = { v: 1, pid: options.pid, ...options.info }
@@ -141,7 +148,14 @@ export class ControlServer {
       )
       return
     }
+    const allow = this.#allow
     const viewer = new ViewerConnection(socket, {
+      requests:
+        allow === undefined ? undefined : createRequestReader(allow, () => performance.now()),
+      onAnswer: ({ ok, text }) => {
+        if (!ok) return
+        for (const other of this.#viewers) if (other !== viewer) other.tell({ status: text })
+      },
       first: [this.#hello, ...this.#snapshot.lines()],
       queueBytes: this.#clientQueueBytes,
       onGone: () => this.#viewers.delete(viewer),

@@ -3,15 +3,10 @@
  * capture. Both have one shape, so that a viewer does not know which it shows.
  */
 import { watch } from 'node:fs'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 
-import { describeError } from '../base/errors.ts'
-import { readCapture } from '../capture/reader.ts'
-import { reanalyze } from '../capture/reanalyze.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
-import type { Analyzer } from '../pipeline/analyzer.ts'
 import { attach } from './client.ts'
-import type { AttachEnd } from './client.ts'
+import type { AttachEnd, Attachment } from './client.ts'
 import type { Descriptor } from './descriptor.ts'
 import { listDescriptors, removeDescriptor } from './descriptor.ts'
 
@@ -27,12 +22,16 @@ export interface SourceHandlers {
 export interface MessageSource {
   start(handlers: SourceHandlers): void
   close(): void
+  /**
+   * Asks a running proxy to decrypt a host from now on, for new connections; `origin` as messages
+   * come with. Resolves with one line for people, whether it was done or why not; never rejects.
+   * Captures have none.
+   */
+  allow?(origin: string, host: string): Promise<string>
 }
 
 /** Watching a folder is not possible everywhere; looking at it is. */
 const pollMs = 1000
-/** Messages between two looks at the event loop, so that a viewer stays responsive. */
-const sliceMessages = 256
 
 interface LiveOptions {
   /** `<home>/run`. */
@@ -50,13 +49,15 @@ export function createLiveSource(options: LiveOptions): MessageSource {
     close() {
       source?.close()
     },
+    allow: async (origin, host) =>
+      (await source?.allow(origin, host)) ?? 'that proxy is not attached any more',
   }
 }
 
 class LiveSource {
   readonly #options: LiveOptions
   readonly #handlers: SourceHandlers
-  readonly #attached = new Map<string, { close(): void }>()
+  readonly #attached = new Map<string, Attachment & { origin: string }>()
   /** Turned away or failed: tried again at later looks, told of once. */
   readonly #troubled = new Set<string>()
   readonly #stopWatching: () => void
@@ -80,6 +81,11 @@ class LiveSource {
     for (const attachment of this.#attached.values()) attachment.close()
   }
 
+  async allow(origin: string, host: string): Promise<string | undefined> {
+    const attachment = [...this.#attached.values()].find((one) => one.origin === origin)
+    return await attachment?.allow(host)
+  }
+
   /** Attaches to the proxies that are new. Never throws. */
   async #look(isFirst = false): Promise<void> {
     if (this.#isLooking || this.#isClosed || this.#options.only !== undefined) return
@@ -96,15 +102,15 @@ class LiveSource {
   #attach(descriptor: Pick<Descriptor, 'socket'> & Partial<Descriptor>): void {
     const { socket } = descriptor
     if (this.#attached.has(socket)) return
-    let origin = socket
     const attachment = attach(descriptor, {
       onHello: (hello) => {
         // The id too: a proxy that starts anew on the same address numbers from 0 again.
-        origin = `${hello.url} (pid ${hello.pid})`
+        attached.origin = `${hello.url} (pid ${hello.pid})`
         this.#troubled.delete(socket)
         this.#handlers.onStatus(`attached to ${hello.command ?? hello.url}`)
       },
-      onMessage: (msg) => this.#handlers.onMessage(msg, origin),
+      onMessage: (msg) => this.#handlers.onMessage(msg, attached.origin),
+      onStatus: (text) => this.#handlers.onStatus(text),
       onInvalidLine: (problem, count) => {
         if (count === 1) this.#handlers.onStatus(`a line could not be read: ${problem}`)
       },
@@ -113,7 +119,8 @@ class LiveSource {
         if (!this.#isClosed) this.#ended(descriptor, end)
       },
     })
-    this.#attached.set(socket, attachment)
+    const attached = { ...attachment, origin: socket }
+    this.#attached.set(socket, attached)
   }
 
   #ended(descriptor: Pick<Descriptor, 'socket'> & Partial<Descriptor>, end: AttachEnd): void {
@@ -142,64 +149,5 @@ function watchFolder(path: string, onChange: () => void): () => void {
     return () => watcher.close()
   } catch {
     return () => {}
-  }
-}
-
-interface FileOptions {
-  /** Run anew over the recording, so that what it leaves out is shown too; closed at the end. */
-  readonly analyzers?: readonly Analyzer[] | undefined
-}
-
-/** The messages of a capture, then the end. Problems in it become statuses. */
-export function createFileSource(path: string, options: FileOptions = {}): MessageSource {
-  let isClosed = false
-  let isStarted = false
-  // What stays on the status line: a problem outlives the news that the capture ends.
-  let lastStatus = 'end of capture'
-  const { analyzers = [] } = options
-
-  function tell(handlers: SourceHandlers, problem: string): void {
-    lastStatus = problem
-    handlers.onStatus(problem)
-  }
-
-  async function run(handlers: SourceHandlers): Promise<void> {
-    const recorded = readCapture(path)
-    let untilBreath = sliceMessages
-    for await (const line of analyzers.length > 0 ? reanalyze(recorded, analyzers) : recorded) {
-      if (isClosed) return
-      if (line.type === 'message') handlers.onMessage(line.msg, path)
-      if (line.type === 'problem') {
-        const where = line.lineNumber > 0 ? `line ${line.lineNumber}: ` : ''
-        tell(handlers, `${where}${line.problem}`)
-      }
-      untilBreath -= 1
-      if (untilBreath > 0) continue
-      untilBreath = sliceMessages
-      await nextTurn()
-    }
-  }
-
-  async function runToTheEnd(handlers: SourceHandlers): Promise<void> {
-    try {
-      await run(handlers)
-    } catch (error) {
-      if (!isClosed) tell(handlers, describeError(error))
-    }
-    await Promise.allSettled(analyzers.map(async (analyzer) => await analyzer.close?.()))
-    if (isClosed) return
-    handlers.onEnd()
-    handlers.onStatus(lastStatus)
-  }
-
-  return {
-    start(handlers) {
-      if (isStarted) return
-      isStarted = true
-      void runToTheEnd(handlers)
-    },
-    close() {
-      isClosed = true
-    },
   }
 }

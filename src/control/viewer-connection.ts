@@ -1,7 +1,8 @@
 /**
  * One attached viewer, as the server sees it: gets the snapshot, then what happens, at its own
  * pace. It never holds up the broadcaster: behind a slow one a bounded queue fills, and what does
- * not fit is dropped, counted and told in its place. What a viewer sends is not read.
+ * not fit is dropped, counted and told in its place. Of what a viewer sends, requests are read
+ * (`viewer-requests.ts`), and nothing else.
  */
 import type { Socket } from 'node:net'
 
@@ -9,6 +10,7 @@ import { BoundedQueue } from '../base/bounded-queue.ts'
 import { encodeLine } from '../messages/codec.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import { messageVersion } from '../messages/schema.ts'
+import type { RequestReader, ViewerAnswer } from './viewer-requests.ts'
 
 /** How long a closing viewer has to read the rest. */
 const closeGraceMs = 1000
@@ -30,6 +32,10 @@ interface ViewerOptions {
   /** Bytes that may wait for this viewer, beside `first`. */
   readonly queueBytes: number
   readonly onGone: () => void
+  /** What it asks for; without it, nothing that it sends is read. */
+  readonly requests?: RequestReader | undefined
+  /** A request of this viewer was answered so. */
+  readonly onAnswer?: ((answer: ViewerAnswer) => void) | undefined
 }
 
 export class ViewerConnection {
@@ -54,8 +60,17 @@ export class ViewerConnection {
       this.#isBlocked = false
       this.#pump()
     })
-    // Unread bytes would hide the end of the connection; what it sends is thrown away.
-    socket.resume()
+    // Unread bytes would hide the end of the connection: what is no request is thrown away.
+    const { requests, onAnswer } = options
+    if (requests === undefined) socket.resume()
+    else {
+      socket.on('data', (chunk: Buffer) => {
+        for (const answer of requests.push(chunk)) {
+          this.tell({ answer })
+          onAnswer?.(answer)
+        }
+      })
+    }
     this.#pump()
   }
 
@@ -69,6 +84,12 @@ export class ViewerConnection {
     this.#dropped ??= { seq: msg.seq, at: msg.at, count: 0, bytes: 0 }
     this.#dropped.count += 1
     this.#dropped.bytes += line.length
+  }
+
+  /** One line that is no message; left out where the viewer does not read what came before. */
+  tell(value: { readonly answer: ViewerAnswer } | { readonly status: string }): void {
+    if (this.#socket.destroyed || this.#isEnding) return
+    if (this.#push(Buffer.from(`${JSON.stringify(value)}\n`))) this.#planPump()
   }
 
   /** Sends what is queued, then ends; a viewer that does not read in time is cut off. */

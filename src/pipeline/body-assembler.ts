@@ -6,6 +6,7 @@
  * when their bytes came is part of what they tell.
  */
 import { endOfPiece } from '../base/content-pieces.ts'
+import type { DecodedBytes } from '../messages/body-bytes.ts'
 
 export interface BodyChunk {
   readonly kind: 'request-body' | 'response-body'
@@ -16,6 +17,8 @@ export interface BodyChunk {
   readonly chunk: Uint8Array
   /** Secrets to be masked wherever they stand in it; never told themselves. */
   readonly known?: readonly string[] | undefined
+  /** What came out of its content coding, where that has been undone; not of requests. */
+  readonly decoded?: DecodedBytes | undefined
 }
 
 /** A chunk that is to become one message. */

@@ -123,7 +123,8 @@ class Side {
     const before = body.offset === this.#offset ? nothing : this.#skipTo(body.offset)
     this.#offset = body.offset + body.chunk.length
     this.#last = body
-    return together([before, this.#decoder === undefined ? this.#plain(body) : this.#coded(body)])
+    const told = this.#decoder === undefined ? this.#plain(body) : this.#coded(body)
+    return before === nothing ? told : together([before, told])
   }
 
   /** The end of the body, or of what came of it. */
@@ -163,7 +164,10 @@ class Side {
     const decoded = this.#decoder.push(body.chunk)
     this.#decodedTo += decoded.length
     this.#mask.push(decoded)
-    this.#waiting.push({ body, decodedTo: this.#decodedTo })
+    this.#waiting.push({
+      body: withDecoded(body, this.#decoder, decoded),
+      decodedTo: this.#decodedTo,
+    })
     if (this.#mask.hasMasked || this.#decoder.state.kind === 'limit') {
       return this.#withhold(this.#waiting.splice(0).map(({ body: held }) => held))
     }
@@ -179,6 +183,11 @@ class Side {
     for (const { chunk } of chunks) this.#withheld.bytes += chunk.length
     return nothing
   }
+}
+
+/** Requests are put together anew before they are told. */
+function withDecoded(body: BodyChunk, decoder: ContentDecoder, bytes: Uint8Array): BodyChunk {
+  return body.kind === 'request-body' ? body : { ...body, decoded: { decoder, bytes } }
 }
 
 function together(parts: readonly Masked[]): Masked {

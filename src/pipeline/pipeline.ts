@@ -19,13 +19,11 @@ import type { BodyChunk, BodyPart } from './body-assembler.ts'
 import { BodyMasking } from './body-masking.ts'
 import type { Masked } from './body-masking.ts'
 import { Chain } from './chain.ts'
+import { Turns } from './turns.ts'
+import type { TurnLimits } from './turns.ts'
 
 export type { BodyChunk } from './body-assembler.ts'
 
-/** Work per turn of the event loop, so that a burst delays traffic by little; the first of them. */
-const turnBytes = 256 * 1024
-const turnMessages = 128
-const turnMs = 3
 /** What a message without a body counts as in the queue, in bytes: heads, ids, object overhead. */
 const messageOverheadBytes = 1024
 
@@ -52,12 +50,6 @@ type Queued =
   | { readonly type: 'draft'; readonly draft: AnalysisMsgDraft; readonly at: number }
   | { readonly type: 'body'; readonly body: BodyChunk; readonly at: number }
   | { readonly type: 'unread'; readonly unread: UnreadBytes; readonly at: number }
-
-interface TurnLimits {
-  readonly bytes: number
-  readonly messages: number
-  readonly ms: number
-}
 
 const unlimited: TurnLimits = { bytes: Infinity, messages: Infinity, ms: Infinity }
 
@@ -88,7 +80,13 @@ export class Pipeline {
   readonly #isAnalyzed: boolean
   #dropped = { count: 0, bytes: 0 }
   #droppedInAll = 0
-  #scheduled = false
+  readonly #turns = new Turns({
+    take: (limits) => {
+      this.#turn(limits)
+      return this.#hasWork()
+    },
+    waitingBytes: () => this.#queue.bytes,
+  })
   /** Unread bytes whose turn has come, with messages still in them. */
   #reading: Reading | undefined
   /** Taken from the queue, and next in turn. */
@@ -124,7 +122,7 @@ export class Pipeline {
     if (!this.isWatched) return
     const at = draft.at ?? this.#clock.now()
     this.#queue.push({ type: 'draft', draft, at }, messageOverheadBytes, true)
-    this.#schedule()
+    this.#turns.announce()
   }
 
   /** Queues bytes of a body, encoded only when their turn comes; drops them when the queue is full. */
@@ -179,7 +177,7 @@ export class Pipeline {
 
   #pushDroppable(item: Queued, bytes: number): boolean {
     if (this.#queue.push(item, bytes + messageOverheadBytes)) {
-      this.#schedule()
+      this.#turns.announce()
       return true
     }
     this.#dropped.count += 1
@@ -201,16 +199,6 @@ export class Pipeline {
       this.#reading !== undefined ||
       this.#dropped.count > 0
     )
-  }
-
-  #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
-    setImmediate(() => {
-      this.#scheduled = false
-      this.#turn({ bytes: turnBytes, messages: turnMessages, ms: turnMs })
-      if (this.#hasWork()) this.#schedule()
-    })
   }
 
   #turn(limits: TurnLimits): void {
@@ -264,10 +252,11 @@ export class Pipeline {
 
   #makeReady(parts: readonly BodyPart[], at: number): void {
     for (const { body, pieceEnds } of parts) {
+      const { decoded } = body
       const { buffer, byteOffset, byteLength } = body.chunk
       const bytes = Buffer.from(buffer, byteOffset, byteLength)
       const size = byteLength + messageOverheadBytes
-      this.#ready.push({ draft: bodyDraft(body), at, size, bytes: { bytes, pieceEnds } })
+      this.#ready.push({ draft: bodyDraft(body), at, size, bytes: { bytes, pieceEnds, decoded } })
     }
   }
 

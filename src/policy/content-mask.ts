@@ -3,9 +3,10 @@
  * whole text, or in a body that comes in chunks, across their borders. What may turn out to be part
  * of a secret is held back until the next chunk, a few KiB at most.
  */
-import type { ContentRedaction, OpenSecret, SecretRange, SecretSearch } from './content-secrets.ts'
+import type { ContentRedaction, SecretSearch } from './content-secrets.ts'
 import { endOfOpen, findSecrets, tailStart } from './content-secrets.ts'
 import { redacted } from './redaction.ts'
+import type { OpenSecret, SecretRange } from './secret-range.ts'
 
 /** Beyond this a secret without an end is masked as it comes, in bytes. */
 const maxHeldBytes = 8 * 1024
@@ -51,8 +52,8 @@ export function createBodyMask(search: SecretSearch): BodyMask {
       }
       const ranges = findSecrets(text, search)
       const unfinished = ranges.filter((range) => range.open !== undefined)
-      const starts = unfinished.map((range) => range.from)
-      let cut = Math.min(tailStart(text, search), ...starts)
+      let cut = tailStart(text, search)
+      for (const { from } of unfinished) cut = Math.min(cut, from)
       let shown = ranges
       if (text.length - cut > maxHeldBytes) {
         open = unfinished[0]?.open
@@ -63,7 +64,8 @@ export function createBodyMask(search: SecretSearch): BodyMask {
       }
       const safe = hide(text, shown)
       held = safe.slice(cut)
-      return isFresh && shown.length === 0 ? chunk.subarray(0, cut) : bytesOf(safe.slice(0, cut))
+      if (!isFresh || shown.length > 0) return bytesOf(safe.slice(0, cut))
+      return cut === chunk.length ? chunk : chunk.subarray(0, cut)
     },
     end() {
       const text = held
@@ -85,10 +87,19 @@ export function maskText(
   mode: ContentRedaction,
   known: readonly string[] = [],
 ): string {
-  const bytes = latin1(Buffer.from(text, 'utf8'))
+  if (text.length < leastLength && mode !== 'pii' && known.length === 0) return text
+  const isAscii = !beyondAscii.test(text)
+  const bytes = isAscii ? text : latin1(Buffer.from(text, 'utf8'))
   const ranges = findSecrets(bytes, { mode, isForm: false, known })
-  return ranges.length === 0 ? text : Buffer.from(masked(bytes, ranges), 'latin1').toString('utf8')
+  if (ranges.length === 0) return text
+  const hidden = masked(bytes, ranges)
+  return isAscii ? hidden : Buffer.from(hidden, 'latin1').toString('utf8')
 }
+
+/** Of the shortest text in which a field or a key can be told: `"secret":"`. */
+const leastLength = 10
+/** Text without such characters is its own bytes. */
+const beyondAscii = /[^\0-\u007f]/u
 
 function masked(text: string, ranges: readonly SecretRange[]): string {
   let out = ''

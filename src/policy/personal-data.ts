@@ -4,6 +4,8 @@
  * checked, so that ids and timestamps stay. Names and addresses have no shape: they are not found.
  */
 
+import { byteClass } from './byte-classes.ts'
+
 export interface DataRange {
   readonly start: number
   readonly end: number
@@ -11,27 +13,54 @@ export interface DataRange {
   readonly from: number
 }
 
-const shapes: ReadonlyArray<{
+interface DataShape {
   readonly shape: RegExp
+  /** What stands in all such data; text without it is not searched. */
+  readonly needs: string
   readonly holds: (match: string) => boolean
-}> = [
-  {
-    shape: /[\w.%+-]{1,64}@(?:[A-Za-z\d-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])/gu,
-    holds: () => true,
-  },
-  { shape: /(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w.-])/gu, holds: isCardNumber },
-  { shape: /(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z\d]){11,30}(?!\w)/gu, holds: isBankAccount },
-  { shape: /(?<![\w+])\+[1-9](?:[ ().-]{0,2}\d){7,14}(?!\d)/gu, holds: () => true },
-  { shape: /(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])/gu, holds: () => true },
+}
+
+const shapes: readonly DataShape[] = [
+  { shape: /(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w.-])/gu, needs: '', holds: isCardNumber },
+  { shape: /(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z\d]){11,30}(?!\w)/gu, needs: '', holds: isBankAccount },
+  { shape: /(?<![\w+])\+[1-9](?:[ ().-]{0,2}\d){7,14}(?!\d)/gu, needs: '+', holds: () => true },
+  { shape: /(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])/gu, needs: '-', holds: () => true },
 ]
 
 /** In no order. Bare numbers of JSON stay: masking them would break it. */
 export function findPersonalData(text: string): DataRange[] {
-  return shapes.flatMap(({ shape, holds }) =>
-    [...text.matchAll(shape)]
-      .filter((match) => holds(match[0]) && !isBareNumber(text, match))
-      .map(({ index, 0: data }) => ({ from: index, start: index, end: index + data.length })),
-  )
+  const found = findAddresses(text)
+  for (const { shape, needs, holds } of shapes) {
+    if (!text.includes(needs)) continue
+    for (const match of text.matchAll(shape)) {
+      const { index, 0: data } = match
+      if (!holds(data) || isBareNumber(text, match)) continue
+      found.push({ from: index, start: index, end: index + data.length })
+    }
+  }
+  return found
+}
+
+const localCodes = byteClass(/[\w.%+-]/u)
+const localLength = 64
+const domain = /@(?:[A-Za-z\d-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])/uy
+
+/** Mail addresses: read from their `@`, for any text is made of what may stand before one. */
+function findAddresses(text: string): DataRange[] {
+  const found: DataRange[] = []
+  let first = 0
+  for (let at = text.indexOf('@'); at !== -1; at = text.indexOf('@', at + 1)) {
+    let start = at
+    const least = Math.max(first, at - localLength)
+    while (start > least && localCodes[text.charCodeAt(start - 1)] === true) start -= 1
+    if (start === at) continue
+    domain.lastIndex = at
+    const match = domain.exec(text)
+    if (match === null) continue
+    first = at + match[0].length
+    found.push({ from: start, start, end: first })
+  }
+  return found
 }
 
 function isBareNumber(text: string, match: RegExpExecArray): boolean {

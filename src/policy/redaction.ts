@@ -64,9 +64,21 @@ const tokenPath =
   /(?:^|\/)(?:oauth2?(?:\/v\d+)?\/(?:token|revoke|introspect)|v\d+\/oauth\/token|copilot_internal\/v2\/token|token)$/u
 const tokenHosts = new Set(['auth.openai.com', 'oauth2.googleapis.com', 'platform.claude.com'])
 
-/** The same pairs in the same order, secret values replaced; the input is not changed. */
-export function redactHeaders(pairs: HeaderPairs): Array<[string, string]> {
-  return pairs.map(([name, value]) => [name, redactHeaderValue(name, value)])
+/** What has been redacted already, so that whoever makes sure of it once more need not read it. */
+const redactedPairs = new WeakSet<HeaderPairs>()
+
+/**
+ * The same pairs in the same order, secret values replaced; the input is not changed. What this
+ * returned before is returned as it is.
+ */
+export function redactHeaders(pairs: HeaderPairs): HeaderPairs {
+  if (redactedPairs.has(pairs)) return pairs
+  const safe = pairs.map(([name, value]): [string, string] => [
+    name,
+    redactHeaderValue(name, value),
+  ])
+  redactedPairs.add(safe)
+  return safe
 }
 
 /** An absolute URL or a request target, with secret parameters and any userinfo replaced. */

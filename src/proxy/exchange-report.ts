@@ -184,7 +184,8 @@ export class ExchangeReport {
       kind: 'response-ended',
       bytes: this.#responseBytes,
       durationMs: this.#elapsedMs(),
-      ...optionalTrailers(trailers, this.#secrets),
+      // Secrets are read from the heads when they are needed: most responses have no trailers.
+      ...optionalTrailers(trailers, trailers.length === 0 ? [] : this.#secrets),
     })
   }
 

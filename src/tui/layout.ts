@@ -81,25 +81,25 @@ function sizedFor(column: Column, width: number): Column {
   return column.wide !== undefined && width >= wideFrom ? { ...column, width: column.wide } : column
 }
 
-const previewTitle = 'prompt → answer'
-
 /** The titles, and what has no room: `→ 3 hidden: ttft, cached, stop`. */
 export function headingLine(layout: Layout, order?: SortOrder): Line {
+  const { width, squeezed } = layout
   const cells = layout.columns.map((column) =>
     fit(titleOf(column, order), column.width, column.align),
   )
-  const left = `${' '.repeat(markWidth)}${[...cells, previewTitle].join(' ')}`
-  const room = layout.width - left.length - 2
-  const hint = hiddenHint(layout, room)
-  if (hint === '') return clipLine([span(left, 'dim')], layout.width)
-  return spreadLine([span(left, 'dim')], [span(hint, 'dim')], layout.width)
+  const columnTitles = `${' '.repeat(markWidth)}${cells.map((cell) => `${cell} `).join('')}`
+  for (const title of squeezed.length === 0 ? [] : ['prompt → answer', 'prompt']) {
+    const left = `${columnTitles}${title}`
+    const hint = hiddenHint(squeezed, width - left.length - 1)
+    if (hint !== '') return spreadLine([span(left, 'dim')], [span(hint, 'dim')], width)
+  }
+  return clipLine([span(`${columnTitles}prompt → answer`, 'dim')], width)
 }
 
 /** As long as there is room for; the names go before the number does. */
-function hiddenHint({ squeezed }: Layout, room: number): string {
-  if (squeezed.length === 0) return ''
+function hiddenHint(squeezed: readonly Column[], room: number): string {
   const short = `→ ${squeezed.length} hidden`
-  if (room < short.length) return ''
+  if (room < short.length) return room < short.length - 1 ? '' : `→${squeezed.length} hidden`
   const long = `${short}: ${squeezed.map(nameOf).join(', ')}`
   return room < short.length + 8 ? short : truncateEnd(long, room)
 }

@@ -1,11 +1,14 @@
 /** What the status line says of the list. */
-import { formatCount, safeLine } from './format.ts'
+import { displayWidth, formatCount, safeLine, truncateEnd } from './format.ts'
 import type { Span } from './line.ts'
 import { span } from './line.ts'
 import type { ViewerFrame } from './store.ts'
 
-/** `source` is the source's own status, safe and short. */
-export function listStatus(frame: ViewerFrame, source: string): Span[] {
+/** Cells between two parts. */
+const divider = 3
+
+/** `source` is the source's own status, safe and short; `room` is what the line has for all of it. */
+export function listStatus(frame: ViewerFrame, source: string, room: number): Span[] {
   const { ui, list, state } = frame
   const { rows, selectedIndex, hiddenTunnels } = list
   const { filter, marked, isMarkedOnly, order } = ui.list
@@ -29,7 +32,9 @@ export function listStatus(frame: ViewerFrame, source: string): Span[] {
   // Rows without a call among them: what stands between the program and a call.
   if (verdict !== undefined && state.rows.length > 0 && verdict.step !== 'streaming') {
     const fix = verdict.fix === '' ? '' : `: ${verdict.fix}`
-    parts.push(span(`no call yet: ${verdict.text}${fix}`, 'warn'))
+    const used = parts.reduce((sum, { text }) => sum + displayWidth(text) + divider, 0)
+    const text = truncateEnd(`no call yet: ${verdict.text}${fix}`, Math.max(0, room - used))
+    if (text !== '') parts.push(span(text, 'warn'))
   }
   return parts
 }

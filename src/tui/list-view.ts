@@ -63,26 +63,40 @@ export class ListView implements RowList {
     this.#query = query
     this.#epoch = epoch
     if (isAnew || changes.size > manyChanges) this.#rebuild(query)
-    else for (const row of changes) this.#refresh(row, query)
+    else {
+      this.#forgetGone()
+      for (const row of changes) if (!row.isGone) this.#refresh(row, query)
+    }
     changes.clear()
+  }
+
+  /** All at once: rows are dropped by the thousand. */
+  #forgetGone(): void {
+    let gone = 0
+    for (const row of this.#state.changes) {
+      if (!row.isGone) continue
+      this.#hidden.delete(row)
+      if (this.#placed.delete(row)) gone += 1
+    }
+    if (gone > 0) this.#rows = this.#rows.filter(({ isGone }) => !isGone)
   }
 
   #rebuild(query: ListQuery): void {
     this.#placed.clear()
     this.#hidden.clear()
     const { order } = query
-    this.#rows = this.#state.rows.filter((row) => this.#isShown(row, query))
-    for (const row of this.#rows) this.#placed.set(row, sortValue(row, order.by))
-    if (order.by !== 'time') {
-      this.#rows.sort((a, b) => this.#compare(a, this.#valueOf(a), b, this.#valueOf(b)))
-    } else if (order.isReversed) this.#rows.reverse()
+    const shown = this.#state.rows
+      .filter((row) => this.#isShown(row, query))
+      .map((row) => ({ row, value: sortValue(row, order.by) }))
+    for (const { row, value } of shown) this.#placed.set(row, value)
+    if (order.by !== 'time') shown.sort((a, b) => this.#compare(a.row, a.value, b.row, b.value))
+    else if (order.isReversed) shown.reverse()
+    this.#rows = shown.map(({ row }) => row)
   }
 
   #refresh(row: Row, query: ListQuery): void {
     const before = this.#placed.get(row)
-    const isShown = !row.isGone && this.#isShown(row, query)
-    if (row.isGone) this.#hidden.delete(row)
-    const value = isShown ? sortValue(row, query.order.by) : undefined
+    const value = this.#isShown(row, query) ? sortValue(row, query.order.by) : undefined
     if (value === before) return
     if (before !== undefined) {
       this.#rows.splice(this.#placeOf(row, before), 1)

@@ -30,16 +30,16 @@ export interface ViewLimits {
 export const viewLimits: ViewLimits = {
   maxRows: 100_000,
   maxDetails: 20_000,
-  maxDetailBytes: 192 * 1024 * 1024,
+  maxDetailBytes: 48 * 1024 * 1024,
   maxRowBytes: 32 * 1024 * 1024,
-  maxSummaryUnits: 64 * 1024 * 1024,
+  maxSummaryUnits: 32 * 1024 * 1024,
 }
 
 /** Dropped rows that were still running: what comes for them later must not make a new row. */
 const maxRemembered = 1000
 
 /** What is left of the prompt and of the answer of an old row. */
-const shortSummaryCharacters = 240
+const shortSummaryCharacters = 120
 
 export interface ViewState {
   readonly limits: ViewLimits
@@ -296,7 +296,9 @@ function measureSummary(state: ViewState, row: Row): void {
 function makeRoom(state: ViewState): void {
   const { limits, rows } = state
   if (rows.length > limits.maxRows) {
-    for (const row of rows.splice(0, rows.length - limits.maxRows)) drop(state, row)
+    // Some more at once: taking them from the front costs what is left behind them.
+    const kept = limits.maxRows - Math.floor(limits.maxRows / 100)
+    for (const row of rows.splice(0, rows.length - kept)) drop(state, row)
     // Nobody shows them.
     if (state.changes.size > 2 * limits.maxRows) forgetChanges(state)
   }

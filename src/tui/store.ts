@@ -83,6 +83,8 @@ export interface StoreOptions {
   readonly clock: Clock
   /** Runs `task` once after `delayMs`; the viewer passes a timer, tests what they like. */
   readonly schedule: (task: () => void, delayMs: number) => void
+  /** Whether the terminal has not taken yet what was written before. */
+  readonly isBlocked?: () => boolean
   readonly limits?: ViewLimits
   /** What was chosen in an earlier run. */
   readonly preferences?: Preferences | undefined
@@ -187,7 +189,7 @@ export class ViewerStore {
 
   /** Draws again if something runs whose elapsed time is shown. */
   tick(): void {
-    if (this.#state.running > 0 && !this.#hasEnded) this.#notify()
+    if (this.#state.running > 0 && !this.#hasEnded) this.#notifySoon()
   }
 
   frame(size: ScreenSize): ViewerFrame {
@@ -364,7 +366,8 @@ export class ViewerStore {
     this.#options.schedule(
       () => {
         this.#isScheduled = false
-        this.#notify()
+        if (this.#options.isBlocked?.() === true) this.#notifySoon()
+        else this.#notify()
       },
       Math.min(maxFrameMs, frameMs + this.#frameCostMs),
     )

@@ -9,7 +9,10 @@ import { createSystemClock } from '../base/clock.ts'
 import { AppError } from '../base/errors.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import { App, quitResult } from './components/app.tsx'
+import type { SpendSum } from './format.ts'
+import type { Preferences } from './preferences.ts'
 import { ViewerStore } from './store.ts'
+import type { Theme } from './theme.ts'
 import { colorTheme, plainTheme } from './theme.ts'
 
 export interface SourceHandlers {
@@ -25,6 +28,8 @@ export interface MessageSource {
   /** Called once; messages arrive in order. */
   start(handlers: SourceHandlers): void
   close(): void
+  /** Asks the proxy `origin` to decrypt `host` from now on; resolves with its answer, one line. */
+  allow?(origin: string, host: string): Promise<string>
 }
 
 export interface ViewerOptions {
@@ -35,12 +40,24 @@ export interface ViewerOptions {
   readonly title: string
   /** No colours, as `NO_COLOR` asks; weight and inversion remain. */
   readonly noColor?: boolean
+  /** The terminal has no more than ASCII. */
+  readonly isAscii?: boolean
+  /** A filter expression that is in force from the start; one with a mistake shows everything. */
+  readonly initialFilter?: string | undefined
+  /** What was chosen in an earlier run. */
+  readonly preferences?: Preferences | undefined
+  /** Called when the user chooses something else. */
+  readonly onPreferences?: ((preferences: Preferences) => void) | undefined
+  /** What all calls of today have cost, those of this session among them. */
+  readonly spendToday?: (() => Promise<SpendSum>) | undefined
 }
 
 /** The bound that Ink keeps; the store asks for fewer. */
 const maxFramesPerSecond = 30
 /** How often the elapsed time of running calls moves. */
 const tickMs = 500
+/** How often what was spent today is asked for. */
+const spendMs = 30_000
 
 /**
  * Resolves with `quit` when the user quits and with `ended` when the terminal is gone; the source
@@ -49,12 +66,18 @@ const tickMs = 500
 export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended'> {
   const { source, stdin, stdout } = options
   if (!stdin.isTTY || !stdout.isTTY) throw new AppError('ERR_NOT_A_TERMINAL')
+  const { preferences, onPreferences, initialFilter } = options
   const store = new ViewerStore({
     clock: createSystemClock(),
     schedule: (task, delayMs) => setTimeout(task, delayMs),
+    // What a slow line has not taken yet is not added to.
+    isBlocked: () => stdout.writableNeedDrain,
+    allow: source.allow?.bind(source),
+    preferences,
+    onPreferences,
+    initialFilter,
   })
-  const theme = options.noColor === true ? plainTheme : colorTheme
-  const instance = render(<App store={store} title={options.title} theme={theme} />, {
+  const instance = render(<App store={store} title={options.title} theme={themeOf(options)} />, {
     stdin,
     stdout,
     exitOnCtrlC: false,
@@ -68,6 +91,7 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
   const ticking = setInterval(() => {
     store.tick()
   }, tickMs)
+  const stopSpend = followSpend(store, options.spendToday)
   try {
     source.start({
       onMessage: (msg, origin) => {
@@ -84,10 +108,29 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
     return result === quitResult ? 'quit' : 'ended'
   } finally {
     clearInterval(ticking)
+    stopSpend()
     source.close()
     instance.unmount()
     await Promise.race([instance.waitUntilExit(), gone.promise])
     gone.stop()
+  }
+}
+
+function themeOf({ noColor, isAscii }: ViewerOptions): Theme {
+  return { ...(noColor === true ? plainTheme : colorTheme), isAscii: isAscii === true }
+}
+
+/** Asks now and then; what cannot be told is not shown. */
+function followSpend(store: ViewerStore, spendToday: ViewerOptions['spendToday']): () => void {
+  if (spendToday === undefined) return () => {}
+  const look = async (): Promise<void> => {
+    const spend = await spendToday().catch(() => undefined)
+    store.setSpentToday(spend)
+  }
+  void look()
+  const timer = setInterval(() => void look(), spendMs)
+  return () => {
+    clearInterval(timer)
   }
 }
 

@@ -303,6 +303,23 @@ describe('retries', () => {
     expect(link('c').sessionId).toBe(link('a').sessionId)
   })
 
+  test.each<[string, readonly object[], object]>([
+    ['another option', [system, ...messages], { temperature: 1 }],
+    ['another system prompt', [{ role: 'system', content: 'Be brief.' }, ...messages], {}],
+    ['another message', [system, user('hello you')], {}],
+    ['one message more', [system, ...messages, user('still there?')], {}],
+    ['one message less', [system], {}],
+    ['other tools', [system, ...messages], { tools: [] }],
+  ])('are none with %s', (_what, others, body) => {
+    const link = linked(
+      chatStep('a', 0, [system, ...messages], said(''), { step: limited }),
+      chatStep('b', 1_000, [system, ...messages], said(''), { step: limited }),
+      chatStep('c', 2_000, others, said('hi'), { body }),
+    )
+
+    expect([link('b').attempt, link('c').attempt]).toEqual([2, 1])
+  })
+
   test('are none after too long, or after a request that was wrong', () => {
     const wrong = { status: 400, answer: { error: { message: 'no' } } }
     const link = linked(

@@ -29,7 +29,7 @@ export interface Options {
 
 export type ParsedCommandLine =
   | { readonly type: 'options'; readonly options: Options }
-  | { readonly type: 'analyzers'; readonly rounds: number }
+  | { readonly type: 'analyzers' | 'viewer'; readonly rounds: number }
   | { readonly type: 'help'; readonly text: string }
   | { readonly type: 'problem'; readonly text: string }
 
@@ -79,6 +79,9 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
     const [what, ...rest] = positionals
     if (what === 'analyzers' && rest.length === 0) {
       return { type: 'analyzers', rounds: numberOf('rounds', values.rounds, 6, [2, 100]) }
+    }
+    if (what === 'viewer' && rest.length === 0) {
+      return { type: 'viewer', rounds: numberOf('rounds', values.rounds, 3, [1, 100]) }
     }
     if (what !== undefined) throw new Error(`no benchmark named ${positionals.join(' ')}`)
     const isQuick = values.quick === true
@@ -149,6 +152,7 @@ function helpText(): string {
   return [
     'usage: npm run bench -- [options]',
     '       npm run bench -- analyzers [--rounds N]',
+    '       npm run bench -- viewer [--rounds N]',
     '',
     '  --quick             few and short rounds, at most a minute: does everything run?',
     '  --only NAME,…       these workloads only',

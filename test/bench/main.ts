@@ -17,6 +17,7 @@ import { renderReport, targetRows } from './report.ts'
 import type { Report } from './report.ts'
 import { openStage } from './stage.ts'
 import { variants } from './variants.ts'
+import { benchViewer } from './viewer.ts'
 
 // A reader that has seen enough (`… | head`) ends the output, not the clearing up.
 process.stdout.on('error', () => {})
@@ -26,11 +27,9 @@ await main()
 
 async function main(): Promise<void> {
   const parsed = parseCommandLine(process.argv.slice(2))
-  if (parsed.type === 'analyzers') {
-    const problem = missingBuild()
-    if (problem === undefined) process.stdout.write(`${await benchAnalyzers(parsed.rounds)}\n`)
-    else process.stderr.write(`${problem}\n`)
-    process.exitCode = problem === undefined ? 0 : 2
+  if ('rounds' in parsed) {
+    const run = parsed.type === 'viewer' ? benchViewer : benchAnalyzers
+    await print(() => run(parsed.rounds))
     return
   }
   if (parsed.type !== 'options') {
@@ -46,6 +45,13 @@ async function main(): Promise<void> {
     process.exitCode = 2
     process.stderr.write(`${problem}\n`)
   }
+}
+
+async function print(measured: () => Promise<string>): Promise<void> {
+  const problem = missingBuild()
+  if (problem === undefined) process.stdout.write(`${await measured()}\n`)
+  else process.stderr.write(`${problem}\n`)
+  process.exitCode = problem === undefined ? 0 : 2
 }
 
 function missingGround(): string | undefined {

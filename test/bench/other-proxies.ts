@@ -4,9 +4,9 @@
  * verify the origin where it can. Their configurations follow their manuals.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type * as authorityModule from '../../ca/authority.ts'
@@ -21,6 +21,8 @@ const certgenPlaces = [
   '/usr/lib64/squid/security_file_certgen',
   '/usr/libexec/squid/security_file_certgen',
 ]
+/** Squid does not run as root: started by root, it becomes this user. */
+const squidUser = 'nobody'
 const listenLimitMs = 20_000
 
 export const otherVariants: readonly Variant[] = [
@@ -40,14 +42,14 @@ export const otherVariants: readonly Variant[] = [
   },
   {
     name: 'sslsplit',
-    what: 'sslsplit; no CONNECT',
+    what: 'sslsplit; bytes between two TLS connections, origin not verified; no CONNECT',
     missing: () => missingProgram('sslsplit'),
     start: startSslsplit,
   },
   {
     name: 'privoxy',
-    what: 'privoxy, https-inspection',
-    missing: () => missingProgram('privoxy'),
+    what: 'privoxy, https-inspection; origin not verified',
+    missing: () => missingProgram('privoxy') ?? missingProgram('openssl'),
     start: startPrivoxy,
   },
   {
@@ -98,10 +100,20 @@ async function startSquid(around: Surroundings): Promise<StartedVariant> {
       `pid_filename ${join(around.directory, 'squid.pid')}`,
       `coredump_dir ${around.directory}`,
       'shutdown_lifetime 1 second',
+      'pinger_enable off',
+      `cache_effective_user ${squidUser}`,
       '',
     ].join('\n'),
   )
-  const child = around.children.startOther('squid', ['-N', '-f', config])
+  if (process.getuid?.() === 0) giveAway(around.directory, squidUser)
+  const child = around.children.startOther('squid', [
+    '-N',
+    // Names its shared memory, which another squid on this machine must not meet.
+    '-n',
+    `bench${port}`,
+    '-f',
+    config,
+  ])
   return listening(child, { kind: 'connect', port }, () => ca.certificatePem)
 }
 
@@ -113,7 +125,8 @@ async function startSslsplit(around: Surroundings): Promise<StartedVariant> {
     ca.keyPath,
     '-c',
     ca.certificatePath,
-    'https',
+    // As `https` it would end every connection after one answer.
+    'ssl',
     '127.0.0.1',
     String(port),
     '127.0.0.1',
@@ -124,11 +137,12 @@ async function startSslsplit(around: Surroundings): Promise<StartedVariant> {
 
 async function startPrivoxy(around: Surroundings): Promise<StartedVariant> {
   const port = await freePort()
-  const ca = await makeCa(around.directory)
+  const certificatePem = makeRsaCa(around.directory)
   const certificates = join(around.directory, 'certificates')
   mkdirSync(certificates)
   const actions = join(around.directory, 'inspect.action')
-  writeFileSync(actions, '{+https-inspection}\n/\n')
+  // Its TLS library refuses every certificate with name constraints, and so the origin's root.
+  writeFileSync(actions, '{+https-inspection +ignore-certificate-errors}\n/\n')
   const config = join(around.directory, 'config')
   writeFileSync(
     config,
@@ -141,15 +155,15 @@ async function startPrivoxy(around: Surroundings): Promise<StartedVariant> {
       'connection-sharing 1',
       'max-client-connections 512',
       `ca-directory ${around.directory}`,
-      `ca-cert-file ${ca.certificateName}`,
-      `ca-key-file ${ca.keyName}`,
+      'ca-cert-file rsa.pem',
+      'ca-key-file rsa.key',
+      'trusted-cas-file rsa.pem',
       `certificate-directory ${certificates}`,
-      `trusted-cas-file ${around.rootPath}`,
       '',
     ].join('\n'),
   )
   const child = around.children.startOther('privoxy', ['--no-daemon', config])
-  return listening(child, { kind: 'connect', port }, () => ca.certificatePem)
+  return listening(child, { kind: 'connect', port }, () => certificatePem)
 }
 
 async function startHaproxy(around: Surroundings): Promise<StartedVariant> {
@@ -215,8 +229,6 @@ function freePort(): Promise<number> {
 }
 
 interface CaFiles {
-  readonly certificateName: string
-  readonly keyName: string
   readonly certificatePath: string
   readonly keyPath: string
   /** Key and certificate in one file. */
@@ -244,14 +256,29 @@ async function makeCa(directory: string): Promise<CaFiles> {
     return path
   }
   return {
-    certificateName: 'ca.pem',
-    keyName: 'ca.key',
     certificatePath: write('ca.pem', certificatePem),
     keyPath: write('ca.key', privateKeyPem),
     bothPath: write('ca-both.pem', privateKeyPem + certificatePem),
     leafPath: write('leaf-both.pem', leaf.privateKeyPem + leaf.certificatePem),
     certificatePem,
   }
+}
+
+/** Gives a folder with all that is in it to `user`, who may not look around in the folder above. */
+function giveAway(directory: string, user: string): void {
+  chmodSync(dirname(directory), 0o711)
+  execFileSync('chown', ['-R', user, directory])
+}
+
+/** For a program that knows no other keys, and no name constraints: `rsa.pem` and `rsa.key`. */
+function makeRsaCa(directory: string): string {
+  const certificate = join(directory, 'rsa.pem')
+  const subject = ['-subj', '/CN=Bench RSA proxy', '-days', '2']
+  const files = ['-keyout', join(directory, 'rsa.key'), '-out', certificate]
+  const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...subject, ...files]
+  const usage = ['-addext', 'keyUsage=critical,keyCertSign']
+  execFileSync('openssl', [...request, ...usage], { stdio: 'ignore' })
+  return readFileSync(certificate, 'utf8')
 }
 
 function missingProgram(name: string): string | undefined {

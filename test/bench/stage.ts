@@ -90,7 +90,9 @@ async function writeCertificates(
   const certificatePath = join(directory, 'origin.pem')
   const keyPath = join(directory, 'origin.key')
   writeFileSync(rootPath, root.certificatePem)
-  writeFileSync(certificatePath, leaf.certificatePem)
+  // Alone, as servers send no root; not every proxy could read this one, which is constrained.
+  const [certificate = ''] = leaf.certificatePem.split(/(?<=-----END CERTIFICATE-----\n)/u)
+  writeFileSync(certificatePath, certificate)
   writeFileSync(keyPath, leaf.privateKeyPem, { mode: 0o600 })
   return { rootPath, certificatePath, keyPath }
 }

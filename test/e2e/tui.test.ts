@@ -161,7 +161,7 @@ describe('the viewer in a terminal', () => {
     await screen.waitFor('show or hide tunnels')
     await expectHelpIsWhole(screen)
     await screen.press('Escape')
-    await screen.waitFor('prompt → answer')
+    await screen.waitFor('prompt')
     await screen.press('Escape')
     await screen.waitFor('claude')
     await screen.press('t')

@@ -21,6 +21,7 @@ const ranks = new Map<string, number>([
   ['src/proxy', 6],
   ['src/control', 7],
   ['src/run', 7],
+  ['src/serve', 7],
   ['src/tui', 7],
   ['src/demo', 7],
   ['src/porthole.ts', 8],
@@ -33,6 +34,7 @@ const ranks = new Map<string, number>([
 /** Lower in rank, and still none of its business: the composition root hands it what it needs. */
 const strangers: ReadonlyArray<readonly [folder: string, never: readonly string[]]> = [
   ['src/proxy', ['src/capture', 'ca', 'src/config', 'analyzers', 'src/tui']],
+  ['src/serve', ['src/proxy', 'src/control', 'src/pipeline', 'analyzers', 'ca']],
   ['src/tui', ['src/capture', 'ca', 'src/config', 'src/pipeline']],
   ['ca', ['src/messages', 'src/pipeline']],
 ]
@@ -114,7 +116,7 @@ describe('imports', () => {
 const pureNames = new Set(
   'isIP isIPv4 isIPv6 SocketAddress BlockList rootCertificates createSecureContext'.split(' '),
 )
-const socketFolders = new Set(['src/proxy', 'src/control'])
+const socketFolders = new Set(['src/proxy', 'src/control', 'src/serve'])
 const socketExceptions = new Map([
   ['src/demo/provider.ts', 'the embedded provider of the demo is a server'],
 ])

@@ -45,7 +45,7 @@ function statusLine(frame: ViewerFrame, width: number): Line {
   const source = truncateEnd(frame.sourceStatus, Math.floor(width / 3))
   const left =
     ui.screen === 'list'
-      ? listStatus(frame, source)
+      ? listStatus(frame, source, width - hints(frame).length - 2)
       : ui.screen === 'detail'
         ? detailStatus(frame, source)
         : sessionStatus(frame, source)

@@ -1,11 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-import { removeStaleReadyFile } from '../../../src/cli/ready-file.ts'
+import { removeStaleReadyFile, writeReadyFile } from '../../../src/cli/ready-file.ts'
 
 const ownPid = process.pid
 let folder = ''
@@ -51,4 +59,22 @@ test.each([
 
 test('no file is no trouble', async () => {
   await expect(removeStaleReadyFile(path, ownPid)).resolves.toBeUndefined()
+})
+
+test('a ready file appears whole, alone, and for its owner only', async () => {
+  const ready = { url: 'http://127.0.0.1:1', port: 1, pid: ownPid }
+
+  await writeReadyFile(path, ready)
+
+  expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual(ready)
+  expect(readdirSync(folder)).toEqual(['ready.json'])
+  if (process.platform !== 'win32') expect(statSync(path).mode & 0o777).toBe(0o600)
+})
+
+test('one that cannot be written is told as such', async () => {
+  const inNowhere = join(folder, 'none', 'ready.json')
+
+  await expect(writeReadyFile(inNowhere, { url: '', port: 1, pid: ownPid })).rejects.toMatchObject({
+    code: 'ERR_HOME_UNWRITABLE',
+  })
 })

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
+import { AppError } from '../../../src/base/errors.ts'
 import { ControlServer } from '../../../src/control/server.ts'
-import { createFileSource, createLiveSource } from '../../../src/control/source.ts'
+import { createFileSource } from '../../../src/control/file-source.ts'
+import { createLiveSource } from '../../../src/control/source.ts'
 import type { MessageSource } from '../../../src/control/source.ts'
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
 import type { Analyzer } from '../../../src/pipeline/analyzer.ts'
@@ -23,9 +25,9 @@ afterEach(async () => {
   rmSync(root, { recursive: true })
 })
 
-async function startServer(pid: number): Promise<ControlServer> {
+async function startServer(pid: number, allow?: (host: string) => string): Promise<ControlServer> {
   const info = { url: `http://127.0.0.1:${pid}`, startedAt: pid, version: '1' }
-  const server = await ControlServer.start({ directory: runDirectory, pid, info })
+  const server = await ControlServer.start({ directory: runDirectory, pid, info, allow })
   opened.push(server)
   return server
 }
@@ -176,4 +178,59 @@ describe('a capture as a source', () => {
     const problem = `status: cannot read the capture ${path}: no such file`
     expect(lines).toEqual([problem, 'end', problem])
   })
+})
+
+describe('asking a proxy to decrypt a host', () => {
+  const origin = 'http://127.0.0.1:1 (pid 1)'
+  const attached = 'status: attached to http://127.0.0.1:1'
+
+  test('reaches that proxy, and every other viewer is told', async () => {
+    const asked: string[] = []
+    await startServer(1, (host) => {
+      asked.push(host)
+      return `${host} is decrypted`
+    })
+    const source = createLiveSource({ runDirectory })
+    const one = listen(source)
+    const other = listen(createLiveSource({ runDirectory }))
+    await Promise.all([one.said(attached), other.said(attached)])
+
+    await expect(source.allow?.(origin, 'llm.example')).resolves.toBe('llm.example is decrypted')
+    await other.said('status: llm.example is decrypted')
+    expect(asked).toEqual(['llm.example'])
+    expect(one.lines).not.toContain('status: llm.example is decrypted')
+  })
+
+  test('says why where it is refused, and tells nobody else', async () => {
+    const server = await startServer(1, () => {
+      throw new AppError('ERR_CA_OF_RUN', { host: 'llm.example' })
+    })
+    const source = createLiveSource({ runDirectory })
+    const one = listen(source)
+    const other = listen(createLiveSource({ runDirectory }))
+    await Promise.all([one.said(attached), other.said(attached)])
+
+    await expect(source.allow?.(origin, 'llm.example')).resolves.toContain(
+      'start it again with --allow llm.example',
+    )
+    server.broadcast(ended(1))
+    await other.said(`${origin}: request-ended 1`)
+    expect(other.lines.filter((line) => line.includes('llm.example'))).toEqual([])
+  })
+
+  test('says so where the proxy is not there, or ends before it answers', async () => {
+    const server = await startServer(1)
+    const source = createLiveSource({ runDirectory })
+    const one = listen(source)
+    await one.said(attached)
+
+    await expect(source.allow?.('another', 'a.example')).resolves.toContain('not attached')
+    const unanswered = source.allow?.(origin, 'a.example')
+    await server.close()
+    await expect(unanswered).resolves.toBe('the proxy has ended')
+  })
+})
+
+test('a capture is asked for nothing', () => {
+  expect(createFileSource('any.jsonl')).not.toHaveProperty('allow')
 })

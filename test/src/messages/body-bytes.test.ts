@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
 
+import { createContentDecoder } from '../../../src/base/content-decoder.ts'
 import {
   attachBytes,
   attachedBytes,
   bytesOf,
+  decodedOf,
   detachBytes,
+  shareDecoded,
 } from '../../../src/messages/body-bytes.ts'
 
 test('the bytes of a message are decoded where none are attached', () => {
@@ -24,4 +27,27 @@ test('attached bytes are given as they are, until they are detached', () => {
   detachBytes(msg)
   expect(bytesOf(msg)).not.toBe(bytes)
   expect(bytesOf(msg)).toEqual(bytes)
+})
+
+test('bytes are decoded once for all who ask while the message is with them', () => {
+  const msg = { text: 'abc' }
+  const first = bytesOf(msg)
+
+  expect(bytesOf(msg)).toBe(first)
+  expect(attachedBytes(msg)).toBeUndefined()
+  expect(bytesOf({ text: 'abc' })).not.toBe(first)
+})
+
+test('what one has decoded is there for the next, for that message and while it is with them', () => {
+  const [msg, other] = [{ text: 'abc' }, { text: 'abc' }]
+  const decoded = { decoder: createContentDecoder(['gzip']), bytes: Buffer.from('abc') }
+
+  shareDecoded(msg, decoded)
+
+  expect(decodedOf(msg)).toBe(decoded)
+  expect(decodedOf(other)).toBeUndefined()
+  detachBytes(msg)
+  expect(decodedOf(msg)).toBeUndefined()
+  attachBytes(other, { bytes: Buffer.from('abc'), decoded })
+  expect(decodedOf(other)).toBe(decoded)
 })

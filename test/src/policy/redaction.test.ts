@@ -128,6 +128,14 @@ describe('header fields', () => {
   })
 })
 
+test('heads that were redacted are known again, copies of them with more in them are not', () => {
+  const safe = redactHeaders([['Authorization', 'Bearer secret']])
+  const more = [...safe, ['X-Api-Key', 'secret'] as const]
+
+  expect(redactHeaders(safe)).toBe(safe)
+  expect(redactHeaders(more)).toEqual([...safe, ['X-Api-Key', redacted]])
+})
+
 describe('cookies', () => {
   property.prop([
     fc.constantFrom('Cookie', 'set-cookie'),

@@ -49,8 +49,8 @@ describe('columns', () => {
       'out',
       'cost',
       'prompt',
-      '→',
-      'answer',
+      '→8',
+      'hidden',
     ])
   })
 

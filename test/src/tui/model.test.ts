@@ -402,7 +402,7 @@ test.prop([fc.array(fc.tuple(anyMessage, fc.constantFrom('p1', 'p2')), { maxLeng
       maxDetails: 4,
       maxDetailBytes: 4000,
       maxRowBytes: 1500,
-      maxSummaryUnits: 5 * 480,
+      maxSummaryUnits: 5 * 240,
     }
     const state = createViewState(limits)
     for (const [msg, origin] of messages) applyMessage(state, msg, origin)

@@ -142,7 +142,7 @@ describe('the screen', () => {
     await app.press('5', 'first token')
     await app.press('6', '× $3 / M = $0.0037')
     await app.press('h', 'first token')
-    await app.press('\u001b', 'prompt → answer')
+    await app.press('\u001b', 'prompt')
   })
 
   it('filters while it is typed', async () => {
@@ -196,9 +196,9 @@ describe('the screen', () => {
 
     await shows(app, '/n100049')
     expect(app.lines()).toHaveLength(24)
-    expect(app.lines().at(-1)).toContain('50 older not kept')
-    await app.press('g', '/n50')
-    expect(app.lines().at(-1)).toContain('1/100,000')
+    expect(app.lines().at(-1)).toContain('1,001 older not kept')
+    await app.press('g', '/n1001')
+    expect(app.lines().at(-1)).toContain('1/99,049')
   })
 })
 
@@ -353,7 +353,7 @@ describe('safety', () => {
     ]
     for (const msg of messages) app.store.apply(msg, text)
     app.store.setSourceStatus(text)
-    await shows(app, 'prompt → answer')
+    await shows(app, 'prompt')
     await app.press('g', '1/4')
     await app.press('\r', ' Conversation ')
     for (const [at, tab] of tabs.entries()) {
@@ -364,7 +364,7 @@ describe('safety', () => {
         expect(app.terminal.writes.length).toBeGreaterThan(before)
       }, deadline)
     }
-    await app.press('\u001b', 'prompt → answer')
+    await app.press('\u001b', 'prompt')
     await app.press('S', 'began')
     await app.press('\r', 'turn')
     await app.press('z', 'turn')

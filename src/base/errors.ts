@@ -172,6 +172,11 @@ const table = {
     hint: 'read them with an analyzer that takes websocket-message, and leave {hook} out',
     exitCode: 2,
   },
+  ERR_FILTER: {
+    message: 'the filter cannot be read: {problem}',
+    hint: 'porthole export --help lists what a filter may say',
+    exitCode: 2,
+  },
   ERR_INTERNAL: {
     message: 'internal error: {problem}',
     hint: 'please report it, with the command that led to it',

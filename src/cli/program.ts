@@ -10,6 +10,7 @@ import { registerCapturesCommand } from './captures.ts'
 import type { CliContext } from './context.ts'
 import { resolveHome } from './context.ts'
 import { registerDemoCommand } from './demo.ts'
+import { registerExportCommand } from './export.ts'
 import { registerReplayCommand } from './replay.ts'
 import { registerRunCommand } from './run.ts'
 import { registerSearchCommand } from './search.ts'
@@ -47,6 +48,7 @@ export function createProgram(context: CliContext): Command {
   registerSearchCommand(program, context)
   registerCapturesCommand(program, context)
   registerServeCommand(program, context)
+  registerExportCommand(program, context)
   registerCaCommand(program, {
     ...context,
     defaultPermittedHosts: providerHosts,

@@ -2,20 +2,21 @@
  * `porthole replay`: plays a capture to stdout, as one line for each call or as the messages that
  * were recorded. What cannot be read is told on stderr with its line number; the rest is played.
  */
-import { once } from 'node:events'
-import { basename } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Command } from 'commander'
 import { Option } from 'commander'
 
-import { AppError, errorCodeOf } from '../base/errors.ts'
-import { visibleLine } from '../base/visible-text.ts'
+import { AppError } from '../base/errors.ts'
+import { selectLines } from '../capture/export/select-lines.ts'
 import type { CaptureLine, CaptureProblemLine } from '../capture/reader.ts'
 import { readCapture } from '../capture/reader.ts'
 import { reanalyze } from '../capture/reanalyze.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
+import type { Filter } from '../query/filter.ts'
+import { createTextOutput, describeLineProblem } from './capture-output.ts'
+import { assertReadableTwice, filterOptionHelp, readFilter, tellSkipped } from './filter-option.ts'
 
 export interface ReplayContext {
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean | undefined }
@@ -29,6 +30,7 @@ export interface ReplayContext {
 interface ReplayOptions {
   readonly json?: true
   readonly analyze?: true
+  readonly filter?: string
   readonly speed?: '1' | '10' | 'max'
 }
 
@@ -45,29 +47,50 @@ export function registerReplayCommand(program: Command, context: ReplayContext):
     )
     .option('--json', 'print the recorded messages, one JSON object a line')
     .option('--analyze', 'run the analyzers anew over the recorded bytes')
+    .option('--filter <EXPR>', filterOptionHelp)
     .addOption(
       new Option(
         '--speed <speed>',
         'as fast as it happened, ten times as fast, or at once (default: 1 on a terminal, else max)',
       ).choices(['1', '10', 'max']),
     )
-    .addHelpText('after', '\nExample:\n  porthole replay traffic.jsonl --speed 10\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  porthole replay traffic.jsonl --speed 10\n' +
+        "  porthole replay traffic.jsonl --filter '~model opus & ~cost > 0.5'\n",
+    )
     .action(async (capture: string, options: ReplayOptions) => {
       await replay(capture, options, context)
     })
 }
 
 async function replay(path: string, options: ReplayOptions, context: ReplayContext): Promise<void> {
-  const recorded = readCapture(path)
-  const analyzers = options.analyze === true ? context.analyzers() : []
-  const lines = options.analyze === true ? reanalyze(recorded, analyzers) : recorded
+  const filter =
+    options.filter === undefined ? undefined : readFilter(options.filter, context.stderr)
+  if (filter !== undefined) await assertReadableTwice(path, '--filter')
+  const used: Analyzer[] = []
+  const read = (): AsyncIterable<CaptureLine> => {
+    const recorded = readCapture(path)
+    if (options.analyze !== true) return recorded
+    const analyzers = context.analyzers()
+    used.push(...analyzers)
+    return reanalyze(recorded, analyzers)
+  }
   let count
   try {
-    count = await play(lines, path, options, context)
+    count = await play(chosenLines(read, filter), path, options, context)
   } finally {
-    for (const analyzer of analyzers) await analyzer.close?.()
+    for (const analyzer of used) await analyzer.close?.()
   }
+  tellSkipped(filter, context.stderr)
   if (count > 0) throw new AppError('ERR_CAPTURE_DAMAGED', { path, count })
+}
+
+function chosenLines(
+  read: () => AsyncIterable<CaptureLine>,
+  filter: Filter | undefined,
+): AsyncIterable<CaptureLine> {
+  return filter === undefined ? read() : selectLines(read, filter)
 }
 
 /** Returns the number of damaged lines. */
@@ -77,19 +100,19 @@ async function play(
   options: ReplayOptions,
   context: ReplayContext,
 ): Promise<number> {
-  const output = createOutput(context.stdout)
+  const output = createTextOutput(context.stdout)
   const pace = createPace(speedOf(options, context))
   let damaged = 0
   for await (const line of lines) {
     if (line.type === 'problem') {
       if (!line.cutOff) damaged += 1
-      context.stderr.write(`porthole: ${describeProblem(line, path)}\n`)
+      context.stderr.write(`porthole: ${describeLineProblem(line, path)}\n`)
       continue
     }
     const text = textOf(line, options, context)
     if (line.type === 'message') await pace(line.msg.at)
     // Nobody reads any more, as after `| head`: that is no failure.
-    if (text !== undefined && !(await output(text))) return 0
+    if (text !== undefined && !(await output(`${text}\n`))) return 0
   }
   return damaged
 }
@@ -109,13 +132,6 @@ function speedOf(options: ReplayOptions, context: ReplayContext): number {
   return speed === 'max' ? Infinity : Number(speed)
 }
 
-/** A line of the named file goes by its number alone; one of an earlier file by its name too. */
-function describeProblem(line: CaptureProblemLine, path: string): string {
-  const file = line.path === path ? '' : `${visibleLine(basename(line.path))} `
-  const place = line.lineNumber > 0 ? `${file}line ${line.lineNumber}: ` : ''
-  return `${place}${visibleLine(line.problem)}`
-}
-
 /** Waits as long as lay between this message and the one before, divided by `speed`. */
 function createPace(speed: number): (at: number) => Promise<void> {
   let startedAt: number | undefined
@@ -133,26 +149,5 @@ function createPace(speed: number): (at: number) => Promise<void> {
     for (let leftMs = dueMs - performance.now(); leftMs > 0; leftMs = dueMs - performance.now()) {
       await delay(Math.min(leftMs, maxTimerMs))
     }
-  }
-}
-
-/** Writes lines at the reader's pace; false once the reader has gone away. */
-function createOutput(stdout: NodeJS.WritableStream): (text: string) => Promise<boolean> {
-  let isGone = false
-  const gone = new AbortController()
-  stdout.on('error', (error: unknown) => {
-    isGone = true
-    gone.abort(error)
-  })
-  return async (text) => {
-    if (!isGone && !stdout.write(`${text}\n`)) {
-      await once(stdout, 'drain', { signal: gone.signal }).catch(() => {
-        // Gone while waiting; looked at below.
-      })
-    }
-    if (gone.signal.aborted && errorCodeOf(gone.signal.reason) !== 'EPIPE') {
-      throw gone.signal.reason
-    }
-    return !isGone
   }
 }

@@ -3,11 +3,10 @@ import type { Command } from 'commander'
 
 import { AppError } from '../base/errors.ts'
 import { durationFactors, parseUnits } from '../base/units.ts'
-import { renderFilterProblem } from '../query/filter-problem.ts'
 import type { Filter } from '../query/filter.ts'
-import { parseFilter } from '../query/filter.ts'
 import type { CliContext, Flags } from './context.ts'
 import { resolveHome } from './context.ts'
+import { readFilter } from './filter-option.ts'
 
 const defaultLimit = 20
 
@@ -56,25 +55,18 @@ export interface SearchRequest {
 
 function readOptions(context: CliContext, words: readonly string[], flags: Flags): SearchRequest {
   const limit = Number(flags['limit'])
+  const filter = flags['filter']
   if (!Number.isSafeInteger(limit) || limit < 1) {
     throw usage(`--limit is ${JSON.stringify(flags['limit'])}`, 'write a number from 1 on')
   }
   return {
     text: words.join(' '),
-    filter: readFilter(context, flags['filter']),
+    filter: typeof filter === 'string' ? readFilter(filter, context.stderr) : undefined,
     sinceMs: readDuration(flags['since'], '--since'),
     limit,
     json: flags['json'] === true,
     rebuild: flags['rebuild'] === true,
   }
-}
-
-function readFilter({ stderr }: CliContext, text: unknown): Filter | undefined {
-  if (typeof text !== 'string') return undefined
-  const parsed = parseFilter(text)
-  if (parsed.ok) return parsed.filter
-  stderr.write(`${renderFilterProblem(text, parsed)}\n`)
-  throw usage(`--filter: ${parsed.problem}`, 'the filter stands above, with the place')
 }
 
 /** Undefined where it is not given. Throws ERR_USAGE. */

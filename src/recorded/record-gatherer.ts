@@ -57,7 +57,7 @@ export class RecordGatherer {
 
   /** Takes in one message; returns the record that is finished by it, if any. Never throws. */
   take(msg: AnalysisMsg): ExchangeRecord | undefined {
-    const id = idOf(msg)
+    const id = recordIdOf(msg)
     const before = this.#ended
     const finished = before !== undefined && before.id !== id ? this.#give(before) : undefined
     if (id === undefined || this.#given.has(id)) return finished
@@ -153,8 +153,8 @@ function emptyRecord(id: string, msg: AnalysisMsg): OpenRecord {
   }
 }
 
-/** Undefined for what belongs to no record. */
-function idOf(msg: AnalysisMsg): string | undefined {
+/** The id of the record that a message belongs to; undefined for what belongs to none. */
+export function recordIdOf(msg: AnalysisMsg): string | undefined {
   if (msg.exchangeId !== undefined) return msg.exchangeId
   switch (msg.kind) {
     case 'tunnel-opened':

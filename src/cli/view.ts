@@ -1,5 +1,5 @@
 /** `porthole view`: the viewer, on every running proxy or on a capture. */
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 
 import type { Command } from 'commander'
 
@@ -11,6 +11,7 @@ import { createLiveSource } from '../control/source.ts'
 import type { MessageSource } from '../control/source.ts'
 import type { CliContext, Flags } from './context.ts'
 import { resolveHome } from './context.ts'
+import { createCallExporter } from './viewer-export.ts'
 import { createPreferencesSaver, loadPreferences } from './viewer-preferences.ts'
 
 export function registerViewCommand(program: Command, context: CliContext): void {
@@ -48,6 +49,7 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
     initialFilter: typeof flags['filter'] === 'string' ? flags['filter'] : undefined,
     preferences: await loadPreferences(home),
     onPreferences: (preferences) => saver.save(preferences),
+    exportCall: createCallExporter(resolve(), context.version),
   })
   await saver.settled()
 }

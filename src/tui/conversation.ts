@@ -152,7 +152,7 @@ function liveBlocks(row: Row, view: TabView): Block[] {
   }
   const merged = detail?.merged
   if (live.length === 0 && merged !== undefined) {
-    const lines = cache.lines(merged, width, () => textLines(merged.text, width))
+    const lines = cache.lines(merged, width, () => textLines(merged.text, width), 'text')
     blocks.push(solidBlock('merged', lines, () => merged.text))
   }
   return blocks

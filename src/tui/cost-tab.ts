@@ -39,7 +39,7 @@ export function costTab(row: Row, view: TabView): Document {
   }
   const { cost, rateLimits } = answered
   const sections: Array<readonly [string, readonly Line[]]> = [
-    ['tokens', cache.lines(answered, width, () => tokenLines(answered, width))],
+    ['tokens', cache.lines(answered, width, () => tokenLines(answered, width), 'tokens')],
     ['context', contextLines(answered, width)],
     ['cost', cost === undefined ? [] : cache.lines(cost, width, () => costLines(cost, width))],
     ['cache', detail?.link === undefined ? [] : cacheLines(detail.link, answered.usage, width)],

@@ -39,11 +39,11 @@ function itemSpans(item: SessionItem, { width, isFolded }: ItemLook): Span[] {
       const head = `turn ${formatCount(item.turn)}`
       return [
         span(head, 'heading'),
-        span(` ${count} `, 'dim'),
+        span(` · ${count} · `, 'dim'),
         span(
           truncateEnd(
             safePreview(item.first.prompt),
-            Math.max(0, width - head.length - count.length - 4),
+            Math.max(0, width - head.length - count.length - 7),
           ),
           'user',
         ),

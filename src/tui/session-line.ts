@@ -44,12 +44,12 @@ const columns: readonly Column[] = [
     title: 'agent',
     width: 14,
     align: 'left',
-    rank: 5,
+    rank: 6,
     cell: ({ agents }) => plain(namesText(agents, 1)),
   },
   {
     title: 'model',
-    width: 20,
+    width: 17,
     align: 'left',
     rank: 1,
     cell: ({ models }) => ({ text: namesText(models, 1), tone: 'strong' }),
@@ -79,7 +79,7 @@ const columns: readonly Column[] = [
     title: 'cached',
     width: 6,
     align: 'right',
-    rank: 6,
+    rank: 5,
     cell: ({ tally }) => plain(percent(cacheRate(tally))),
   },
   {
@@ -123,7 +123,7 @@ export function sessionLayout(width: number): SessionLayout {
   let used = markWidth
   for (const column of columns.toSorted((a, b) => a.rank - b.rank)) {
     const reserved = column.rank >= 7 ? minTools : 0
-    if (used + column.width + 1 + reserved > width) break
+    if (used + column.width + 1 + reserved > width) continue
     chosen.add(column)
     used += column.width + 1
   }

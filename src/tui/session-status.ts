@@ -11,7 +11,8 @@ export function sessionStatus({ ui, sessions, session }: ViewerFrame, source: st
   const shown = session ?? sessions
   const { pick } = ui.screen === 'session' ? ui.session : ui.sessions
   const count = shown?.keys.length ?? 0
-  const noun = ui.screen === 'session' ? 'lines' : 'sessions'
+  const one = ui.screen === 'session' ? 'line' : 'session'
+  const noun = count === 1 ? one : `${one}s`
   const parts = pick.isFollowing
     ? [span('following', 'good'), span(`${formatCount(count)} ${noun}`)]
     : [span(`${formatCount((shown?.index ?? -1) + 1)} of ${formatCount(count)} ${noun}`)]

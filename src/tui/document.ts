@@ -84,8 +84,6 @@ export function documentOf(blocks: readonly Block[], anchorBlock = 0): Document 
   return { lines: linesOf(list, length), blocks: list, anchor: starts[anchorBlock] ?? 0 }
 }
 
-export const emptyDocument: Document = documentOf([])
-
 /** A document of one block with these lines, for what is neither folded nor copied in parts. */
 export function plainDocument(lines: readonly Line[], anchor = 0): Document {
   return { ...documentOf([plainBlock('all', lines)]), anchor }

@@ -10,36 +10,49 @@ import type {
   RecordedCall,
   RecordType,
 } from '../recorded/exchange-record.ts'
-import type { Body, Row } from './row.ts'
+import type { Body, Heads, Row } from './row.ts'
 
 /** `whole` is the row of the exchange; `row` itself unless that is one of several calls of it. */
 export function recordOfRow(row: Row, whole: Row): ExchangeRecord {
-  const { detail } = whole
-  const heads = detail?.heads
-  const asked = row.detail?.asked
-  const replied = row.detail?.replied
+  const { request, response, heads } = exchangePart(whole)
+  const { operation, asked, replied } = row.detail ?? {}
   return {
     id: whole.id,
     type: typeOf(whole),
     startedAt: whole.startedAt,
     endedAt: Math.max(whole.lastAt, row.lastAt),
-    connectionId: heads?.started?.connectionId,
+    connectionId: heads.started?.connectionId,
     agent: row.agent,
-    started: heads?.started,
-    request: recordedBody(detail?.request, heads?.requestEnded?.bytes ?? whole.requestBytes),
-    requestEnded: heads?.requestEnded,
+    request,
     refused: undefined,
-    responseStarted: heads?.responseStarted,
-    response: recordedBody(detail?.response, heads?.responseEnded?.bytes ?? whole.responseBytes),
-    responseEnded: heads?.responseEnded,
-    end: heads?.end,
+    response,
+    ...heads,
     calls: callsOf(row),
-    operation: row.detail?.operation,
+    operation,
     mcp: [asked, replied].filter((msg) => msg !== undefined),
     frames: framesOf(whole),
     notes: [],
     connection: undefined,
   }
+}
+
+type ExchangePart = Pick<ExchangeRecord, 'request' | 'response'> & { readonly heads: Heads }
+
+function exchangePart({ detail, requestBytes, responseBytes }: Row): ExchangePart {
+  const heads = detail?.heads ?? noHeads
+  return {
+    heads,
+    request: recordedBody(detail?.request, heads.requestEnded?.bytes ?? requestBytes),
+    response: recordedBody(detail?.response, heads.responseEnded?.bytes ?? responseBytes),
+  }
+}
+
+const noHeads: Heads = {
+  started: undefined,
+  requestEnded: undefined,
+  responseStarted: undefined,
+  responseEnded: undefined,
+  end: undefined,
 }
 
 function typeOf({ kind }: Row): RecordType {

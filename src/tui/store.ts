@@ -8,9 +8,8 @@ import type { AnalysisMsg } from '../messages/schema.ts'
 import { parseFilter } from '../query/filter.ts'
 import type { FunnelVerdict } from '../recorded/funnel.ts'
 import { createBlockCache } from './block.ts'
-import { copyBlock } from './copy-block.ts'
+import { actOnDetail } from './detail-actions.ts'
 import type { ExportCall } from './export-call.ts'
-import { formatOf } from './export-call.ts'
 import type { SpendSum } from './format.ts'
 import { safeLine } from './format.ts'
 import { helpLines } from './help-lines.ts'
@@ -25,7 +24,6 @@ import { openRowOf } from './open-row.ts'
 import type { Preferences } from './preferences.ts'
 import { applyPreferences, isSamePreferences, preferencesOf } from './preferences.ts'
 import type { RowList } from './row-list.ts'
-import { recordOfRow } from './row-record.ts'
 import { createRowTest } from './row-subject.ts'
 import type { Row } from './row.ts'
 import type { DetailFrame } from './screens/detail-frame.ts'
@@ -289,19 +287,13 @@ export class ViewerStore {
   }
 
   #actOnDetail(action: Action, size: ScreenSize): void {
-    const { copy, exportCall } = this.#options
     const frame = this.frame(size).detail
     if (frame === undefined) return
-    if (action === 'copy') this.#notice = copyBlock(frame, copy)
-    const format = formatOf(action)
-    if (format === undefined) return
-    const { row, whole } = openRowOf(this.#state, frame.row, this.#now())
-    if (exportCall === undefined) this.#notice = 'nothing can be written from here'
-    else if (whole.detail === undefined) {
-      this.#notice = 'its details were dropped to make room; export it from the capture'
-    } else {
+    const said = actOnDetail(action, frame, this.#options)
+    if (typeof said === 'string') this.#notice = said
+    else if (said !== undefined) {
       this.#notice = 'exporting …'
-      void this.#awaitAnswer(exportCall(recordOfRow(row, whole), format))
+      void this.#awaitAnswer(said)
     }
   }
 

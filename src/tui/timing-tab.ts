@@ -2,6 +2,7 @@
  * The Timing tab: where the time of an exchange went, as bars over one axis. Parts that were not
  * measured (an old capture, a kept connection) are named and have no bar.
  */
+import type { MsgOf } from '../messages/schema.ts'
 import { barText } from './bar.ts'
 import type { TabView } from './block.ts'
 import { heading, textLines } from './block.ts'
@@ -42,7 +43,7 @@ export function timingTab(row: Row, view: TabView, now: number): Document {
       width,
       `${formatDuration(total)}${running} · began ${formatTime(row.startedAt)}`,
     ),
-    ...phases.flatMap((phase) => phaseLines(phase, total, width)),
+    ...phases.flatMap((one) => phaseLines(one, total, width)),
     ...unmeasured(row, width),
     ...streamLines(detail.events, width),
   ]
@@ -50,43 +51,52 @@ export function timingTab(row: Row, view: TabView, now: number): Document {
 }
 
 function phasesOf(row: Row, now: number): Phase[] {
-  const { detail } = row
-  const head = detail?.heads.responseStarted
   const end = row.durationMs ?? Math.max(0, now - row.startedAt)
-  const connectMs = head?.connectMs ?? 0
-  const connected = connectMs + (head?.tlsMs ?? 0)
-  const phases: Phase[] = []
-  const add = (name: string, from: number, to: number, tone: Tone, note = ''): void => {
-    phases.push({ name, from, to: Math.max(from, to), tone, note })
-  }
-  if (head?.connectMs !== undefined) add('connect', 0, connectMs, 'plain', 'DNS and TCP')
-  if (head?.tlsMs !== undefined) add('TLS', connectMs, connected, 'plain', 'with the upstream')
+  // One of several calls on a socket that stands already.
+  if (row.isPart) return answerPhases(row, 0, end)
+  const head = row.detail?.heads.responseStarted
   const sentAt = sentAfterMs(row)
-  if (sentAt !== undefined) add('request sent', Math.min(connected, sentAt), sentAt, 'user')
-  if (row.isPart) {
-    // One of several calls on a socket that stands already.
-    if (row.ttftMs !== undefined) add('first token', 0, row.ttftMs, 'warn')
-    add('stream', row.ttftMs ?? 0, end, 'good')
-    return phases
+  const connected = (head?.connectMs ?? 0) + (head?.tlsMs ?? 0)
+  const phases = connectPhases(head)
+  if (sentAt !== undefined) {
+    phases.push(phase('request sent', Math.min(connected, sentAt), sentAt, 'user'))
   }
-  const firstByte = head?.ttfbMs
   const waitFrom = Math.max(connected, sentAt ?? 0)
-  if (firstByte === undefined) {
-    if (row.kind !== 'tunnel') add('waiting', Math.min(waitFrom, end), end, 'warn', 'no answer yet')
-    return phases
+  if (head !== undefined) {
+    const { ttfbMs } = head
+    const from = Math.min(waitFrom, ttfbMs)
+    phases.push(phase('waiting', from, ttfbMs, 'warn', 'for the first byte'))
+    return [...phases, ...answerPhases(row, ttfbMs, end)]
   }
-  add('waiting', Math.min(waitFrom, firstByte), firstByte, 'warn', 'for the first byte')
-  const firstToken = row.ttftMs
-  if (firstToken !== undefined && firstToken >= firstByte) {
-    add('first token', firstByte, firstToken, 'warn', 'after the first byte')
+  if (row.kind === 'tunnel') return phases
+  return [...phases, phase('waiting', Math.min(waitFrom, end), end, 'warn', 'no answer yet')]
+}
+
+type Head = MsgOf<'response-started'> | undefined
+
+function connectPhases(head: Head): Phase[] {
+  const { connectMs, tlsMs } = head ?? {}
+  const phases: Phase[] = []
+  if (connectMs !== undefined) phases.push(phase('connect', 0, connectMs, 'plain', 'DNS and TCP'))
+  if (tlsMs !== undefined) {
+    const from = connectMs ?? 0
+    phases.push(phase('TLS', from, from + tlsMs, 'plain', 'with the upstream'))
   }
-  add(
-    detail?.events.length === 0 ? 'answer' : 'stream',
-    Math.max(firstByte, firstToken ?? 0),
-    end,
-    'good',
-  )
   return phases
+}
+
+/** From the first byte of the answer on. */
+function answerPhases({ ttftMs, detail }: Row, firstByte: number, end: number): Phase[] {
+  const name = detail?.events.length === 0 ? 'answer' : 'stream'
+  if (ttftMs === undefined || ttftMs < firstByte) return [phase(name, firstByte, end, 'good')]
+  return [
+    phase('first token', firstByte, ttftMs, 'warn', 'after the first byte'),
+    phase(name, ttftMs, end, 'good'),
+  ]
+}
+
+function phase(name: string, from: number, to: number, tone: Tone, note = ''): Phase {
+  return { name, from, to: Math.max(from, to), tone, note }
 }
 
 /** When the request had been read to its end, by the clock of the messages. */
@@ -95,8 +105,7 @@ function sentAfterMs({ detail, startedAt }: Row): number | undefined {
   return ended === undefined ? undefined : Math.max(0, ended.at - startedAt)
 }
 
-function phaseLines(phase: Phase, total: number, width: number): Line[] {
-  const { name, from, to, tone, note } = phase
+function phaseLines({ name, from, to, tone, note }: Phase, total: number, width: number): Line[] {
   const room = Math.min(120, width - nameWidth - timeWidth - noteWidth - 3)
   const bar = room < 8 ? '' : fit(barText({ from, to, total }, room), room)
   const noteText = note === '' ? '' : ` ${note}`
@@ -105,7 +114,7 @@ function phaseLines(phase: Phase, total: number, width: number): Line[] {
       [
         span(`  ${fit(name, nameWidth)}`),
         span(bar, tone),
-        span(`${milliseconds(to - from).padStart(timeWidth)}`),
+        span(milliseconds(to - from).padStart(timeWidth)),
         span(noteText, 'dim'),
       ],
       width,

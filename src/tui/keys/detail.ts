@@ -5,7 +5,6 @@ export type DetailAction =
   | 'next-tab'
   | 'previous-tab'
   | `tab-${number}`
-  | 'next-row'
   | 'previous-row'
   | 'toggle-follow'
   | 'toggle-fold'

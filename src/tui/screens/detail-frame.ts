@@ -25,6 +25,7 @@ export interface OpenRow {
 
 export interface DetailFrame {
   readonly row: Row
+  readonly open: OpenRow
   readonly document: Document
   /** The line of the cursor. */
   readonly line: number
@@ -48,7 +49,7 @@ export function detailFrame(
   const document = documentFor(open, state.tab, { width, cache, folds: state.folds })
   const { line, top } = viewOf(state.place, document, size.height)
   const isFollowing = state.place.cursor === 'end'
-  return { row: open.row, document, line, top, height: size.height, isFollowing }
+  return { row: open.row, open, document, line, top, height: size.height, isFollowing }
 }
 
 function documentFor(open: OpenRow, tab: Tab, view: TabView): Document {

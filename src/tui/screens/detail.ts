@@ -74,34 +74,45 @@ export function reduceDetail(ui: UiState, action: Action, context: UiContext): U
   const { detail: frame } = context
   const moved = frame === undefined ? undefined : movedTo(action, frame, context.detailHeight)
   if (moved !== undefined) return withDetail(quiet, { place: moved })
-  if (/^tab-\d$/u.test(action)) return withTab(quiet, frame, tabs[Number(action.slice(4)) - 1])
+  return reduceTab(quiet, action, frame) ?? reduceReading(quiet, action, context)
+}
+
+/** The keys that choose a tab. */
+function reduceTab(
+  ui: UiState,
+  action: Action,
+  frame: DetailFrame | undefined,
+): UiState | undefined {
+  if (/^tab-\d$/u.test(action)) return withTab(ui, frame, tabs[Number(action.slice(4)) - 1])
+  if (action === 'next-tab') return withTab(ui, frame, tabAfter(ui.detail.tab, 1))
+  if (action === 'previous-tab') return withTab(ui, frame, tabAfter(ui.detail.tab, -1))
+  return undefined
+}
+
+function reduceReading(ui: UiState, action: Action, context: UiContext): UiState {
+  const { detail: frame } = context
+  const { search, folds } = ui.detail
   switch (action) {
-    case 'next-tab':
-      return withTab(quiet, frame, tabAfter(ui.detail.tab, 1))
-    case 'previous-tab':
-      return withTab(quiet, frame, tabAfter(ui.detail.tab, -1))
-    case 'next-row':
-      return moveRow(quiet, context, 1)
     case 'previous-row':
-      return moveRow(quiet, context, -1)
+      return moveRow(ui, context, -1)
     case 'next-match':
-      return ui.detail.search === '' ? moveRow(quiet, context, 1) : toMatch(quiet, frame, 1)
+      return search === '' ? moveRow(ui, context, 1) : toMatch(ui, frame, 1)
     case 'previous-match':
-      return ui.detail.search === '' ? moveRow(quiet, context, -1) : toMatch(quiet, frame, -1)
+      return search === '' ? moveRow(ui, context, -1) : toMatch(ui, frame, -1)
     case 'toggle-fold':
-      return frame === undefined ? quiet : withFold(quiet, frame)
+      return frame === undefined ? ui : withFold(ui, frame)
     case 'toggle-all-folds': {
-      const all = ui.detail.folds.all === 'open' ? 'closed' : 'open'
-      return withDetail(withPlace(quiet, frame), { folds: { all, toggled: new Set() } })
+      const all = folds.all === 'open' ? 'closed' : 'open'
+      return withDetail(withPlace(ui, frame), { folds: { all, toggled: new Set() } })
     }
     case 'search':
-      return withDetail(quiet, { typing: { text: '', before: ui.detail.search } })
+      return withDetail(ui, { typing: { text: '', before: search } })
     case 'export':
-      return withDetail(quiet, { isExporting: true })
+      return withDetail(ui, { isExporting: true })
     case 'back':
-      return leave(quiet)
+      return leave(ui)
     default:
-      return quiet
+      return ui
   }
 }
 

@@ -128,7 +128,7 @@ describe('the detail', () => {
   it('goes to the call before and after without closing', () => {
     const rows = rowsOf(4)
     const context = contextOf(rows)
-    const open = press(initialUi, context, 'first', 'open', 'next-row')
+    const open = press(initialUi, context, 'first', 'open', 'next-match')
 
     expect(open).toMatchObject({ screen: 'detail', list: { selectedId: 'x1' } })
     expect(press(open, context, 'previous-row', 'previous-row').list.selectedId).toBe('x0')

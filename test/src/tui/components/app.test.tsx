@@ -231,7 +231,7 @@ describe('sizes', () => {
       '',
       'k',
       '\r',
-      ...'2345678z/a\rxjy',
+      ...Array.from('2345678z/a\rxjy'),
       '?',
       '?',
       'q',

@@ -59,7 +59,7 @@ it('opens and closes what the cursor is in', () => {
 })
 
 it('marks what is searched for, and goes from one match to the next', () => {
-  const store = openRow(['g', '/', ...'WEATHER', 'enter'])
+  const store = openRow(['g', '/', ...Array.from('WEATHER'), 'enter'])
   const first = store.frame(size).detail?.line
   store.press(['n'], size)
   const second = store.frame(size).detail?.line
@@ -68,7 +68,7 @@ it('marks what is searched for, and goes from one match to the next', () => {
   expect([first, second, store.frame(size).detail?.line]).toEqual([1, 4, 1])
   const detail = <Detail frame={store.frame(size)} width={100} height={8} theme={plainTheme} />
   expect(render(detail).lastFrame()).toContain('weather')
-  store.press(['/', ...'nowhere', 'enter'], size)
+  store.press(['/', ...Array.from('nowhere'), 'enter'], size)
   expect(store.frame(size).ui.detail.note).toBe('not found')
 })
 

@@ -113,7 +113,7 @@ describe('the search', () => {
     expect(frame().ui.detail.note).toBe('from the start again')
     press('n')
     expect(current()).toBe('  needle in the prompt')
-    press('N', 'N')
+    press('N')
     expect(current()).toBe('  a needle')
   })
 

@@ -9,8 +9,10 @@ import { discover } from '../control/client.ts'
 import { createFileSource } from '../control/file-source.ts'
 import { createLiveSource } from '../control/source.ts'
 import type { MessageSource } from '../control/source.ts'
+import type { SpendSum } from '../tui/format.ts'
 import type { CliContext, Flags } from './context.ts'
 import { resolveHome } from './context.ts'
+import { filterHelp, filterOptionHelp, readFilter } from './filter-option.ts'
 import { createCallExporter } from './viewer-export.ts'
 import { createPreferencesSaver, loadPreferences } from './viewer-preferences.ts'
 
@@ -23,15 +25,22 @@ export function registerViewCommand(program: Command, context: CliContext): void
       "where running proxies are looked for (default: the platform's data folder)",
     )
     .option('--attach <SOCKET>', 'attach to one proxy, by its control socket')
-    .option('--filter <EXPR>', 'show only what matches, such as "~model opus & ~cost > 0.5"')
+    .option('--filter <EXPR>', filterOptionHelp)
     .summary('watch running proxies, or open a capture')
     .description('Opens the viewer: live on every running proxy, or on a capture.')
-    .addHelpText('after', '\nExamples:\n  porthole view\n  porthole view traffic.jsonl')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  porthole view\n  porthole view traffic.jsonl\n' +
+        '  porthole view --filter "~model opus & ~cost > 0.5"',
+    )
+    .addHelpText('after', filterHelp)
     .action((capture: string | undefined, flags: Flags) => view(context, capture, flags))
 }
 
 async function view(context: CliContext, capture: string | undefined, flags: Flags): Promise<void> {
   if (!context.stdin.isTTY || !context.stdout.isTTY) throw new AppError('ERR_NOT_A_TERMINAL')
+  const initialFilter = typeof flags['filter'] === 'string' ? flags['filter'] : undefined
+  if (initialFilter !== undefined) readFilter(initialFilter, context.stderr)
   const { source, title } = await openSource(context, capture, flags)
   // React reads this when it is loaded; its development build costs several times the CPU a frame.
   context.env['NODE_ENV'] ??= 'production'
@@ -46,12 +55,21 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
     stdout: context.stdout,
     noColor: (context.env['NO_COLOR'] ?? '') !== '',
     isAscii: hasOnlyAscii(context),
-    initialFilter: typeof flags['filter'] === 'string' ? flags['filter'] : undefined,
+    initialFilter,
     preferences: await loadPreferences(home),
     onPreferences: (preferences) => saver.save(preferences),
+    spendToday: capture === undefined ? () => spendToday(home) : undefined,
     exportCall: createCallExporter(resolve(), context.version),
   })
   await saver.settled()
+}
+
+/** Since midnight here, of all calls that are recorded. Rejects where there is no index to ask. */
+async function spendToday(home: string): Promise<SpendSum> {
+  const { spendSince } = await import('../capture/index/capture-index.ts')
+  const spend = await spendSince(home, new Date().setHours(0, 0, 0, 0), { catchUpMs: 250 })
+  // The index does not tell estimates apart, and may lag behind.
+  return { ...spend, estimated: spend.known }
 }
 
 /** The Linux console and dumb terminals have no glyphs beyond ASCII; nor does a POSIX locale. */

@@ -269,7 +269,9 @@ function otherLines(row: Row, width: number): Line[] {
     refused: 'refused connection',
     tls: 'TLS handshake failed',
   } as const
-  const hint = hints[row.problem ?? '']
+  // What is reported may be called as anything is that every object has.
+  const problem = row.problem ?? ''
+  const hint = Object.hasOwn(hints, problem) ? hints[problem] : undefined
   const notes = row.detail?.notes ?? []
   return [
     heading(titles[row.kind], width),

@@ -9,32 +9,35 @@ const divider = 3
 
 /** `source` is the source's own status, safe and short; `room` is what the line has for all of it. */
 export function listStatus(frame: ViewerFrame, source: string, room: number): Span[] {
-  const { ui, list, state } = frame
-  const { rows, selectedIndex, hiddenTunnels } = list
+  const { ui, list } = frame
+  const place = ui.list.isFollowing
+    ? span('following', 'good')
+    : span(`${formatCount(list.selectedIndex + 1)}/${formatCount(list.rows.length)}`)
+  const parts = [place, ...(source === '' ? [] : [span(source, 'warn')]), ...shownParts(frame)]
+  const used = parts.reduce((sum, { text }) => sum + displayWidth(text) + divider, 0)
+  const why = truncateEnd(noCallYet(frame), Math.max(0, room - used))
+  return why === '' ? parts : [...parts, span(why, 'warn')]
+}
+
+/** What is shown, and what is not. */
+function shownParts({ ui, list, state }: ViewerFrame): Span[] {
   const { filter, marked, isMarkedOnly, order } = ui.list
-  const parts = [
-    ui.list.isFollowing
-      ? span('following', 'good')
-      : span(`${formatCount(selectedIndex + 1)}/${formatCount(rows.length)}`),
-  ]
-  if (source !== '') parts.push(span(source, 'warn'))
-  if (filter !== '') parts.push(span(`/${safeLine(filter, 64)}`, 'strong'))
-  if (order.by !== 'time' || order.isReversed) {
-    parts.push(span(`by ${order.by}${order.isReversed ? ' down' : ''}`))
-  }
-  if (isMarkedOnly) parts.push(span('only marked', 'strong'))
-  else if (marked.size > 0) parts.push(span(`${formatCount(marked.size)} marked`))
-  if (hiddenTunnels > 0) parts.push(span(`${formatCount(hiddenTunnels)} tunnels hidden`, 'dim'))
-  if (state.droppedRows > 0) {
-    parts.push(span(`${formatCount(state.droppedRows)} older not kept`, 'dim'))
-  }
-  const { verdict } = frame
-  // Rows without a call among them: what stands between the program and a call.
-  if (verdict !== undefined && state.rows.length > 0 && verdict.step !== 'streaming') {
-    const fix = verdict.fix === '' ? '' : `: ${verdict.fix}`
-    const used = parts.reduce((sum, { text }) => sum + displayWidth(text) + divider, 0)
-    const text = truncateEnd(`no call yet: ${verdict.text}${fix}`, Math.max(0, room - used))
-    if (text !== '') parts.push(span(text, 'warn'))
-  }
-  return parts
+  const { skippedTexts, hiddenTunnels } = list
+  const { droppedRows } = state
+  const isSorted = order.by !== 'time' || order.isReversed
+  const marks = isMarkedOnly ? 'only marked' : `${formatCount(marked.size)} marked`
+  return [
+    span(filter === '' ? '' : `/${safeLine(filter, 64)}`, 'strong'),
+    span(skippedTexts === 0 ? '' : `gave up on ${formatCount(skippedTexts)} texts`, 'warn'),
+    span(isSorted ? `by ${order.by}${order.isReversed ? ' down' : ''}` : ''),
+    span(marked.size === 0 ? '' : marks),
+    span(hiddenTunnels === 0 ? '' : `${formatCount(hiddenTunnels)} tunnels hidden`, 'dim'),
+    span(droppedRows === 0 ? '' : `${formatCount(droppedRows)} older not kept`, 'dim'),
+  ].filter(({ text }) => text !== '')
+}
+
+/** Where there are rows without a call among them: what stands between the program and a call. */
+function noCallYet({ verdict, state }: ViewerFrame): string {
+  if (verdict === undefined || state.rows.length === 0 || verdict.step === 'streaming') return ''
+  return `no call yet: ${verdict.text}${verdict.fix === '' ? '' : `: ${verdict.fix}`}`
 }

@@ -5,6 +5,7 @@
 import type { Clock } from '../base/clock.ts'
 import { describeError } from '../base/errors.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
+import type { Filter } from '../query/filter.ts'
 import { parseFilter } from '../query/filter.ts'
 import type { FunnelVerdict } from '../recorded/funnel.ts'
 import { createBlockCache } from './block.ts'
@@ -72,6 +73,8 @@ export interface ViewerFrame {
 export interface ListFrame extends RowList {
   readonly layout: Layout
   readonly hiddenTunnels: number
+  /** Texts that the filter took too long to look through: they counted as no match. */
+  readonly skippedTexts: number
   readonly selectedIndex: number
   /** The index of the first row on screen. */
   readonly top: number
@@ -122,6 +125,7 @@ export class ViewerStore {
   readonly #listeners = new Set<() => void>()
   #ui: UiState
   #filterText = ''
+  #filter: Filter | undefined
   #passes: (row: Row) => boolean = () => true
   #sourceStatus = ''
   #notice = ''
@@ -224,6 +228,7 @@ export class ViewerStore {
       indexOf: (id) => view.indexOf(id),
       layout: layoutFor(size.columns, hasAgents, choice),
       hiddenTunnels: view.hiddenTunnels,
+      skippedTexts: this.#filter?.skipped ?? 0,
       selectedIndex: selectedIndex(ui, view),
       top,
     }
@@ -234,7 +239,8 @@ export class ViewerStore {
     if (text === this.#filterText) return this.#passes
     const parsed = parseFilter(text)
     this.#filterText = text
-    this.#passes = parsed.ok ? createRowTest(parsed.filter) : () => true
+    this.#filter = parsed.ok ? parsed.filter : undefined
+    this.#passes = this.#filter === undefined ? () => true : createRowTest(this.#filter)
     return this.#passes
   }
 

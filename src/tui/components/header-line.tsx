@@ -77,7 +77,8 @@ function totalSpans({ state, now, spentToday }: ViewerFrame): Total[] {
     parts.push({ shown: span(tokens), rank: 2 })
   }
   if (calls > 0) parts.push({ shown: span(formatSpend(totals), 'strong'), rank: 4 })
-  if (spentToday !== undefined && spentToday.known + spentToday.unknown > 0) {
+  // Less than this session has cost: it is behind.
+  if (spentToday !== undefined && spentToday.known > 0 && spentToday.usd >= totals.usd) {
     parts.push({ shown: span(`${formatSpend(spentToday)} today`), rank: 3 })
   }
   if (droppedMessages > 0) {

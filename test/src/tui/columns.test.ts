@@ -15,6 +15,7 @@ import {
   callStart,
   plainExchange,
   responseStart,
+  sampleUsage,
   stamp,
   textEvent,
   tunnel,
@@ -77,6 +78,86 @@ describe('columns', () => {
         titles.indexOf('cost') + 'cost'.length,
       )
     }
+  })
+})
+
+describe('the columns of a call', () => {
+  const answered = (more: object): Row =>
+    rowOf([
+      ...wholeCall({ id: 'x1' }),
+      stamp({
+        kind: 'model-answered',
+        exchangeId: 'x1',
+        provider: 'anthropic',
+        operation: 'messages',
+        model: 'claude-sonnet-4-5',
+        output: [],
+        toolCalls: [
+          { name: 'Bash', arguments: '{}' },
+          { name: 'Bash', arguments: '{}' },
+          { name: 'Read', arguments: '{}' },
+        ],
+        usage: sampleUsage,
+        durationMs: 5,
+        complete: true,
+        ...more,
+      }),
+    ])
+
+  it('tell tools, the context that is used, and the confidence of a cost', () => {
+    const line = draw(answered({ cost: { usd: 0.5, confidence: 'estimated', lines: [] } }), 300)
+
+    expect(line).toContain('3 Bash Read')
+    expect(line).toContain('~$0.5000')
+    expect(line).toMatch(/ 6% /u)
+  })
+
+  it('say nothing of a context that the tables do not know', () => {
+    expect(draw(answered({ provider: 'nobody', model: 'made-up' }), 300)).not.toContain('%')
+  })
+
+  it('tell an unknown cost from none', () => {
+    expect(draw(answered({ cost: { confidence: 'unknown', lines: [] } }), 300)).toContain(' ? ')
+  })
+
+  it('tell lane and cache once they are known, and the program by its User-Agent', () => {
+    const row = rowOf([
+      stamp({
+        kind: 'request-started',
+        exchangeId: 'x1',
+        method: 'POST',
+        url: 'https://api.anthropic.com/v1/messages',
+        httpVersion: '1.1',
+        headers: [['user-agent', 'claude-cli/2.0.1 (external, cli)']],
+        host: 'api.anthropic.com',
+      }),
+      ...wholeCall({ id: 'x1' }).slice(1),
+      stamp({
+        kind: 'call-linked',
+        exchangeId: 'x1',
+        sessionId: 's',
+        sessionSource: 'new',
+        turn: 1,
+        branch: 'sub-agent',
+        branchId: 'b',
+        changed: [],
+        cache: { verdict: 'partial' },
+        attempt: 1,
+        toolResults: [],
+      }),
+    ])
+    const line = textOf(rowLine(row, layoutFor(300, true), look))
+
+    expect(line).toContain('↳ claude-cli ')
+    expect(line).toContain(' partial ')
+  })
+
+  it('start at the same place in rows of every kind', () => {
+    const layout = layoutFor(300, true)
+    const call = textOf(rowLine(rowOf(wholeCall({ id: 'x1' })), layout, look))
+    const plain = textOf(rowLine(rowOf(plainExchange('x1', '/')), layout, look))
+
+    expect(plain.indexOf('200')).toBe(call.indexOf('200'))
   })
 })
 
@@ -165,7 +246,7 @@ describe('a row', () => {
 
 test.prop([
   fc.array(anyMessage, { minLength: 1, maxLength: 30 }),
-  fc.integer({ min: 1, max: 220 }),
+  fc.integer({ min: 1, max: 320 }),
   fc.boolean(),
 ])('fits any row into any width, with nothing unsafe in it', (messages, width, isSelected) => {
   const state = createViewState()

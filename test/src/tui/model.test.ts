@@ -5,8 +5,10 @@ import type { AnalysisMsg } from '../../../src/messages/schema.ts'
 import type { ViewLimits, ViewState } from '../../../src/tui/model.ts'
 import {
   applyMessage,
+  clearRows,
   createViewState,
   endRunningRows,
+  pinRow,
   viewLimits,
 } from '../../../src/tui/model.ts'
 import type { Row } from '../../../src/tui/row.ts'
@@ -381,6 +383,47 @@ describe('bounds', () => {
 
     expect(state.rows.map(({ detail }) => detail !== undefined)).toEqual([true, false, false])
     expect(state).toMatchObject({ trimmedRows: 2, keptBytes: 500 })
+  })
+
+  it('keeps the details of the newest rows, and those of a row that was open until it is closed', () => {
+    const limits = { ...viewLimits, maxDetails: 2 }
+    const state = createViewState(limits)
+    const kept = (): string[] =>
+      state.rows.filter(({ detail }) => detail !== undefined).map(({ id }) => id)
+    for (const msg of wholeCall({ id: 'x0' })) applyMessage(state, msg, 'proxy')
+    pinRow(state, 'x0')
+    for (const id of ['x1', 'x2', 'x3']) {
+      for (const msg of wholeCall({ id })) applyMessage(state, msg, 'proxy')
+    }
+    expect(kept()).toEqual(['x0', 'x3'])
+
+    pinRow(state, undefined)
+    for (const msg of wholeCall({ id: 'x4' })) applyMessage(state, msg, 'proxy')
+    expect(kept()).toEqual(['x3', 'x4'])
+  })
+
+  it('cuts old prompts and answers short where all of them are too much', () => {
+    const limits = { ...viewLimits, maxSummaryUnits: 3000 }
+    const state = createViewState(limits)
+    for (const id of ['x0', 'x1', 'x2']) {
+      const call = { id, prompt: 'p'.repeat(800), answer: 'a'.repeat(400) }
+      for (const msg of wholeCall(call)) applyMessage(state, msg, 'proxy')
+    }
+
+    expect(state.rows.map(({ prompt, answer }) => [prompt.length, answer.length])).toEqual([
+      [120, 120],
+      [800, 400],
+      [800, 400],
+    ])
+  })
+
+  it('forgets all rows when it is cleared, and makes no new ones of what comes for them', () => {
+    const state = stateOf([...wholeCall({ id: 'x0' }), ...callStart({ id: 'x1' })])
+    clearRows(state)
+    for (const msg of callEnd({ id: 'x1' })) applyMessage(state, msg, 'proxy')
+
+    expect(state.rows).toEqual([])
+    expect(state).toMatchObject({ running: 0, keptBytes: 0, details: 0, summaryUnits: 0, calls: 2 })
   })
 
   it('cuts the details of one exchange that grows too large', () => {

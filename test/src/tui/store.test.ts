@@ -75,6 +75,28 @@ describe('frames', () => {
     expect(time.run()).toEqual([160])
   })
 
+  it('waits with a frame while the terminal has not taken the last one', () => {
+    const time = new ManualTime()
+    let isBlocked = true
+    const store = new ViewerStore({
+      clock: time,
+      schedule: time.schedule,
+      isBlocked: () => isBlocked,
+    })
+    let frames = 0
+    store.subscribe(() => {
+      frames += 1
+    })
+    store.apply(stamp({ kind: 'connection-opened', clientAddress: '::1', clientPort: 1 }), 'p')
+
+    time.run()
+    time.run()
+    expect(frames).toBe(0)
+    isBlocked = false
+    time.run()
+    expect(frames).toBe(1)
+  })
+
   it('answers a key at once', () => {
     const { store, countFrames } = openStore()
 
@@ -91,6 +113,7 @@ describe('frames', () => {
     for (const msg of callStart({ id: 'x1' })) store.apply(msg, 'p')
     time.run()
     store.tick()
+    time.run()
     expect(countFrames()).toBe(2)
 
     store.end()

@@ -316,7 +316,7 @@ function hostileAnswer(text: string): AnalysisMsg[] {
 
 describe('safety', () => {
   it.each(hostileTexts)('draws hostile text of any field inertly (%#)', async (text) => {
-    const app = openApp(100, 30)
+    const app = openApp(300, 30)
     const messages = [
       ...callStart({ id: 'x1', model: text, provider: text, prompt: text, system: text }),
       stamp({
@@ -326,10 +326,25 @@ describe('safety', () => {
         method: text,
         url: `https://h/${text}`,
         httpVersion: text,
-        headers: [[text, text]],
+        headers: [
+          [text, text],
+          ['User-Agent', text],
+        ],
         host: text,
       }),
       textEvent({ id: 'x1' }, 0, text),
+      stamp({
+        kind: 'model-answered',
+        exchangeId: 'x1',
+        provider: text,
+        operation: text,
+        model: text,
+        output: [{ type: 'text', text }],
+        toolCalls: [{ name: text, arguments: text }],
+        finishReason: text,
+        durationMs: 1,
+        complete: true,
+      }),
       stamp({
         kind: 'sse-event',
         exchangeId: 'x1',

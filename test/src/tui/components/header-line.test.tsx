@@ -52,3 +52,19 @@ it('shows neither tokens nor spend before there are any', () => {
 it('makes a hostile title visible', () => {
   expect(draw(openStore(), 60, 'a\u001b[2J')).toContain(String.raw`a\x1b[2J`)
 })
+
+it('shows calls and tokens of the last minute, and what today has cost, where there is room', () => {
+  const store = openStore(wholeCall({ id: 'x1' }))
+  store.setSpentToday({ usd: 1.5, known: 9, estimated: 9, unknown: 0 })
+
+  expect(draw(store, 100)).toMatch(
+    /1 call │ 1\/min 11\.6k tok\/min │ 11\.2k in 321 out │ \$0\.0123 │ ~\$1\.50 today$/u,
+  )
+})
+
+it('does not show a day that has cost less than this session: it is behind', () => {
+  const store = openStore(wholeCall({ id: 'x1' }))
+  store.setSpentToday({ usd: 0.01, known: 1, estimated: 1, unknown: 0 })
+
+  expect(draw(store, 100)).not.toContain('today')
+})

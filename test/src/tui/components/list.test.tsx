@@ -5,7 +5,14 @@ import { List } from '../../../../src/tui/components/list.tsx'
 import { ViewerStore } from '../../../../src/tui/store.ts'
 import { plainTheme } from '../../../../src/tui/theme.ts'
 import { withoutColors } from '../hostile-text.ts'
-import { callStart, plainExchange, sampleStart, tunnel, wholeCall } from '../sample-messages.ts'
+import {
+  callStart,
+  plainExchange,
+  sampleStart,
+  stamp,
+  tunnel,
+  wholeCall,
+} from '../sample-messages.ts'
 
 afterEach(cleanup)
 
@@ -47,6 +54,16 @@ it('draws no more rows than it has lines for', () => {
   expect(lines).toHaveLength(10)
   expect(lines[1]).toContain('/91.')
   expect(lines[9]).toContain('/99.')
+})
+
+it('says how far the programs came, and what to do, until a call is seen', () => {
+  const store = openStore()
+  store.apply(stamp({ kind: 'connection-opened', clientAddress: '::1', clientPort: 1 }), 'p')
+  expect(draw(store).join(' ')).toContain('a program has connected, but asked for nothing yet')
+
+  for (const msg of wholeCall({ id: 'x1' })) store.apply(msg, 'p')
+  store.press(['z', 'y'], size)
+  expect(draw(store)[1]).toContain('cleared; waiting for the next call')
 })
 
 it('says why it is empty', () => {

@@ -12,6 +12,11 @@ export interface DetailTools {
   readonly exportCall?: ExportCall | undefined
 }
 
+/** Whether an action does more than move what is on screen. */
+export function isDetailAction(action: string): boolean {
+  return action === 'copy' || formatOf(action) !== undefined
+}
+
 /** What there is to say, or will be; undefined for an action that does no more than move. */
 export function actOnDetail(
   action: string,

@@ -7,7 +7,7 @@ export function openRowOf(state: ViewState, row: Row, now: number): OpenRow {
   return {
     row,
     whole: row.isPart ? (state.byId.get(exchangeOf(row)) ?? row) : row,
-    previous: previousOf(state, row),
+    previous: () => previousOf(state, row),
     now,
   }
 }

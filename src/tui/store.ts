@@ -9,7 +9,7 @@ import type { Filter } from '../query/filter.ts'
 import { parseFilter } from '../query/filter.ts'
 import type { FunnelVerdict } from '../recorded/funnel.ts'
 import { createBlockCache } from './block.ts'
-import { actOnDetail } from './detail-actions.ts'
+import { actOnDetail, isDetailAction } from './detail-actions.ts'
 import type { ExportCall } from './export-call.ts'
 import type { SpendSum } from './format.ts'
 import { safeLine } from './format.ts'
@@ -27,28 +27,16 @@ import { applyPreferences, isSamePreferences, preferencesOf } from './preference
 import type { RowList } from './row-list.ts'
 import { createRowTest } from './row-subject.ts'
 import type { Row } from './row.ts'
+import type { ScreenSize } from './screen-parts.ts'
+import { screenParts } from './screen-parts.ts'
 import type { DetailFrame } from './screens/detail-frame.ts'
 import { detailFrame } from './screens/detail-frame.ts'
 import { listTop, selectedIndex } from './screens/selection.ts'
 import type { SessionFrame, SessionsFrame } from './screens/sessions-frame.ts'
 import { sessionFrame, sessionsFrame } from './screens/sessions-frame.ts'
-import { summaryHeight } from './session-line.ts'
 import { callsOf } from './session-tree.ts'
 import type { UiContext, UiState } from './ui.ts'
 import { initialUi, keyScreenOf, reduceTyping, reduceUi } from './ui.ts'
-
-export interface ScreenSize {
-  readonly columns: number
-  readonly rows: number
-}
-
-/** Heights of the screen's parts; together never more than the terminal has rows. */
-export interface ScreenParts {
-  readonly listHeight: number
-  readonly detailHeight: number
-  readonly helpHeight: number
-  readonly sessionHeight: number
-}
 
 /** One frame's worth of state. */
 export interface ViewerFrame {
@@ -104,18 +92,6 @@ export interface StoreOptions {
 const frameMs = 40
 /** Where a frame is dear (a huge terminal, a busy machine), at least half of the time stays free. */
 const maxFrameMs = 250
-
-export function screenParts(size: ScreenSize): ScreenParts {
-  // The list stands under the header and its column titles, the detail under header, summary and
-  // tabs; below both is the status line.
-  return {
-    listHeight: Math.max(1, size.rows - 3),
-    detailHeight: Math.max(1, size.rows - 4),
-    helpHeight: Math.max(1, size.rows - 2),
-    // Under the summary of the session.
-    sessionHeight: Math.max(1, size.rows - 2 - summaryHeight),
-  }
-}
 
 export class ViewerStore {
   readonly #options: StoreOptions
@@ -293,7 +269,7 @@ export class ViewerStore {
   }
 
   #actOnDetail(action: Action, size: ScreenSize): void {
-    const frame = this.frame(size).detail
+    const frame = isDetailAction(action) ? this.frame(size).detail : undefined
     if (frame === undefined) return
     const said = actOnDetail(action, frame, this.#options)
     if (typeof said === 'string') this.#notice = said

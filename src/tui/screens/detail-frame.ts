@@ -19,7 +19,7 @@ export interface OpenRow {
   /** The exchange that carried it, where it is one of several calls on a socket. */
   readonly whole: Row
   /** The call before it in its branch, if it is still kept. */
-  readonly previous: Row | undefined
+  previous(): Row | undefined
   readonly now: number
 }
 
@@ -53,7 +53,7 @@ export function detailFrame(
 }
 
 function documentFor(open: OpenRow, tab: Tab, view: TabView): Document {
-  const { row, whole, previous, now } = open
+  const { row, whole, now } = open
   switch (tab) {
     case 'Conversation':
       return conversation(row, view)
@@ -68,7 +68,7 @@ function documentFor(open: OpenRow, tab: Tab, view: TabView): Document {
     case 'Cost':
       return costTab(row, view)
     case 'Diff':
-      return diffTab(row, previous, view)
+      return diffTab(row, open.previous(), view)
     case 'Raw':
       return rawTab(whole, view)
     default:

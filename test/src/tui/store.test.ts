@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import type { Clock } from '../../../src/base/clock.ts'
-import { ViewerStore, screenParts } from '../../../src/tui/store.ts'
+import { screenParts } from '../../../src/tui/screen-parts.ts'
+import { ViewerStore } from '../../../src/tui/store.ts'
 import {
   callStart,
   plainExchange,

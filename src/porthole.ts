@@ -297,7 +297,11 @@ function createEngine(
     leaves,
     tunnelsOnReject: plan.tunnelsOnReject,
     connector,
-    forwarder: createHttp1Forwarder({ connector, maxHeaderBytes: plan.bounds.maxHeaderBytes }),
+    forwarder: createHttp1Forwarder({
+      connector,
+      maxHeaderBytes: plan.bounds.maxHeaderBytes,
+      clock,
+    }),
     analyzers: plan.analyzers,
     routes: plan.routes,
     limits: plan.bounds,

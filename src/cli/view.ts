@@ -1,5 +1,5 @@
 /** `porthole view`: the viewer, on every running proxy or on a capture. */
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 
 import type { Command } from 'commander'
 
@@ -13,6 +13,7 @@ import type { SpendSum } from '../tui/format.ts'
 import type { CliContext, Flags } from './context.ts'
 import { resolveHome } from './context.ts'
 import { filterHelp, filterOptionHelp, readFilter } from './filter-option.ts'
+import { createCallExporter } from './viewer-export.ts'
 import { createPreferencesSaver, loadPreferences } from './viewer-preferences.ts'
 
 export function registerViewCommand(program: Command, context: CliContext): void {
@@ -58,6 +59,7 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
     preferences: await loadPreferences(home),
     onPreferences: (preferences) => saver.save(preferences),
     spendToday: capture === undefined ? () => spendToday(home) : undefined,
+    exportCall: createCallExporter(resolve(), context.version),
   })
   await saver.settled()
 }

@@ -118,6 +118,11 @@ const exchanges = [
     httpVersion: z.string().optional(),
     headers,
     ttfbMs: milliseconds,
+    /** Of the connection to the upstream, where it was made for this request: DNS and TCP. */
+    connectMs: milliseconds.optional(),
+    tlsMs: milliseconds.optional(),
+    /** The connection was kept from an earlier request. */
+    reusedConnection: z.boolean().optional(),
   }),
   kind('response-body', { by, ...bytesOf, offset: count }),
   kind('response-ended', {

@@ -7,6 +7,7 @@ import type { AnalysisMsgDraft, HeaderPairs, MsgOf } from '../messages/schema.ts
 import type { Refusal } from '../pipeline/analyzer.ts'
 import type { BodyChunk, UnreadBytes } from '../pipeline/pipeline.ts'
 import { redacted, redactHeaders, redactUrl, secretValuesOf } from '../policy/redaction.ts'
+import type { UpstreamTiming } from './http-messages.ts'
 
 /** The part of the pipeline that the traffic plane sees. */
 export interface Reporter {
@@ -145,12 +146,15 @@ export class ExchangeReport {
     this.emit({ kind: 'request-ended', bytes: this.#requestBytes, ...optionalTrailers(trailers) })
   }
 
-  responseStarted(head: {
-    status: number
-    statusText: string
-    httpVersion: string
-    headers: HeaderPairs
-  }): void {
+  responseStarted(
+    head: {
+      status: number
+      statusText: string
+      httpVersion: string
+      headers: HeaderPairs
+    },
+    timing?: UpstreamTiming,
+  ): void {
     if (!this.#isTold) return
     const secrets = this.#secrets
     this.emit({
@@ -160,6 +164,7 @@ export class ExchangeReport {
       httpVersion: head.httpVersion,
       headers: shownFields(head.headers, secrets),
       ttfbMs: this.#elapsedMs(),
+      ...timing,
     })
   }
 

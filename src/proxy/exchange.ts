@@ -247,7 +247,7 @@ class Exchange {
 
   async #relayResponse(answer: UpstreamResponse): Promise<void> {
     const { response, onClientClosed } = this.#input
-    this.#report.responseStarted(answer)
+    this.#report.responseStarted(answer, this.#upstream?.timing)
     const modules = this.#modules
     const relayed = modules === undefined ? answer : await modules.response(answer)
     if (relayed === undefined) return
@@ -287,7 +287,7 @@ class Exchange {
       return
     }
     this.#isSwitched = true
-    this.#report.responseStarted({ ...answer, httpVersion: '1.1' })
+    this.#report.responseStarted({ ...answer, httpVersion: '1.1' }, this.#upstream?.timing)
     const { maxWebSocketMessageBytes } = this.#services.limits
     const observer = this.#report.showsBodies
       ? new WebSocketObserver(answer.headers, this.#report, maxWebSocketMessageBytes)

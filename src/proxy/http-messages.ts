@@ -46,6 +46,14 @@ export interface UpstreamUpgrade {
   readonly head: Buffer
 }
 
+/** What it took to reach the upstream, as far as it was measured. */
+export interface UpstreamTiming {
+  /** DNS and TCP, in milliseconds. */
+  connectMs?: number
+  tlsMs?: number
+  reusedConnection?: boolean
+}
+
 export interface UpstreamExchange {
   /** Sink of the request body; ending it ends the request. */
   readonly body: Writable
@@ -56,6 +64,8 @@ export interface UpstreamExchange {
   readonly answer: Promise<UpstreamResponse | UpstreamUpgrade>
   /** True once a connection was made and, for https, verified. */
   isConnected(): boolean
+  /** Complete once `answer` has settled. */
+  readonly timing?: UpstreamTiming
   /** Drops the upstream connection of this exchange at once. */
   abort(): void
 }

@@ -7,6 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 
+import type { Clock } from '../base/clock.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import type {
   Forwarder,
@@ -14,6 +15,7 @@ import type {
   UpstreamExchange,
   UpstreamRequest,
   UpstreamResponse,
+  UpstreamTiming,
   UpstreamUpgrade,
 } from './http-messages.ts'
 import { toPairs, toRaw } from './http-messages.ts'
@@ -24,6 +26,8 @@ export interface ForwarderOptions {
   readonly connector: UpstreamConnector
   /** Upper bound of a response head, in bytes. */
   readonly maxHeaderBytes: number
+  /** Without it, connecting is not timed. */
+  readonly clock?: Clock
 }
 
 export function createHttp1Forwarder(options: ForwarderOptions): Forwarder {
@@ -56,9 +60,12 @@ function openExchange(
     onInterim({ status: statusCode, statusText: statusMessage, headers: toPairs(rawHeaders) })
   })
   let connected = outgoing.reusedSocket
+  const timing: UpstreamTiming = connected ? { reusedConnection: true } : {}
   if (!connected) {
+    const watch = options.clock === undefined ? undefined : watchConnecting(options.clock, timing)
     outgoing.on('socket', (socket) => {
       const event = socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect'
+      if (watch !== undefined) watch(socket)
       socket.once(event, () => {
         connected = true
       })
@@ -75,10 +82,31 @@ function openExchange(
       isForParent && !connected ? parentFailure(error) : error,
     ),
     isConnected: () => connected,
+    timing,
     abort: () => {
       outgoing.destroy()
     },
   }
+}
+
+/** Times a connection from now on; through a parent proxy, what it takes to reach that. */
+function watchConnecting(clock: Clock, timing: UpstreamTiming): (socket: Duplex) => void {
+  const startedMs = clock.monotonicMs()
+  return (socket) => {
+    socket.once('connect', () => {
+      timing.connectMs = hundredths(clock.monotonicMs() - startedMs)
+    })
+    socket.once('secureConnect', () => {
+      const { connectMs } = timing
+      // A tunnel through a parent was connected before this socket was.
+      if (connectMs === undefined) return
+      timing.tlsMs = hundredths(Math.max(0, clock.monotonicMs() - startedMs - connectMs))
+    })
+  }
+}
+
+function hundredths(ms: number): number {
+  return Math.round(ms * 100) / 100
 }
 
 /** Plain HTTP through a parent proxy goes in absolute form, with the credentials for it (RFC 9112 §3.2.2). */

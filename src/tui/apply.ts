@@ -3,9 +3,10 @@
  * bound on one row's detail is kept here, the bounds over all rows in `model.ts`.
  */
 import type { AnalysisMsg, HeaderPairs, MsgOf } from '../messages/schema.ts'
+import { keepChunk, keepParsed } from './apply-body.ts'
 import { applyModelCall } from './apply-call.ts'
 import { applyOperation } from './apply-operation.ts'
-import type { Body, Row, StreamEvent } from './row.ts'
+import type { Row, StreamEvent } from './row.ts'
 import { addNote, appendLive, reserve, summaryOf } from './row.ts'
 import { readStreamDeltas } from './stream-delta.ts'
 
@@ -28,6 +29,7 @@ function applyTraffic(row: Row, msg: AnalysisMsg, maxRowBytes: number): boolean 
       row.status = msg.status
       if (detail === undefined || !reserve(row, sizeOfHeaders(msg.headers), maxRowBytes))
         return true
+      detail.heads.responseStarted = msg
       detail.responseHeaders = msg.headers
       detail.statusText = msg.statusText ?? ''
       return true
@@ -40,9 +42,11 @@ function applyTraffic(row: Row, msg: AnalysisMsg, maxRowBytes: number): boolean 
       return true
     case 'request-ended':
       row.requestBytes = msg.bytes
+      if (detail !== undefined) detail.heads.requestEnded = msg
       return true
     case 'response-ended':
       row.responseBytes = msg.bytes
+      if (detail !== undefined) detail.heads.responseEnded = msg
       return true
     case 'sse-event':
       appendLive(row, readStreamDeltas(msg.data))
@@ -68,6 +72,7 @@ function applyRequestStarted(row: Row, msg: MsgOf<'request-started'>, maxRowByte
   row.client = clientOf(msg.headers)
   if (row.detail === undefined) return
   if (!reserve(row, sizeOfHeaders(msg.headers), maxRowBytes)) return
+  row.detail.heads.started = msg
   row.detail.requestHeaders = msg.headers
   row.detail.httpVersion = msg.httpVersion
 }
@@ -75,6 +80,7 @@ function applyRequestStarted(row: Row, msg: MsgOf<'request-started'>, maxRowByte
 function applyEnd(row: Row, msg: AnalysisMsg): boolean {
   switch (msg.kind) {
     case 'exchange-completed':
+      if (row.detail !== undefined) row.detail.heads.end = msg
       row.status = msg.status
       row.requestBytes = msg.requestBytes
       row.responseBytes = msg.responseBytes
@@ -82,6 +88,7 @@ function applyEnd(row: Row, msg: AnalysisMsg): boolean {
       row.phase = row.problem === undefined && msg.status < 400 ? 'done' : 'failed'
       return true
     case 'exchange-failed':
+      if (row.detail !== undefined) row.detail.heads.end = msg
       row.phase = 'failed'
       row.durationMs = msg.durationMs
       row.status ??= msg.status
@@ -166,7 +173,8 @@ function applyFrame(row: Row, msg: MsgOf<'websocket-message'>, maxRowBytes: numb
     appendLive(row, readStreamDeltas(data))
   }
   const label = msg.direction === 'request' ? '▲ sent' : '▼ received'
-  keepEvent(row, { label, data, sinceRequestMs: Math.max(0, msg.at - row.startedAt) }, maxRowBytes)
+  const sinceRequestMs = Math.max(0, msg.at - row.startedAt)
+  keepEvent(row, { label, data, sinceRequestMs, frame: msg }, maxRowBytes)
 }
 
 function frameText(msg: MsgOf<'websocket-message'>): string {
@@ -180,46 +188,9 @@ function frameText(msg: MsgOf<'websocket-message'>): string {
   return msg.truncated === true ? `${size}, too large to show` : `binary, ${size}`
 }
 
-function keepChunk(
-  row: Row,
-  msg: MsgOf<'request-body'> | MsgOf<'response-body'>,
-  maxRowBytes: number,
-): void {
-  const length = (msg.text ?? msg.base64 ?? '').length
-  const isRequest = msg.kind === 'request-body'
-  if (isRequest) row.requestBytes = Math.max(row.requestBytes, msg.offset + length)
-  else row.responseBytes = Math.max(row.responseBytes, msg.offset + length)
-  const body = bodyOf(row, isRequest)
-  if (body === undefined || body.parsed !== undefined || !reserve(row, length, maxRowBytes)) return
-  body.chunks.push({ text: msg.text, base64: msg.base64 })
-}
-
-function keepParsed(row: Row, msg: MsgOf<'http-parsed'>, maxRowBytes: number): void {
-  const body = bodyOf(row, msg.direction === 'request')
-  if (body === undefined) return
-  // A message without content (a stream, say, that is told event by event) adds nothing to show.
-  const held = [msg.json, msg.text, msg.base64, msg.form, msg.media]
-  if (held.every((content) => content === undefined)) return
-  if (!reserve(row, msg.bytes, maxRowBytes)) return
-  body.parsed = msg
-  release(
-    row,
-    body.chunks.reduce((sum, chunk) => sum + (chunk.text ?? chunk.base64 ?? '').length, 0),
-  )
-  body.chunks.length = 0
-}
-
 function keepEvent(row: Row, event: StreamEvent, maxRowBytes: number): void {
   // An empty event costs memory too.
   if (reserve(row, event.data.length + 100, maxRowBytes)) row.detail?.events.push(event)
-}
-
-function bodyOf(row: Row, isRequest: boolean): Body | undefined {
-  return isRequest ? row.detail?.request : row.detail?.response
-}
-
-function release(row: Row, size: number): void {
-  row.keptBytes = Math.max(0, row.keptBytes - size)
 }
 
 function pathOf(url: string): string {

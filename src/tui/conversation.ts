@@ -1,156 +1,169 @@
 /**
- * The Conversation tab: what was said to the model, the answer (live while it streams), usage and
- * cost with the sum behind it. A row that is no model call says what it is instead, and why nothing
- * of it can be read.
+ * The Conversation tab: what was said to the model, message by message, and the answer, live while
+ * it streams. A row that is no model call says what it is instead, and why nothing of it can be read.
  */
-import type { CallLink, Cost, ModelMessage, MsgOf, Part, Usage } from '../messages/schema.ts'
-import type { BlockCache } from './block.ts'
-import { fieldLines, heading, prettyJson, textLines } from './block.ts'
+import type { ModelMessage, MsgOf } from '../messages/schema.ts'
+import type { TabView } from './block.ts'
+import { fieldLines, foldBlock, heading, solidBlock, spacer, textLines } from './block.ts'
+import { messageText, partBlock, roleTone } from './conversation-parts.ts'
+import { costText } from './cost-tab.ts'
 import { describeRow } from './describe-row.ts'
-import {
-  formatCost,
-  formatCount,
-  formatDuration,
-  formatUsd,
-  safeLine,
-  safePreview,
-} from './format.ts'
-import type { Line, Tone } from './line.ts'
+import type { Block, Document } from './document.ts'
+import { documentOf, plainBlock } from './document.ts'
+import { formatCount, formatDuration, formatTokens, safeLine, safePreview } from './format.ts'
+import type { Line } from './line.ts'
 import { clipLine, span } from './line.ts'
 import { linkLines } from './link-lines.ts'
-import { describeMedia } from './media-text.ts'
-import type { Row } from './row.ts'
-
-export interface Document {
-  readonly lines: readonly Line[]
-  /** The line that a reader wants to see first. */
-  readonly anchor: number
-}
+import { prettyJson } from './pretty-json.ts'
+import type { LivePart, Row } from './row.ts'
 
 const blank: Line = []
+/** Characters of a system prompt that stands open. */
+const shortSystem = 600
 
-export function conversation(row: Row, width: number, cache: BlockCache): Document {
+export function conversation(row: Row, view: TabView): Document {
   const { detail } = row
-  if (row.kind === 'mcp' || row.kind === 'api') {
-    return { lines: operationLines(row, width), anchor: 0 }
-  }
-  if (row.kind !== 'call') return { lines: otherLines(row, width), anchor: 0 }
-  if (detail === undefined) return { lines: summaryLines(row, width), anchor: 0 }
+  if (row.kind === 'mcp' || row.kind === 'api') return documentOf(operationBlocks(row, view))
+  if (row.kind !== 'call') return documentOf([plainBlock('what', otherLines(row, view.width))])
+  if (detail === undefined)
+    return documentOf([plainBlock('summary', summaryLines(row, view.width))])
+  const answer = answerBlocks(row, view)
   const { call } = detail
-  const answer = answerLines(row, width, cache)
-  if (call === undefined) return { lines: answer, anchor: 0 }
-  const asked = cache.lines(call, width, () => callLines(call, width))
-  const last = call.messages.at(-1)
+  if (call === undefined) return documentOf(answer)
+  const asked = callBlocks(call, view)
   // Agents resend all that was said before: what is new begins with the last message.
-  const news = last === undefined ? [] : cache.lines(last, width, () => turnLines([last], width))
-  return { lines: [...asked, ...answer], anchor: asked.length - news.length }
+  const last = asked.findLastIndex(({ id }) => /^m\d+$/u.test(id))
+  return documentOf([...asked, ...answer], Math.max(0, last))
 }
 
-function callLines(call: MsgOf<'model-called'>, width: number): Line[] {
-  return [
-    ...systemLines(call, width),
-    ...toolLines(call, width),
-    ...turnLines(call.messages, width),
-  ]
+function callBlocks(call: MsgOf<'model-called'>, view: TabView): Block[] {
+  const isSystem = ({ role }: ModelMessage): boolean => role === 'system'
+  const numbered = call.messages.map((message, at) => ({ message, at }))
+  const blocks: Block[] = []
+  for (const { message, at } of numbered.filter((entry) => isSystem(entry.message))) {
+    blocks.push(...messageBlocks(message, `s${at}`, view))
+  }
+  if (call.tools.length > 0) blocks.push(toolsBlock(call, view), spacer('after-tools'))
+  for (const { message, at } of numbered.filter((entry) => !isSystem(entry.message))) {
+    blocks.push(...messageBlocks(message, `m${at}`, view))
+  }
+  return blocks
 }
 
-function systemLines(call: MsgOf<'model-called'>, width: number): Line[] {
-  return call.messages
-    .filter(({ role }) => role === 'system')
-    .flatMap((message) => messageLines(message, width, 'system'))
+function messageBlocks(message: ModelMessage, id: string, view: TabView): Block[] {
+  const text = (): string => messageText(message)
+  const isLong = message.role === 'system' && messageLength(message) > shortSystem
+  const head = foldBlock(
+    {
+      id,
+      title: [span(safeLine(message.role, 128), roleTone(message.role))],
+      preview: text,
+      isOpenByDefault: !isLong,
+      body: () => [],
+      text,
+    },
+    view,
+  )
+  if (!head.isOpen) return [head, spacer(`${id}-end`)]
+  const parts = message.parts.map((part, at) => partBlock(part, `${id}-${at}`, view))
+  return [head, ...parts, spacer(`${id}-end`)]
 }
 
-function messageLines({ role, parts }: ModelMessage, width: number, tone: Tone): Line[] {
-  const content = parts.flatMap((part) => partLines(part, width))
-  return [heading(role, width, '', tone), ...content, blank]
+function messageLength({ parts }: ModelMessage): number {
+  return parts.reduce((sum, part) => sum + ('text' in part ? part.text.length : 0), 0)
 }
 
-function toolLines(call: MsgOf<'model-called'>, width: number): Line[] {
-  if (call.tools.length === 0) return []
-  const nameWidth = Math.min(28, Math.max(...call.tools.map(({ name }) => name.length)))
-  return [
-    heading(`tools (${call.tools.length})`, width, '', 'tool'),
-    ...call.tools.map(({ name, description }) =>
-      clipLine(
-        [
-          span(`  ${safeLine(name, 128).padEnd(nameWidth)}`),
-          span(`  ${safePreview(description ?? '')}`, 'dim'),
-        ],
-        width,
-      ),
+function toolsBlock(call: MsgOf<'model-called'>, view: TabView): Block {
+  const { tools } = call
+  return foldBlock(
+    {
+      id: 'tools',
+      title: [span(`tools (${formatCount(tools.length)})`, 'tool')],
+      preview: () =>
+        tools
+          .slice(0, 32)
+          .map(({ name }) => name.slice(0, 64))
+          .join(' '),
+      isOpenByDefault: false,
+      body: () => view.cache.lines(tools, view.width, () => toolLines(call, view.width)),
+      text: () => tools.map(({ name, description = '' }) => `${name}  ${description}`).join('\n'),
+    },
+    view,
+  )
+}
+
+function toolLines({ tools }: MsgOf<'model-called'>, width: number): Line[] {
+  const nameWidth = tools.reduce((most, { name }) => Math.min(28, Math.max(most, name.length)), 0)
+  return tools.map(({ name, description }) =>
+    clipLine(
+      [
+        span(`  ${safeLine(name, 128).padEnd(nameWidth)}`),
+        span(`  ${safePreview(description ?? '')}`, 'dim'),
+      ],
+      width,
     ),
-    blank,
+  )
+}
+
+function answerBlocks(row: Row, view: TabView): Block[] {
+  const { width, cache } = view
+  const answered = row.detail?.answered
+  const blocks = answered === undefined ? liveBlocks(row, view) : answeredBlocks(answered, view)
+  const link = row.detail?.link
+  if (link !== undefined) {
+    const lines = cache.lines(link, width, () => linkLines(link, width))
+    blocks.push(spacer('before-place'), plainBlock('place', lines))
+  }
+  return [...blocks, ...problemBlocks(row, width)]
+}
+
+function answeredBlocks(answered: MsgOf<'model-answered'>, view: TabView): Block[] {
+  const { width, cache } = view
+  const listed = new Set(
+    answered.output.flatMap((part) => (part.type === 'tool-call' ? [callKey(part)] : [])),
+  )
+  const others = answered.toolCalls.filter((call) => !listed.has(callKey(call)))
+  const cutShort = answered.complete || answered.output.length === 0 ? '' : ' (incomplete)'
+  const aside = `${answered.finishReason ?? ''}${cutShort}`.trim()
+  const parts = [
+    ...answered.output,
+    ...others.map((call) => cache.derived(call, () => ({ ...call, type: 'tool-call' as const }))),
+  ]
+  const text = (): string => messageText({ parts })
+  return [
+    solidBlock('answer', [heading('answer', width, aside, 'assistant')], text),
+    ...parts.map((part, at) => partBlock(part, `answer-${at}`, view, true)),
+    spacer('before-usage'),
+    plainBlock(
+      'usage',
+      cache.lines(answered, width, () => usageLines(answered, width)),
+    ),
   ]
 }
 
-function turnLines(messages: readonly ModelMessage[], width: number): Line[] {
-  return messages
-    .filter(({ role }) => role !== 'system')
-    .flatMap((message) => messageLines(message, width, roleTone(message.role)))
-}
-
-function roleTone(role: string): Tone {
-  if (role === 'user') return 'user'
-  if (role === 'assistant' || role === 'model') return 'assistant'
-  return role === 'tool' ? 'tool' : 'system'
-}
-
-function partLines(part: Part, width: number): Line[] {
-  switch (part.type) {
-    case 'text':
-      return textLines(part.text, width)
-    case 'reasoning':
-      return textLines(part.text, width, 'dim')
-    case 'tool-call':
-      return toolCallLines(part.name, part.arguments, width)
-    case 'tool-result':
-      return [heading('  ⤷ result', width, part.id ?? '', 'tool'), ...textLines(part.text, width)]
-    case 'media':
-      return textLines(`[${describeMedia(part)}]`, width, 'dim')
-    case 'other':
-      return [heading(`  ${part.name}`, width), ...textLines(part.text, width, 'dim')]
-  }
-}
-
-function toolCallLines(name: string, args: string, width: number): Line[] {
-  const compact = args.length <= width - 8 - name.length ? args : ''
-  const first = heading(`  ⚙ ${name}`, width, compact, 'tool')
-  return compact === '' && args !== '' ? [first, ...textLines(prettyJson(args), width)] : [first]
-}
-
-function answerLines(row: Row, width: number, cache: BlockCache): Line[] {
+function liveBlocks(row: Row, view: TabView): Block[] {
   const { detail } = row
-  const answered = detail?.answered
-  if (answered !== undefined) {
-    return [
-      ...cache.lines(answered, width, () => answeredLines(answered, width)),
-      ...placeLines(detail?.link, width, cache),
-      ...problem(row, width),
-    ]
+  const { width, cache } = view
+  const live = detail?.live ?? []
+  const head = [heading('answer', width, waitingText(row), 'assistant')]
+  const blocks = [solidBlock('answer', head, () => live.map(({ text }) => text).join('\n'))]
+  for (const [at, part] of live.entries()) {
+    blocks.push(solidBlock(`live-${at}`, liveLines(part, view), () => part.text))
   }
-  const lines: Line[] = [heading('answer', width, waitingText(row), 'assistant')]
-  for (const part of detail?.live ?? []) {
-    if (part.type === 'tool-call') {
-      lines.push(heading(`  ⚙ ${part.name ?? 'tool call'}`, width, '', 'tool'))
-    }
-    if (part.text === '') continue
-    const tone = part.type === 'reasoning' ? 'dim' : 'plain'
-    for (const line of cache.growing(part, part.text, width, tone)) lines.push(line)
+  const merged = detail?.merged
+  if (live.length === 0 && merged !== undefined) {
+    const lines = cache.lines(merged, width, () => textLines(merged.text, width), 'text')
+    blocks.push(solidBlock('merged', lines, () => merged.text))
   }
-  if (detail?.live.length === 0 && detail.merged !== undefined) {
-    const { merged } = detail
-    return [
-      ...lines,
-      ...cache.lines(merged, width, () => textLines(merged.text, width)),
-      ...problem(row, width),
-    ]
-  }
-  return [...lines, ...problem(row, width)]
+  return blocks
 }
 
-function placeLines(link: CallLink | undefined, width: number, cache: BlockCache): readonly Line[] {
-  if (link === undefined) return []
-  return cache.lines(link, width, () => [blank, ...linkLines(link, width)])
+function liveLines(part: LivePart, { width, cache }: TabView): readonly Line[] {
+  if (part.type === 'text') return cache.growingMarkdown(part, part.text, width)
+  const tone = part.type === 'reasoning' ? 'dim' : 'plain'
+  const lines = part.text === '' ? [] : cache.growing(part, part.text, width, tone)
+  if (part.type === 'reasoning') return lines
+  return [heading(`  ⚙ ${part.name ?? 'tool call'}`, width, '', 'tool'), ...lines]
 }
 
 function waitingText(row: Row): string {
@@ -158,112 +171,69 @@ function waitingText(row: Row): string {
   return row.detail?.live.length === 0 ? 'waiting …' : 'streaming …'
 }
 
-function problem(row: Row, width: number): Line[] {
+function problemBlocks(row: Row, width: number): Block[] {
   if (row.problem === undefined) return []
-  return [blank, heading('error', width, '', 'bad'), ...textLines(row.problem, width, 'bad')]
+  return [spacer('before-problem'), plainBlock('problem', problemLines(row.problem, width))]
 }
 
-function answeredLines(answered: MsgOf<'model-answered'>, width: number): Line[] {
-  const listed = new Set(
-    answered.output.flatMap((part) => (part.type === 'tool-call' ? [callKey(part)] : [])),
-  )
-  const others = answered.toolCalls.filter((call) => !listed.has(callKey(call)))
-  const cutShort = answered.complete || answered.output.length === 0 ? '' : ' (incomplete)'
-  return [
-    heading('answer', width, `${answered.finishReason ?? ''}${cutShort}`.trim(), 'assistant'),
-    ...answered.output.flatMap((part) => partLines(part, width)),
-    ...others.flatMap((call) => toolCallLines(call.name, call.arguments, width)),
-    blank,
-    ...usageLines(answered, width),
-  ]
+function problemLines(problem: string, width: number): Line[] {
+  return [heading('error', width, '', 'bad'), ...textLines(problem, width, 'bad')]
 }
 
 function callKey(call: { readonly name: string; readonly arguments: string }): string {
   return JSON.stringify([call.name, call.arguments])
 }
 
+/** In one line each; the arithmetic is in the Cost tab. */
 function usageLines(answered: MsgOf<'model-answered'>, width: number): Line[] {
-  const { usage, cost } = answered
-  const lines: Line[] = [heading('usage', width, usageAside(answered))]
-  lines.push(...textLines(usage === undefined ? 'not reported' : usageText(usage), width))
-  if (cost === undefined) return lines
-  return [...lines, blank, heading('cost', width, costAside(cost)), ...costLines(cost, width)]
-}
-
-function usageAside({
-  usage,
-  ttftMs,
-  durationMs,
-  tokensPerSecond,
-}: MsgOf<'model-answered'>): string {
-  return [
+  const { usage, cost, ttftMs, durationMs, tokensPerSecond } = answered
+  const aside = [
     usage?.source === 'estimated' ? 'estimated' : '',
     ttftMs === undefined ? '' : `first token after ${formatDuration(ttftMs)}`,
     `done after ${formatDuration(durationMs)}`,
     tokensPerSecond === undefined ? '' : `${tokensPerSecond.toFixed(1)} tokens/s`,
   ]
-    .filter((piece) => piece !== '')
-    .join(' · ')
-}
-
-function usageText(usage: Usage): string {
-  const reasoning =
-    usage.reasoningTokens > 0 ? ` (${formatCount(usage.reasoningTokens)} reasoning)` : ''
+  const counts =
+    usage === undefined
+      ? 'not reported'
+      : [
+          `input ${formatTokens(usage.inputTokens)}`,
+          `cache read ${formatTokens(usage.cacheReadTokens)}`,
+          `cache write ${formatTokens(usage.cacheWriteTokens)}`,
+          `output ${formatTokens(usage.outputTokens)}`,
+        ].join(' · ')
   return [
-    `input ${formatCount(usage.inputTokens)}`,
-    `cache read ${formatCount(usage.cacheReadTokens)}`,
-    `cache write ${formatCount(usage.cacheWriteTokens)}`,
-    `output ${formatCount(usage.outputTokens)}${reasoning}`,
-    `total ${formatCount(usage.totalTokens)}`,
-  ].join(' · ')
-}
-
-function costAside(cost: Cost): string {
-  const source = [cost.priceSource, cost.priceDate].filter((piece) => piece !== undefined).join(' ')
-  return [cost.confidence, source === '' ? '' : `prices: ${source}`]
-    .filter((piece) => piece !== '')
-    .join(' · ')
-}
-
-function costLines(cost: Cost, width: number): Line[] {
-  const nameWidth = Math.max(5, ...cost.lines.map(({ bucket }) => Math.min(24, bucket.length)))
-  const rows = cost.lines.map(({ bucket, tokens, usdPerMillion, usd }) =>
-    clipLine(
-      [
-        span(`  ${safeLine(bucket, 24).padEnd(nameWidth)}`),
-        span(` ${formatCount(tokens).padStart(11)} × $${String(usdPerMillion)} / M`, 'dim'),
-        span(` = ${formatUsd(usd)}`),
-      ],
-      width,
-    ),
-  )
-  const total =
-    cost.usd === undefined ? '? (the price of this model is not known)' : formatCost(cost)
-  return [
-    ...rows,
-    clipLine([span(`  ${'total'.padEnd(nameWidth)} `), span(total, 'strong')], width),
+    heading('usage', width, aside.filter((piece) => piece !== '').join(' · ')),
+    ...textLines(counts, width),
+    ...(cost === undefined ? [] : textLines(`cost ${costText(cost)}`, width)),
   ]
 }
 
 /** An operation with its facts, or a call of a tool with its arguments and its result. */
-function operationLines(row: Row, width: number): Line[] {
+function operationBlocks(row: Row, view: TabView): Block[] {
+  const { width } = view
   const { operation, asked, replied } = row.detail ?? {}
-  const lines = otherLines(row, width)
+  const blocks = [plainBlock('what', otherLines(row, width))]
   if (operation !== undefined) {
     const facts = operation.facts.flatMap(({ name, value }) =>
       fieldLines(name, value, width, 'user'),
     )
-    lines.push(blank, heading(operation.operation, width, operation.subjects.join(' ')), ...facts)
+    const head = heading(operation.operation, width, operation.subjects.join(' '))
+    blocks.push(plainBlock('operation', [blank, head, ...facts]))
   }
   if (asked !== undefined) {
-    lines.push(blank, heading(asked.method, width, asked.name ?? '', 'tool'))
-    lines.push(...textLines(prettyJson(asked.arguments ?? ''), width))
+    const body = asked.arguments === undefined ? [] : textLines(prettyJson(asked.arguments), width)
+    const head = heading(asked.method, width, asked.name ?? '', 'tool')
+    blocks.push(solidBlock('asked', [blank, head, ...body], () => asked.arguments ?? asked.method))
   }
   if (replied !== undefined) {
-    lines.push(blank, heading('result', width, formatDuration(replied.durationMs), 'assistant'))
-    lines.push(...replied.result.flatMap((part) => partLines(part, width)))
+    const head = heading('result', width, formatDuration(replied.durationMs), 'assistant')
+    blocks.push(
+      solidBlock('replied', [blank, head], () => messageText({ parts: replied.result })),
+      ...replied.result.map((part, at) => partBlock(part, `replied-${at}`, view, true)),
+    )
   }
-  return [...lines, ...problem(row, width)]
+  return [...blocks, ...problemBlocks(row, width)]
 }
 
 function summaryLines(row: Row, width: number): Line[] {
@@ -275,7 +245,7 @@ function summaryLines(row: Row, width: number): Line[] {
     blank,
     heading('answer', width, row.finishReason ?? '', 'assistant'),
     ...textLines(row.answer, width),
-    ...problem(row, width),
+    ...(row.problem === undefined ? [] : [blank, ...problemLines(row.problem, width)]),
   ].map((line) => clipLine(line, width))
 }
 

@@ -5,6 +5,7 @@ import type { KeyBinding } from './keys/binding.ts'
 import { globalKeys, movementKeys } from './keys/binding.ts'
 import { detailKeys } from './keys/detail.ts'
 import { listKeys, pickerKeys } from './keys/list.ts'
+import { sessionKeys } from './keys/sessions.ts'
 import type { Line } from './line.ts'
 import { clipLine, lineWidth, span } from './line.ts'
 import { wrapText } from './wrap.ts'
@@ -21,6 +22,7 @@ export function helpLines(width: number): readonly Line[] {
   const column = isWide ? Math.floor(width / 2) : width
   const left: Line[] = [
     ...section('Keys', [...movementKeys, ...globalKeys], column),
+    clipLine([span('  behind the list, q leads back', 'dim')], column),
     [],
     [span('Marks', 'heading')],
     ...marks,
@@ -28,9 +30,11 @@ export function helpLines(width: number): readonly Line[] {
   const right = section('In the list', listKeys, column)
   const below = section('In a call', detailKeys, column)
   const picking = section('Choosing columns', pickerKeys, column)
+  const within = section('In the sessions', sessionKeys, column)
+  const others = [...within, [], ...picking]
   const keys = isWide
-    ? [...sideBySide(left, right, column), [], ...sideBySide(below, picking, column)]
-    : [...left, [], ...right, [], ...below, [], ...picking]
+    ? [...sideBySide(left, right, column), [], ...sideBySide(below, others, column)]
+    : [...left, [], ...right, [], ...below, [], ...others]
   return [...keys, [], ...grammarLines(width)].map((line) => clipLine(line, width))
 }
 

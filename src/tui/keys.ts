@@ -4,11 +4,13 @@
  * out (`enter`, `ctrl-d`, `pagedown`). Each screen's own keys stand in a file of `keys/`.
  */
 import type { GlobalAction, KeyBinding, MovementAction } from './keys/binding.ts'
-import { globalKeys, movementKeys } from './keys/binding.ts'
-import type { DetailAction } from './keys/detail.ts'
-import { detailKeys } from './keys/detail.ts'
+import { globalKeys, innerKeys, movementKeys } from './keys/binding.ts'
+import type { DetailAction, ExportAction } from './keys/detail.ts'
+import { detailKeys, exportKeys, tabDigitKeys } from './keys/detail.ts'
 import type { ClearAction, ListAction, PickerAction } from './keys/list.ts'
 import { clearKeys, listKeys, pickerKeys } from './keys/list.ts'
+import type { SessionAction } from './keys/sessions.ts'
+import { sessionKeys, sessionsKeys } from './keys/sessions.ts'
 
 export type Action =
   | MovementAction
@@ -17,13 +19,26 @@ export type Action =
   | PickerAction
   | ClearAction
   | DetailAction
+  | ExportAction
+  | SessionAction
 
 /** What the keys go to: a screen, or what lies over it. */
-export type KeyScreen = 'list' | 'detail' | 'help' | 'columns' | 'clear'
+export type KeyScreen =
+  | 'list'
+  | 'detail'
+  | 'export'
+  | 'sessions'
+  | 'session'
+  | 'help'
+  | 'columns'
+  | 'clear'
 
 export const keyMaps: Readonly<Record<KeyScreen, ReadonlyArray<KeyBinding<Action>>>> = {
   list: [...movementKeys, ...listKeys, ...globalKeys],
-  detail: [...movementKeys, ...detailKeys, ...globalKeys],
+  detail: [...movementKeys, ...detailKeys, ...tabDigitKeys, ...innerKeys],
+  export: exportKeys,
+  sessions: [...movementKeys, ...sessionsKeys, ...innerKeys],
+  session: [...movementKeys, ...sessionKeys, ...innerKeys],
   help: [...movementKeys, ...globalKeys],
   columns: [...pickerKeys, ...globalKeys],
   clear: clearKeys,

@@ -12,6 +12,7 @@ import { applyToRow } from './apply.ts'
 import { RateWindow } from './rates.ts'
 import type { Row, Tally } from './row.ts'
 import { addTallies, appendLive, createRow, emptyTally, subtractTally, summaryOf } from './row.ts'
+import { Sessions } from './sessions.ts'
 import { readStreamDeltas } from './stream-delta.ts'
 
 export interface ViewLimits {
@@ -78,6 +79,7 @@ export interface ViewState {
   totals: Tally
   latestAt: number
   readonly rates: RateWindow
+  readonly sessions: Sessions
   /** Told of everything until the first call is seen. */
   readonly funnel: Funnel
 }
@@ -110,6 +112,7 @@ export function createViewState(limits: ViewLimits = viewLimits): ViewState {
     totals: emptyTally,
     latestAt: 0,
     rates: new RateWindow(),
+    sessions: new Sessions(),
     funnel: new Funnel(),
   }
 }
@@ -143,6 +146,7 @@ export function applyMessage(state: ViewState, msg: AnalysisMsg, origin: string)
   const row = rowFor(state, msg, origin)
   if (row === undefined) return
   updateRow(state, row, msg)
+  state.sessions.take(row, msg)
   followSocket(state, row, msg)
   makeRoom(state)
 }
@@ -342,6 +346,7 @@ function shortenSummaries(state: ViewState): void {
 
 function drop(state: ViewState, row: Row): void {
   row.isGone = true
+  state.sessions.forgetRow(row.id)
   state.changes.add(row)
   state.byId.delete(row.id)
   state.droppedRows += 1

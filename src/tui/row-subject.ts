@@ -1,6 +1,8 @@
 /** A row as a filter sees it, and a test of rows that asks each row once for each of its versions. */
+import type { HeaderPairs } from '../messages/schema.ts'
 import type { FilterSubject } from '../query/filter-subject.ts'
 import type { Filter } from '../query/filter.ts'
+import { decodedBytes, textOf } from './body-content.ts'
 import type { Body, Row } from './row.ts'
 import { addTallies } from './row.ts'
 
@@ -42,8 +44,8 @@ export function subjectOf(row: Row): FilterSubject {
     tools: () => row.toolNames,
     requestHeaders: () => detail?.requestHeaders ?? [],
     responseHeaders: () => detail?.responseHeaders ?? [],
-    requestBody: () => bodyText(detail?.request),
-    responseBody: () => bodyText(detail?.response),
+    requestBody: () => bodyText(detail?.request, detail?.requestHeaders),
+    responseBody: () => bodyText(detail?.response, detail?.responseHeaders),
     conversation: () => `${row.prompt}\n${row.answer}`,
   }
 }
@@ -54,11 +56,11 @@ function hostOf({ host, url }: Row): string {
   return URL.parse(url)?.host ?? host
 }
 
-function bodyText(body: Body | undefined): string {
+function bodyText(body: Body | undefined, headers: HeaderPairs = []): string {
   if (body === undefined) return ''
-  const { parsed, chunks } = body
+  const { parsed } = body
   if (parsed?.text !== undefined) return parsed.text
   if (parsed?.json !== undefined) return JSON.stringify(parsed.json)
   if (parsed?.form !== undefined) return parsed.form.map(({ text }) => text ?? '').join('\n')
-  return chunks.map(({ text }) => text ?? '').join('')
+  return textOf(decodedBytes(body, headers)) ?? ''
 }

@@ -96,18 +96,38 @@ export const emptyTally: Tally = {
   unknown: 0,
 }
 
+/** Bytes of a body as they were sent. */
+export interface BodyChunk {
+  readonly at: number
+  readonly text?: string | undefined
+  readonly base64?: string | undefined
+}
+
 export interface Body {
-  readonly chunks: Array<{
-    readonly text?: string | undefined
-    readonly base64?: string | undefined
-  }>
+  readonly chunks: BodyChunk[]
+  /** Bytes in `chunks`. */
+  bytes: number
+  /** Something is missing behind `chunks`. */
+  isCut: boolean
+  /** Without its content, where `chunks` say the same. */
   parsed: MsgOf<'http-parsed'> | undefined
+}
+
+/** What was told of the exchange's course, as it was told. */
+export interface Heads {
+  started: MsgOf<'request-started'> | undefined
+  requestEnded: MsgOf<'request-ended'> | undefined
+  responseStarted: MsgOf<'response-started'> | undefined
+  responseEnded: MsgOf<'response-ended'> | undefined
+  end: MsgOf<'exchange-completed' | 'exchange-failed'> | undefined
 }
 
 export interface StreamEvent {
   readonly label: string
   readonly data: string
   readonly sinceRequestMs: number
+  /** The message that it was told by, of a WebSocket. */
+  readonly frame?: MsgOf<'websocket-message'>
 }
 
 /** An answer gathered from a stream that still runs, as runs of one type. */
@@ -128,6 +148,7 @@ export interface RowDetail {
   responseHeaders: HeaderPairs
   statusText: string
   httpVersion: string
+  readonly heads: Heads
   readonly request: Body
   readonly response: Body
   readonly events: StreamEvent[]
@@ -205,8 +226,15 @@ function createDetail(): RowDetail {
     responseHeaders: [],
     statusText: '',
     httpVersion: '',
-    request: { chunks: [], parsed: undefined },
-    response: { chunks: [], parsed: undefined },
+    heads: {
+      started: undefined,
+      requestEnded: undefined,
+      responseStarted: undefined,
+      responseEnded: undefined,
+      end: undefined,
+    },
+    request: { chunks: [], bytes: 0, isCut: false, parsed: undefined },
+    response: { chunks: [], bytes: 0, isCut: false, parsed: undefined },
     events: [],
     operation: undefined,
     asked: undefined,

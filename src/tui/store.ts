@@ -9,6 +9,8 @@ import type { Filter } from '../query/filter.ts'
 import { parseFilter } from '../query/filter.ts'
 import type { FunnelVerdict } from '../recorded/funnel.ts'
 import { createBlockCache } from './block.ts'
+import { actOnDetail, isDetailAction } from './detail-actions.ts'
+import type { ExportCall } from './export-call.ts'
 import type { SpendSum } from './format.ts'
 import { safeLine } from './format.ts'
 import { helpLines } from './help-lines.ts'
@@ -19,28 +21,22 @@ import { layoutFor } from './layout.ts'
 import { ListView } from './list-view.ts'
 import type { ViewLimits, ViewState } from './model.ts'
 import { applyMessage, clearRows, createViewState, endRunningRows, pinRow } from './model.ts'
+import { openRowOf } from './open-row.ts'
 import type { Preferences } from './preferences.ts'
 import { applyPreferences, isSamePreferences, preferencesOf } from './preferences.ts'
 import type { RowList } from './row-list.ts'
 import { createRowTest } from './row-subject.ts'
 import type { Row } from './row.ts'
+import type { ScreenSize } from './screen-parts.ts'
+import { screenParts } from './screen-parts.ts'
 import type { DetailFrame } from './screens/detail-frame.ts'
 import { detailFrame } from './screens/detail-frame.ts'
 import { listTop, selectedIndex } from './screens/selection.ts'
+import type { SessionFrame, SessionsFrame } from './screens/sessions-frame.ts'
+import { sessionFrame, sessionsFrame } from './screens/sessions-frame.ts'
+import { callsOf } from './session-tree.ts'
 import type { UiContext, UiState } from './ui.ts'
 import { initialUi, keyScreenOf, reduceTyping, reduceUi } from './ui.ts'
-
-export interface ScreenSize {
-  readonly columns: number
-  readonly rows: number
-}
-
-/** Heights of the screen's parts; together never more than the terminal has rows. */
-export interface ScreenParts {
-  readonly listHeight: number
-  readonly detailHeight: number
-  readonly helpHeight: number
-}
 
 /** One frame's worth of state. */
 export interface ViewerFrame {
@@ -49,6 +45,9 @@ export interface ViewerFrame {
   readonly list: ListFrame
   /** While a row is open. */
   readonly detail: DetailFrame | undefined
+  /** Each of these while it is on screen. */
+  readonly sessions: SessionsFrame | undefined
+  readonly session: SessionFrame | undefined
   /** The newest time that can be told: running rows are measured against it. */
   readonly now: number
   readonly sourceStatus: string
@@ -83,22 +82,16 @@ export interface StoreOptions {
   readonly initialFilter?: string | undefined
   /** Asks the proxy `origin` to decrypt `host` from now on; resolves with its answer, one line. */
   readonly allow?: ((origin: string, host: string) => Promise<string>) | undefined
+  /** Writes an escape sequence that copies, as it stands, to the terminal. */
+  readonly copy?: ((sequence: string) => void) | undefined
+  /** Writes a call to a file; resolves with what there is to say about it, one line. */
+  readonly exportCall?: ExportCall | undefined
 }
 
 /** 25 frames a second at most: smooth to read, and cheap whatever the rate of messages. */
 const frameMs = 40
 /** Where a frame is dear (a huge terminal, a busy machine), at least half of the time stays free. */
 const maxFrameMs = 250
-
-export function screenParts(size: ScreenSize): ScreenParts {
-  // The list stands under the header and its column titles, the detail under header, summary and
-  // tabs; below both is the status line.
-  return {
-    listHeight: Math.max(1, size.rows - 3),
-    detailHeight: Math.max(1, size.rows - 4),
-    helpHeight: Math.max(1, size.rows - 2),
-  }
-}
 
 export class ViewerStore {
   readonly #options: StoreOptions
@@ -189,6 +182,7 @@ export class ViewerStore {
       ui: this.#ui,
       list,
       detail: this.#detailFrame(list, size),
+      ...this.#sessionFrames(size),
       now: this.#now(),
       sourceStatus: this.#sourceStatus,
       notice: this.#notice,
@@ -238,7 +232,18 @@ export class ViewerStore {
     const row = this.#state.byId.get(ui.list.selectedId ?? '') ?? list.rows[list.selectedIndex]
     if (row === undefined) return undefined
     const { detailHeight: height } = screenParts(size)
-    return detailFrame(row, ui.detail, { width: size.columns, height }, this.#cache)
+    const open = openRowOf(this.#state, row, this.#now())
+    return detailFrame(open, ui.detail, { width: size.columns, height }, this.#cache)
+  }
+
+  #sessionFrames(size: ScreenSize): Pick<ViewerFrame, 'sessions' | 'session'> {
+    const { screen, sessions, session } = this.#ui
+    const { listHeight, sessionHeight } = screenParts(size)
+    const all = this.#state.sessions
+    return {
+      sessions: screen === 'sessions' ? sessionsFrame(all, sessions, listHeight) : undefined,
+      session: screen === 'session' ? sessionFrame(all, session, sessionHeight) : undefined,
+    }
   }
 
   #now(): number {
@@ -250,7 +255,7 @@ export class ViewerStore {
   #press(key: string, size: ScreenSize): boolean {
     const ui = this.#ui
     this.#notice = ''
-    const typed = reduceTyping(ui, key)
+    const typed = reduceTyping(ui, key, () => this.#context(size))
     const action = typed === undefined ? actionOf(key, keyScreenOf(ui)) : undefined
     if (action === 'quit') return true
     if (action !== undefined) this.#act(action, size)
@@ -265,6 +270,18 @@ export class ViewerStore {
     const { overlay, screen } = this.#ui
     if (overlay === 'clear' && action === 'confirm') clearRows(this.#state)
     if (overlay === undefined && screen === 'list' && action === 'allow') this.#allow(size)
+    if (overlay === undefined && screen === 'detail') this.#actOnDetail(action, size)
+  }
+
+  #actOnDetail(action: Action, size: ScreenSize): void {
+    const frame = isDetailAction(action) ? this.frame(size).detail : undefined
+    if (frame === undefined) return
+    const said = actOnDetail(action, frame, this.#options)
+    if (typeof said === 'string') this.#notice = said
+    else if (said !== undefined) {
+      this.#notice = 'exporting …'
+      void this.#awaitAnswer(said)
+    }
   }
 
   /** Answers come when they come; a later key has the word then. */
@@ -297,12 +314,20 @@ export class ViewerStore {
   }
 
   #context(size: ScreenSize): UiContext {
-    const { list, detail } = this.frame(size)
-    const lines = detail?.document.lines.length ?? 0
-    const top = detail?.top ?? 0
+    const { list, detail, sessions, session } = this.frame(size)
     const help = helpLines(size.columns).length
-    const open = { row: detail?.row, lines, top }
-    return { list, layout: list.layout, ...screenParts(size), helpLines: help, detail: open }
+    const { sessionId } = this.#ui.detail
+    const opened = this.#ui.screen === 'detail' ? this.#state.sessions.get(sessionId) : undefined
+    return {
+      // The next call of a row that was opened from a session is the next of that session.
+      list: opened === undefined ? list : callsOf(opened),
+      layout: list.layout,
+      ...screenParts(size),
+      helpLines: help,
+      detail,
+      sessions,
+      session,
+    }
   }
 
   #notify(): void {

@@ -9,6 +9,7 @@ import { createSystemClock } from '../base/clock.ts'
 import { AppError } from '../base/errors.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import { App, quitResult } from './components/app.tsx'
+import type { ExportCall } from './export-call.ts'
 import type { SpendSum } from './format.ts'
 import type { Preferences } from './preferences.ts'
 import { ViewerStore } from './store.ts'
@@ -48,6 +49,8 @@ export interface ViewerOptions {
   readonly preferences?: Preferences | undefined
   /** Called when the user chooses something else. */
   readonly onPreferences?: ((preferences: Preferences) => void) | undefined
+  /** Writes a call to a file; without it, calls cannot be exported. */
+  readonly exportCall?: ExportCall | undefined
   /** What all calls of today have cost, those of this session among them. */
   readonly spendToday?: (() => Promise<SpendSum>) | undefined
 }
@@ -76,6 +79,8 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
     preferences,
     onPreferences,
     initialFilter,
+    copy: (sequence) => stdout.write(sequence),
+    exportCall: options.exportCall,
   })
   const instance = render(<App store={store} title={options.title} theme={themeOf(options)} />, {
     stdin,

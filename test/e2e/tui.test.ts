@@ -85,7 +85,7 @@ async function expectTidy(screen: TmuxScreen, columns: number, rows: number): Pr
   const lines = await screen.lines()
   expect(lines).toHaveLength(rows)
   expect(lines[0]).toMatch(/^Porthole fixture/u)
-  expect(lines.at(-1)).toMatch(/q quit$/u)
+  expect(lines.at(-1)).toMatch(/(?:q quit|\? help)$/u)
   for (const line of lines) expect(displayWidth(line)).toBeLessThanOrEqual(columns)
 }
 
@@ -104,14 +104,16 @@ describe('the viewer in a terminal', () => {
     viewer.send(textEvent(call, 1, 'red, violets'))
     await screen.waitFor('Roses are red, violets')
     viewer.send(...callEnd(call))
-    await screen.waitFor('total  $0.0123')
+    await screen.waitFor('cost $0.0123 (exact)')
     await expectTidy(screen, 80, 24)
 
     await screen.press('Tab')
     await screen.waitFor('X-Api-Key: [REDACTED]')
     await screen.press('l')
-    await screen.waitFor('355 ms {"type":"content_block_delta"')
+    await screen.waitFor('200 OK')
     await screen.press('l')
+    await screen.waitFor('+10 ms  {"type":"content_block_delta"')
+    await screen.press('2')
     await screen.waitFor('"stream": true')
     await screen.press('Escape')
     await screen.waitFor(/200 +2\.3s +1\.2k +321 +\$0\.0123/u)
@@ -190,7 +192,7 @@ describe('the viewer in a terminal', () => {
     const columnOf = new Set(lines.slice(2, -1).map((line) => line.indexOf('200')))
     expect(columnOf.size).toBe(1)
     await screen.press('Enter')
-    await screen.waitFor('lines ')
+    await screen.waitFor('line ')
     expect(await screen.lines()).toHaveLength(rows)
   })
 
@@ -209,7 +211,7 @@ describe('the viewer in a terminal', () => {
     await screen.waitFor('Conversation')
     await screen.resize(100, 30)
 
-    await screen.waitFor('esc back  tab next  ? help  q quit')
+    await screen.waitFor('esc back  tab next  / search  x export  ? help')
     await expectTidy(screen, 100, 30)
   })
 

@@ -4,14 +4,15 @@ import type { ReactElement } from 'react'
 import { useSyncExternalStore } from 'react'
 
 import { keyNames } from '../keys.ts'
+import { screenParts } from '../screen-parts.ts'
 import type { ViewerStore } from '../store.ts'
-import { screenParts } from '../store.ts'
 import type { Theme } from '../theme.ts'
 import { Detail } from './detail.tsx'
 import { HeaderLine } from './header-line.tsx'
 import { Help } from './help.tsx'
 import { List } from './list.tsx'
 import { Picker } from './picker.tsx'
+import { SessionCalls, Sessions } from './sessions.tsx'
 import { StatusLine } from './status-line.tsx'
 
 export interface AppProps {
@@ -43,10 +44,14 @@ export function App({ store, title, theme }: AppProps): ReactElement {
         <Picker frame={frame} width={width} height={helpHeight} theme={theme} />
       ) : ui.screen === 'detail' ? (
         <Detail frame={frame} width={width} height={detailHeight} theme={theme} />
+      ) : ui.screen === 'sessions' ? (
+        <Sessions frame={frame.sessions} width={width} height={listHeight} theme={theme} />
+      ) : ui.screen === 'session' ? (
+        <SessionCalls frame={frame.session} width={width} height={listHeight} theme={theme} />
       ) : (
         <List frame={frame} width={width} height={listHeight} theme={theme} />
       )}
-      <StatusLine frame={frame} width={width} height={height} theme={theme} />
+      <StatusLine frame={frame} width={width} theme={theme} />
     </Box>
   )
 }

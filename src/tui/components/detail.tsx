@@ -3,10 +3,12 @@ import type { ReactElement } from 'react'
 
 import { statusText, statusTone, tallyOfRow } from '../columns.ts'
 import { describeRow } from '../describe-row.ts'
+import { highlight } from '../find-text.ts'
 import { formatDuration, formatSpend, formatTime, formatTokens, safeLine } from '../format.ts'
 import type { Line, Span } from '../line.ts'
 import { clipLine, lineWidth, span } from '../line.ts'
 import type { Row } from '../row.ts'
+import type { DetailFrame } from '../screens/detail-frame.ts'
 import type { Tab } from '../screens/detail.ts'
 import { tabs } from '../screens/detail.ts'
 import type { ViewerFrame } from '../store.ts'
@@ -23,11 +25,23 @@ export interface DetailProps {
 
 export function Detail({ frame, width, height, theme }: DetailProps): ReactElement {
   const { detail, ui } = frame
-  const shown = detail?.document.lines.slice(detail.top, detail.top + height) ?? []
-  const content = shown.map((line) => clipLine(line, width))
+  const content = detail === undefined ? [] : contentLines(detail, ui.detail.search, width)
   while (content.length < height) content.push([])
   const summary = detail === undefined ? [] : summaryLine(detail.row, frame.now, width)
   return <Lines lines={[summary, tabLine(ui.detail.tab, width), ...content]} theme={theme} />
+}
+
+/** The lines on screen, with the mark of the cursor and the matches of the search. */
+function contentLines(
+  { document, top, line, height }: DetailFrame,
+  search: string,
+  width: number,
+): Line[] {
+  return document.lines.slice(top, top + height).map((content, at) => {
+    const found = search === '' ? content : highlight(content, search)
+    const mark = top + at === line ? span('›', 'cursor') : span(' ')
+    return clipLine([mark, ...found], width)
+  })
 }
 
 /** What matters most first: what has no room at the end is left out, not cut in the middle. */
@@ -61,12 +75,17 @@ function durationSpan(row: Row, now: number): Span {
   return span(row.durationMs === undefined ? '' : formatDuration(row.durationMs))
 }
 
+/** Narrow terminals see the tabs around the current one. */
 function tabLine(current: Tab, width: number): Line {
-  return clipLine(
-    tabs.flatMap((tab) => [
-      tab === current ? span(` ${tab} `, 'selected') : span(` ${tab} `, 'dim'),
-      span(' '),
-    ]),
-    width,
-  )
+  const names = tabs.map((tab, at) => ({ tab, text: ` ${at + 1} ${tab} ` }))
+  const whole = names.reduce((sum, { text }) => sum + text.length, 0)
+  const shown = whole <= width ? names : names.map(({ tab }) => ({ tab, text: ` ${tab} ` }))
+  const spans = shown.map(({ tab, text }) => span(text, tab === current ? 'selected' : 'dim'))
+  const from = tabs.indexOf(current)
+  // Those before it go, until what is left of the line has room for it.
+  for (let first = 0; first < from; first += 1) {
+    const upTo = lineWidth(spans.slice(first, from + 1))
+    if (upTo <= width) return clipLine(spans.slice(first), width)
+  }
+  return clipLine(spans.slice(from), width)
 }

@@ -1,11 +1,12 @@
 /** The last line: where the list stands, what is filtered, how the source is, and the main keys. */
 import type { ReactElement } from 'react'
 
-import { detailStatus } from '../detail-status.ts'
+import { detailHints, detailPrompt, detailStatus } from '../detail-status.ts'
 import { formatCount, truncateEnd } from '../format.ts'
 import type { Line, Span } from '../line.ts'
 import { span, spreadLine } from '../line.ts'
 import { listStatus } from '../list-status.ts'
+import { sessionHints, sessionStatus } from '../session-status.ts'
 import type { ViewerFrame } from '../store.ts'
 import type { Theme } from '../theme.ts'
 import { typingLine } from '../typing-line.ts'
@@ -14,15 +15,14 @@ import { Lines } from './lines.tsx'
 export interface StatusLineProps {
   readonly frame: ViewerFrame
   readonly width: number
-  readonly height: number
   readonly theme: Theme
 }
 
-export function StatusLine({ frame, width, height, theme }: StatusLineProps): ReactElement {
-  return <Lines lines={[statusLine(frame, width, height)]} theme={theme} />
+export function StatusLine({ frame, width, theme }: StatusLineProps): ReactElement {
+  return <Lines lines={[statusLine(frame, width)]} theme={theme} />
 }
 
-function statusLine(frame: ViewerFrame, width: number, height: number): Line {
+function statusLine(frame: ViewerFrame, width: number): Line {
   const { ui } = frame
   if (ui.overlay === 'clear') {
     const count = formatCount(frame.list.rows.length)
@@ -35,6 +35,9 @@ function statusLine(frame: ViewerFrame, width: number, height: number): Line {
   if (ui.overlay === undefined && ui.screen === 'list' && ui.list.typing !== undefined) {
     return typingLine(ui.list.typing, width)
   }
+  const asked =
+    ui.overlay === undefined && ui.screen === 'detail' ? detailPrompt(ui, width) : undefined
+  if (asked !== undefined) return asked
   if (frame.notice !== '') {
     return spreadLine([span(frame.notice, 'warn')], [span(hints(frame), 'dim')], width)
   }
@@ -43,14 +46,17 @@ function statusLine(frame: ViewerFrame, width: number, height: number): Line {
   const left =
     ui.screen === 'list'
       ? listStatus(frame, source, width - hints(frame).length - 2)
-      : detailStatus(frame, source, { width, height })
+      : ui.screen === 'detail'
+        ? detailStatus(frame, source)
+        : sessionStatus(frame, source)
   return spreadLine(joined(left), [span(hints(frame), 'dim')], width)
 }
 
 function hints({ ui }: ViewerFrame): string {
   if (ui.overlay === 'columns') return 'space show/hide  J K move  D defaults  esc back'
   if (ui.overlay !== undefined) return 'j k scroll  esc back  q quit'
-  if (ui.screen === 'detail') return 'esc back  tab next  ? help  q quit'
+  if (ui.screen === 'detail') return detailHints
+  if (ui.screen !== 'list') return sessionHints
   return 'enter open  / filter  ? help  q quit'
 }
 

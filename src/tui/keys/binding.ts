@@ -35,3 +35,10 @@ export const globalKeys: ReadonlyArray<KeyBinding<GlobalAction>> = [
   { keys: ['?'], action: 'help', help: 'this help' },
   { keys: ['q', 'ctrl-c'], action: 'quit', help: 'quit' },
 ]
+
+/** The same on screens that lie behind another: there `q` leads back, as in mitmproxy. */
+export const innerKeys: ReadonlyArray<KeyBinding<GlobalAction>> = [
+  { keys: ['esc', 'q'], action: 'back', help: 'back' },
+  { keys: ['?'], action: 'help', help: 'this help' },
+  { keys: ['ctrl-c'], action: 'quit', help: 'quit' },
+]

@@ -3,6 +3,7 @@ import type { KeyBinding } from './binding.ts'
 
 export type ListAction =
   | 'open'
+  | 'sessions'
   | 'filter'
   | 'toggle-follow'
   | 'next-error'
@@ -20,6 +21,7 @@ export type ListAction =
 /** As in mitmproxy where it has them: its users' hands know them. */
 export const listKeys: ReadonlyArray<KeyBinding<ListAction>> = [
   { keys: ['enter'], action: 'open', help: 'open the call' },
+  { keys: ['S', 'tab'], action: 'sessions', help: 'sessions' },
   { keys: ['f', '/'], action: 'filter', help: 'filter' },
   { keys: ['F'], action: 'toggle-follow', help: 'follow, or stay' },
   { keys: ['e'], action: 'next-error', help: 'next error' },

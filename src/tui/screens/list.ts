@@ -6,7 +6,7 @@ import type { Row } from '../row.ts'
 import type { SortOrder } from '../sort.ts'
 import { arrivalOrder, sortings } from '../sort.ts'
 import type { UiContext, UiState } from '../ui.ts'
-import { scrollFor } from './detail.ts'
+import { openedDetail } from './detail.ts'
 import type { FilterTyping } from './filter-typing.ts'
 import { startTyping } from './filter-typing.ts'
 import { stepOf } from './movement.ts'
@@ -75,6 +75,8 @@ function reduceMoves(
         : withList(ui, { isFollowing: true })
     case 'open':
       return openRow(ui, context, index)
+    case 'sessions':
+      return { ...ui, screen: 'sessions' }
     case 'next-error':
       return selectRow(ui, context, errorAfter(list.rows, index, 1))
     case 'previous-error':
@@ -144,8 +146,7 @@ function openRow(ui: UiState, context: UiContext, index: number): UiState {
   if (row === undefined) return ui
   const { isFollowing } = ui.list
   const selected = withList(selectRow(ui, context, index), { isFollowing })
-  const detail = { ...ui.detail, scroll: scrollFor(row, ui.detail.tab) }
-  return { ...selected, screen: 'detail', detail }
+  return { ...selected, screen: 'detail', detail: openedDetail(ui.detail, row) }
 }
 
 function errorAfter(rows: readonly Row[], index: number, step: 1 | -1): number {

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
 
 import type { AnalysisMsg, AnalysisMsgDraft } from '../../../src/messages/schema.ts'
-import { createBlockCache } from '../../../src/tui/block.ts'
 import { conversation } from '../../../src/tui/conversation.ts'
 import { describeRow } from '../../../src/tui/describe-row.ts'
+import { requestTab, responseTab } from '../../../src/tui/message-tabs.ts'
 import type { ViewState } from '../../../src/tui/model.ts'
 import { applyMessage, createViewState } from '../../../src/tui/model.ts'
 import type { Row } from '../../../src/tui/row.ts'
-import { rawTab } from '../../../src/tui/wire-tabs.ts'
 import { stamp } from './sample-messages.ts'
+import { textOf, viewAt } from './tab-view.ts'
 
 function stateOf(drafts: readonly AnalysisMsgDraft[]): ViewState {
   const state = createViewState()
@@ -22,9 +22,7 @@ function rowOf(drafts: readonly AnalysisMsgDraft[]): Row {
   return row
 }
 
-const textOf = (lines: ReturnType<typeof rawTab>): string =>
-  lines.map((line) => line.map(({ text }) => text).join('')).join('\n')
-const talk = (row: Row): string => textOf(conversation(row, 80, createBlockCache()).lines)
+const talk = (row: Row): string => textOf(conversation(row, viewAt()))
 
 const started: AnalysisMsgDraft = {
   kind: 'request-started',
@@ -139,7 +137,8 @@ test('a form and a picture are shown by what they are', () => {
   ].map((body) =>
     stamp({ kind: 'http-parsed', exchangeId: 'x1', bytes: 2100, truncated: false, ...body }),
   )
-  const text = textOf(rawTab(rowOf([started, ...form]), 80, createBlockCache()))
+  const row = rowOf([started, ...form])
+  const text = [requestTab, responseTab].map((tab) => textOf(tab(row, viewAt()))).join('\n')
 
   expect(text).toContain('model: whisper-1')
   expect(text).toContain('file: a.mp3, audio/mpeg, 1.5s, 2.0 kB')

@@ -1,54 +1,33 @@
-import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
 
 import type { AnalysisMsg, AnalysisMsgDraft } from '../../../src/messages/schema.ts'
-import { createBlockCache } from '../../../src/tui/block.ts'
 import { conversation } from '../../../src/tui/conversation.ts'
-import { displayWidth } from '../../../src/tui/format.ts'
-import type { Line } from '../../../src/tui/line.ts'
-import { applyMessage, createViewState } from '../../../src/tui/model.ts'
+import type { Folds } from '../../../src/tui/document.ts'
 import type { Row } from '../../../src/tui/row.ts'
-import { anyMessage } from './any-message.ts'
-import { findUnsafe } from './hostile-text.ts'
 import { callStart, stamp, tunnel, wholeCall } from './sample-messages.ts'
+import { allClosed, allOpen, linesOf, rowOf, textOf, viewAt } from './tab-view.ts'
 
-function rowOf(messages: readonly AnalysisMsg[]): Row {
-  const state = createViewState()
-  for (const msg of messages) applyMessage(state, msg, 'p')
-  const [row] = state.rows
-  if (row === undefined) throw new Error('no row')
-  return row
-}
-
-const textOf = (lines: readonly Line[]): string[] =>
-  lines.map((line) => line.map(({ text }) => text).join(''))
-const talk = (row: Row, width = 80): string =>
-  textOf(conversation(row, width, createBlockCache()).lines).join('\n')
+const talk = (row: Row, width = 80, folds?: Folds): string =>
+  textOf(conversation(row, viewAt(width, folds)))
 
 describe('the conversation', () => {
-  it('shows system prompt, tools, messages, answer, usage and the arithmetic of the cost', () => {
+  it('shows system prompt, tools, messages, answer, usage and cost', () => {
     const text = talk(rowOf(wholeCall({ id: 'x1', system: 'Be terse.' })))
 
-    expect(text).toBe(`system
+    expect(text).toBe(`▾ system
   Be terse.
 
-tools (1)
-  get_weather  Reads the weather of a city.
+▸ tools (1) get_weather
 
-user
+▾ user
   What is the weather?
 
 answer end_turn
   It is sunny in Paris.
 
 usage first token after 345ms · done after 2.3s · 160.0 tokens/s
-  input 1,234 · cache read 10,000 · cache write 0 · output 321 (21 reasoning) ·
-  total 11,555
-
-cost exact · prices: sample prices 2025-05-01
-  input        1,234 × $3 / M = $0.0037
-  output         321 × $15 / M = $0.0048
-  total  $0.0123`)
+  input 1.2k · cache read 10.0k · cache write 0 · output 321
+  cost $0.0123 (exact)`)
   })
 
   it('shows the place of the call: what it shares, its cache, the results that it brings', () => {
@@ -134,8 +113,8 @@ cost exact · prices: sample prices 2025-05-01
     const text = talk(rowOf([stamp(called)]))
 
     expect(text).toContain('  look at this\n  [image/png, 12.3 kB]')
-    expect(text).toContain('assistant\n  ⚙ ls {"dir":"."}')
-    expect(text).toContain('tool\n  ⤷ result call_1\n  a.txt\n  b.txt')
+    expect(text).toContain('▾ assistant\n  ⚙ ls {"dir":"."}')
+    expect(text).toContain('▾ tool\n  ▾ ⤷ result call_1\n  a.txt\n  b.txt')
   })
 
   it('lists a tool call of the answer once, and an unknown price as unknown', () => {
@@ -161,15 +140,36 @@ cost exact · prices: sample prices 2025-05-01
     expect(text.split('⚙ ls')).toHaveLength(2)
     expect(text).toContain('answer (incomplete)')
     expect(text).toContain('usage done after 5ms\n  not reported')
-    expect(text).toContain('total ? (the price of this model is not known)')
+    expect(text).toContain('cost unknown: the price of this model is not known')
     expect(text).toContain('error\n  overloaded: try later')
   })
 
   it('begins reading at the last message', () => {
     const row = rowOf(wholeCall({ id: 'x1', system: 'line\n'.repeat(50) }))
-    const { lines, anchor } = conversation(row, 80, createBlockCache())
+    const document = conversation(row, viewAt())
 
-    expect(textOf(lines)[anchor]).toBe('user')
+    expect(linesOf(document)[document.anchor]).toBe('▾ user')
+  })
+
+  it('folds long prompts and results until they are opened', () => {
+    const row = rowOf([stamp(toolTalk('x'.repeat(300)))])
+
+    expect(talk(row)).toContain('▸ ⤷ result call_1 300 characters xxxx')
+    expect(talk(row)).toContain('▸ ⚙ write {"text":"aaaa')
+    expect(talk(row, 80, { all: undefined, toggled: new Set(['m1-0']) })).toContain(
+      '  ▾ ⚙ write\n  {\n    "text": "aaaa',
+    )
+    expect(talk(row, 80, allOpen)).toContain('▾ ⤷ result call_1 300 characters\n  xxxx')
+    expect(talk(row, 80, allClosed).split('\n')[0]).toBe('▸ user do it')
+  })
+
+  it('copies a part, or a message as a whole, folded or not', () => {
+    const { blocks } = conversation(rowOf([stamp(toolTalk('the result'))]), viewAt())
+    const copied = (id: string): string | undefined => blocks.at(blocks.indexOf(id))?.block.text()
+
+    expect(copied('m2-0')).toBe('the result')
+    expect(copied('m0')).toBe('do it')
+    expect(copied('m1-0')).toContain('"text": "aaaa')
   })
 
   it('explains a tunnel and says what to do', () => {
@@ -190,18 +190,19 @@ cost exact · prices: sample prices 2025-05-01
   })
 })
 
-test.prop([
-  fc.array(anyMessage, { minLength: 1, maxLength: 30 }),
-  fc.integer({ min: 20, max: 200 }),
-])('lays out any row safely and within the width', (messages, width) => {
-  const state = createViewState()
-  for (const msg of messages) applyMessage(state, msg, 'p')
-  const cache = createBlockCache()
-  for (const row of state.rows) {
-    for (const line of textOf(conversation(row, width, cache).lines)) {
-      expect(findUnsafe(line)).toBeUndefined()
-      expect(line).not.toContain('\n')
-      expect(displayWidth(line)).toBeLessThanOrEqual(width)
-    }
+function toolTalk(result: string): AnalysisMsgDraft {
+  const args = JSON.stringify({ text: 'a'.repeat(200) })
+  return {
+    kind: 'model-called',
+    exchangeId: 'x1',
+    provider: 'openai',
+    operation: 'chat',
+    streaming: false,
+    messages: [
+      { role: 'user', parts: [{ type: 'text', text: 'do it' }] },
+      { role: 'assistant', parts: [{ type: 'tool-call', name: 'write', arguments: args }] },
+      { role: 'tool', parts: [{ type: 'tool-result', id: 'call_1', text: result }] },
+    ],
+    tools: [],
   }
-})
+}

@@ -222,11 +222,12 @@ describe('a model call', () => {
     expect(state.totals).toMatchObject({ known: 0, unknown: 1 })
   })
 
-  it('keeps the parsed body instead of its chunks', () => {
+  it('keeps a body as it was sent, and nothing of it twice', () => {
     const row = onlyRow(stateOf(callStart({ id: 'x1' })))
 
-    expect(row.detail?.request.chunks).toEqual([])
-    expect(row.detail?.request.parsed?.json).toEqual({ stream: true })
+    expect(row.detail?.request.chunks.map(({ text }) => text)).toEqual(['{"stream":true}'])
+    expect(row.detail?.request.parsed).toMatchObject({ mediaType: 'application/json', bytes: 15 })
+    expect(row.detail?.request.parsed?.json).toBeUndefined()
   })
 
   it('previews the last words of the user, or the tool results that came after', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import type { Clock } from '../../../src/base/clock.ts'
-import { ViewerStore, screenParts } from '../../../src/tui/store.ts'
+import { screenParts } from '../../../src/tui/screen-parts.ts'
+import { ViewerStore } from '../../../src/tui/store.ts'
 import {
   callStart,
   plainExchange,
@@ -200,10 +201,12 @@ it('leaves room for header, titles and status on any screen', () => {
     listHeight: 21,
     detailHeight: 20,
     helpHeight: 22,
+    sessionHeight: 19,
   })
   expect(screenParts({ columns: 20, rows: 2 })).toEqual({
     listHeight: 1,
     detailHeight: 1,
     helpHeight: 1,
+    sessionHeight: 1,
   })
 })

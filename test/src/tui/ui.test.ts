@@ -7,7 +7,6 @@ import { layoutFor } from '../../../src/tui/layout.ts'
 import { applyMessage, createViewState } from '../../../src/tui/model.ts'
 import type { RowList } from '../../../src/tui/row-list.ts'
 import type { Row } from '../../../src/tui/row.ts'
-import { detailTop } from '../../../src/tui/screens/detail.ts'
 import { listTop, selectedIndex } from '../../../src/tui/screens/selection.ts'
 import type { UiContext, UiState } from '../../../src/tui/ui.ts'
 import { initialUi, reduceTyping, reduceUi } from '../../../src/tui/ui.ts'
@@ -31,7 +30,7 @@ function rowsOf(count: number, last: 'done' | 'running' = 'done'): RowList {
   return rowListOf(state.rows)
 }
 
-function contextOf(list: RowList, lines = 0, top = 0): UiContext {
+function contextOf(list: RowList): UiContext {
   return {
     list,
     layout: layoutFor(120, false),
@@ -39,7 +38,9 @@ function contextOf(list: RowList, lines = 0, top = 0): UiContext {
     detailHeight: 10,
     helpLines: 40,
     helpHeight: 10,
-    detail: { row: undefined, lines, top },
+    detail: undefined,
+    sessions: undefined,
+    session: undefined,
   }
 }
 
@@ -115,39 +116,11 @@ describe('the list', () => {
 })
 
 describe('the detail', () => {
-  it('opens a running call at its end and a finished one where its news begins', () => {
-    const finished = rowsOf(3)
-    const running = rowsOf(3, 'running')
-
-    expect(press(initialUi, contextOf(finished), 'open').detail.scroll).toBe('start')
-    expect(press(initialUi, contextOf(running), 'open').detail.scroll).toBe('end')
-  })
-
-  it('sticks to the end until scrolled, and again after the last key', () => {
-    const context = contextOf(rowsOf(3, 'running'), 50, 40)
-    const open = press(initialUi, context, 'open')
-
-    expect(press(open, context, 'up').detail.scroll).toBe(39)
-    expect(press(open, context, 'toggle-follow').detail.scroll).toBe(40)
-    expect(press(open, context, 'up', 'last').detail.scroll).toBe('end')
-    expect(press(open, context, 'first').detail.scroll).toBe(0)
-  })
-
-  it('places the first line so that the screen is full', () => {
-    const view = { lines: 50, height: 10, anchor: 45 }
-
-    expect(detailTop('start', view)).toBe(40)
-    expect(detailTop('start', { ...view, anchor: 20 })).toBe(20)
-    expect(detailTop('end', view)).toBe(40)
-    expect(detailTop(99, view)).toBe(40)
-    expect(detailTop('end', { ...view, lines: 3 })).toBe(0)
-  })
-
   it('walks through the tabs both ways round', () => {
     const context = contextOf(rowsOf(1))
     const open = press(initialUi, context, 'open')
 
-    expect(press(open, context, 'next-tab').detail.tab).toBe('Headers')
+    expect(press(open, context, 'next-tab').detail.tab).toBe('Request')
     expect(press(open, context, 'previous-tab').detail.tab).toBe('Raw')
     expect(press(open, context, 'previous-tab', 'next-tab').detail.tab).toBe('Conversation')
   })
@@ -155,7 +128,7 @@ describe('the detail', () => {
   it('goes to the call before and after without closing', () => {
     const rows = rowsOf(4)
     const context = contextOf(rows)
-    const open = press(initialUi, context, 'first', 'open', 'next-row')
+    const open = press(initialUi, context, 'first', 'open', 'next-match')
 
     expect(open).toMatchObject({ screen: 'detail', list: { selectedId: 'x1' } })
     expect(press(open, context, 'previous-row', 'previous-row').list.selectedId).toBe('x0')
@@ -191,7 +164,7 @@ describe('help, tunnels and filter', () => {
   it('edits the filter key by key, keeps it on enter and restores it on escape', () => {
     const context = contextOf(rowListOf([]))
     const type = (ui: UiState, ...keys: readonly string[]): UiState =>
-      keys.reduce((state, key) => reduceTyping(state, key) ?? state, ui)
+      keys.reduce((state, key) => reduceTyping(state, key, () => context) ?? state, ui)
     const editing = type(press(initialUi, context, 'filter'), 'a', 'space', '日', 'x', 'backspace')
 
     expect(editing.list).toMatchObject({ filter: 'a 日', typing: { before: '' } })
@@ -213,12 +186,10 @@ test.prop([
   const rows = rowsOf(count)
   let ui = initialUi
   for (const action of pressed) {
-    const top = detailTop(ui.detail.scroll, { lines: 30, height, anchor: 5 })
     ui = reduceUi(ui, action, {
       ...contextOf(rows),
       listHeight: height,
       detailHeight: height,
-      detail: { row: undefined, lines: 30, top },
     })
     const index = selectedIndex(ui, rows)
     const first = listTop(ui, rows, height)

@@ -6,8 +6,10 @@ vi.hoisted(() => {
   process.env['FORCE_COLOR'] = '1'
 })
 
+import type { AnalysisMsg } from '../../../../src/messages/schema.ts'
 import { App } from '../../../../src/tui/components/app.tsx'
 import { displayWidth } from '../../../../src/tui/format.ts'
+import { tabs } from '../../../../src/tui/screens/detail.ts'
 import { ViewerStore } from '../../../../src/tui/store.ts'
 import { colorTheme, plainTheme } from '../../../../src/tui/theme.ts'
 import type { FakeTerminal } from '../fake-terminal.ts'
@@ -18,6 +20,7 @@ import {
   plainExchange,
   responseStart,
   sampleStart,
+  sampleUsage,
   stamp,
   textEvent,
   tunnel,
@@ -134,9 +137,11 @@ describe('the screen', () => {
 
     await app.press('\r', 'tools (1)')
     await app.press('\t', 'X-Api-Key: [REDACTED]')
-    await app.press('l', '345 ms')
-    await app.press('l', 'merged answer')
-    await app.press('h', '345 ms')
+    await app.press('l', '200 OK')
+    await app.press('l', '+345 ms')
+    await app.press('5', 'first token')
+    await app.press('6', '× $3 / M = $0.0037')
+    await app.press('h', 'first token')
     await app.press('\u001b', 'prompt')
   })
 
@@ -222,7 +227,20 @@ describe('sizes', () => {
     for (const msg of [...wholeCall({ id: 'x1', prompt: '日本語'.repeat(50) }), ...tunnel('x2')]) {
       app.store.apply(msg, 'p')
     }
-    for (const keys of ['', 'k', '\r', '\t', '\t', '\t', '?', '?', '\u001b', '/abc']) {
+    for (const keys of [
+      '',
+      'k',
+      '\r',
+      ...Array.from('2345678z/a\rxjy'),
+      '?',
+      '?',
+      'q',
+      'q',
+      'S',
+      '\r',
+      'q',
+      '/a',
+    ]) {
       const before = app.terminal.writes.length
       app.terminal.press(keys)
       if (keys !== '') {
@@ -235,6 +253,66 @@ describe('sizes', () => {
     }
   })
 })
+
+/** An answer, its place in a session, and a sub-agent of that session. */
+function hostileAnswer(text: string): AnalysisMsg[] {
+  const short = text.slice(0, 2000)
+  const answered = (exchangeId: string): AnalysisMsg =>
+    stamp({
+      kind: 'model-answered',
+      exchangeId,
+      provider: text,
+      operation: text,
+      model: text,
+      output: [
+        { type: 'text', text: `# ${text}\n\`\`\`${text}\n**${short}** \`${short}\`` },
+        { type: 'reasoning', text },
+        { type: 'tool-call', name: text, arguments: JSON.stringify({ [short]: short }) },
+        { type: 'tool-result', id: text, text },
+        { type: 'media', mediaType: text, bytes: 1 },
+        { type: 'other', name: text, text },
+      ],
+      toolCalls: [{ id: text, name: text, arguments: text }],
+      finishReason: text,
+      usage: sampleUsage,
+      cost: {
+        usd: 1,
+        confidence: 'estimated',
+        lines: [{ bucket: text, tokens: 1, usdPerMillion: 1, usd: 1 }],
+        priceSource: text,
+        priceDate: text,
+      },
+      rateLimits: { limits: [{ of: text, remaining: 1 }] },
+      durationMs: 5,
+      complete: true,
+      error: { type: text, message: text },
+    })
+  const linked = (exchangeId: string, branch: 'main' | 'sub-agent'): AnalysisMsg =>
+    stamp({
+      kind: 'call-linked',
+      exchangeId,
+      sessionId: short,
+      sessionSource: 'header',
+      clientSessionId: text,
+      turn: 1,
+      branch,
+      branchId: `${branch} ${short}`,
+      parentExchangeId: branch === 'main' ? undefined : 'x1',
+      parentToolCallId: text,
+      previousExchangeId: 'x5',
+      changed: ['system', 'tools', 'message'],
+      cache: { verdict: 'miss', reason: 'unknown' },
+      attempt: 1,
+      toolResults: [{ id: text, name: text }],
+    })
+  return [
+    ...callStart({ id: 'x5', prompt: `${text} other`, system: `${text}\n${text}`, model: 'm' }),
+    answered('x5'),
+    linked('x5', 'sub-agent'),
+    answered('x1'),
+    linked('x1', 'main'),
+  ]
+}
 
 describe('safety', () => {
   it.each(hostileTexts)('draws hostile text of any field inertly (%#)', async (text) => {
@@ -276,6 +354,7 @@ describe('safety', () => {
         sinceRequestMs: 1,
       }),
       stamp({ kind: 'response-body', exchangeId: 'x1', text, offset: 0 }),
+      ...hostileAnswer(text),
       stamp({
         kind: 'exchange-failed',
         exchangeId: 'x2',
@@ -290,9 +369,20 @@ describe('safety', () => {
     for (const msg of messages) app.store.apply(msg, text)
     app.store.setSourceStatus(text)
     await shows(app, 'prompt')
-    await app.press('g', '1/3')
+    await app.press('g', '1/4')
     await app.press('\r', ' Conversation ')
-    for (const tab of ['request', ' ms ', 'request body', 'system']) await app.press('\tg', tab)
+    for (const [at, tab] of tabs.entries()) {
+      const before = app.terminal.writes.length
+      app.terminal.press(`${at + 1}gzgG`)
+      await vi.waitFor(() => {
+        expect(app.store.frame({ columns: 100, rows: 30 }).ui.detail.tab).toBe(tab)
+        expect(app.terminal.writes.length).toBeGreaterThan(before)
+      }, deadline)
+    }
+    await app.press('\u001b', 'prompt')
+    await app.press('S', 'began')
+    await app.press('\r', 'turn')
+    await app.press('z', 'turn')
 
     for (const frame of app.terminal.writes) expect(findUnsafe(frame)).toBeUndefined()
     expect(app.terminal.writes.some((frame) => frame.includes('\u001b[36m'))).toBe(true)

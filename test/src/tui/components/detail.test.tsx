@@ -35,18 +35,55 @@ it('draws a summary, the tabs, and as many lines as it has', () => {
   expect(lines[0]).toBe(
     'claude-sonnet-4-5-20250929 · 200 · 2.3s · 11.2k in 321 out · $0.0123 · ttft 345ms',
   )
-  expect(lines[1]).toMatch(/^ Conversation +Headers +Events +Raw$/u)
-  expect(lines[2]).toBe('tools (1)')
+  expect(lines[1]).toBe(
+    ' 1 Conversation  2 Request  3 Response  4 Events  5 Timing  6 Cost  7 Diff  8 Raw',
+  )
+  expect(lines[2]).toBe('›▸ tools (1) get_weather')
 })
 
-it('draws the part that is scrolled to', () => {
-  expect(draw(openRow(['g', 'j', 'j', 'j']))[2]).toBe('user')
-  expect(draw(openRow(['G'])).at(-1)).toContain('total')
+it('draws the mark of the cursor where the keys take it', () => {
+  expect(draw(openRow(['g', 'j', 'j']))[4]).toBe('›▾ user')
+  expect(draw(openRow(['G'])).at(-1)).toBe('›  cost $0.0123 (exact)')
+})
+
+it('opens and closes what the cursor is in', () => {
+  expect(draw(openRow(['g', 'enter'])).slice(2, 4)).toEqual([
+    '›▾ tools (1)',
+    '   get_weather  Reads the weather of a city.',
+  ])
+  expect(draw(openRow(['z', 'z', 'g'])).slice(2, 5)).toEqual([
+    '›▸ tools (1) get_weather',
+    '',
+    ' ▸ user What is the weather?',
+  ])
+})
+
+it('marks what is searched for, and goes from one match to the next', () => {
+  const store = openRow(['g', '/', ...Array.from('WEATHER'), 'enter'])
+  const first = store.frame(size).detail?.line
+  store.press(['n'], size)
+  const second = store.frame(size).detail?.line
+  store.press(['N'], size)
+
+  expect([first, second, store.frame(size).detail?.line]).toEqual([1, 4, 1])
+  const detail = <Detail frame={store.frame(size)} width={100} height={8} theme={plainTheme} />
+  expect(render(detail).lastFrame()).toContain('weather')
+  store.press(['/', ...Array.from('nowhere'), 'enter'], size)
+  expect(store.frame(size).ui.detail.note).toBe('not found')
 })
 
 it('names a row that is no model call by its request', () => {
   const lines = draw(openRow(['p']))
 
   expect(lines[0]).toBe('GET registry.example.com/left-pad · 200 · 12ms · 12:34:56')
-  expect(lines[2]).toBe('not a model call')
+  expect(lines[2]).toBe('›not a model call')
+})
+
+it('shows the current tab on a narrow terminal', () => {
+  const store = openRow(['8'])
+  const small = { columns: 30, rows: 12 }
+  const detail = <Detail frame={store.frame(small)} width={30} height={8} theme={plainTheme} />
+  const [, tabs] = withoutColors(render(detail).lastFrame() ?? '').split('\n')
+
+  expect(tabs).toContain(' Raw')
 })

@@ -4,6 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 
+import { keyVariables } from '../vault/key-sources.ts'
 import type { CliContext } from './context.ts'
 
 /** `quit`: the user left it. `failed`: it died, or could not start. */
@@ -18,7 +19,9 @@ export function runViewerProcess(context: CliContext, controlPath: string): Prom
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [context.mainPath, 'view', '--attach', controlPath], {
       stdio: 'inherit',
-      env: context.env,
+      env: Object.fromEntries(
+        Object.entries(context.env).filter(([name]) => !keyVariables.includes(name)),
+      ),
     })
     child.once('error', () => resolve('failed'))
     child.once('exit', (code) => {

@@ -192,6 +192,15 @@ export const optionTable: readonly OptionRow[] = [
     inFile: true,
   },
   {
+    name: 'agent',
+    flag: '--agent <NAME>',
+    kind: 'text',
+    env: ['PORTHOLE_AGENT'],
+    help: 'run as this agent of the vault: its hosts and its secrets alone, instead of all',
+    commands: ['run'],
+    inFile: false,
+  },
+  {
     name: 'limit',
     flag: '--limit <NAME=VALUE[,…]>',
     kind: 'list',

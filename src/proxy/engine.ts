@@ -305,13 +305,8 @@ export class PortholeEngine extends ModuleProxy {
       message,
     })
     const headers = [['Retry-After', '1']] as const
-    socket.end(
-      rawAnswer(
-        { status: 503, code: 'too-many-connections', message, headers },
-        'Service Unavailable',
-        false,
-      ),
-    )
+    const answer = { status: 503, code: 'too-many-connections', message, headers }
+    socket.end(rawAnswer(answer, 'Service Unavailable', false))
     socket.destroySoon()
   }
 

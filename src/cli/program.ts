@@ -96,5 +96,7 @@ function usageOf(message: string): { problem: string; next: string } {
     .join(' ')
     .trim()
     .replaceAll(/^\(|\)$/gu, '')
-  return { problem: first, next: suggestion === '' ? 'see porthole --help' : suggestion }
+  // Arguments are not repeated: one too many may be a secret that was meant for standard input.
+  const problem = first.replace(/(?<= but got \d+): .*$/u, '')
+  return { problem, next: suggestion === '' ? 'see porthole --help' : suggestion }
 }

@@ -85,7 +85,7 @@ else a key file beside it; --key-from passphrase asks for one.
 
 Examples:
   porthole secrets add openai --host api.openai.com < key.txt
-  porthole secrets add claude --host api.anthropic.com --from op://work/anthropic/key
+  porthole secrets add claude --host api.anthropic.com --from op://dev/anthropic/key
   porthole secrets add bot --host api.telegram.org --url-path '/bot{}/'
   porthole secrets add search --host api.example.com --path '/v2/*' --query key --if-present`
 

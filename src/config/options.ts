@@ -224,7 +224,7 @@ export const optionTable: readonly OptionRow[] = [
     flag: '--home <DIR>',
     kind: 'text',
     env: ['PORTHOLE_HOME'],
-    help: 'where the CA, captures and control sockets lie',
+    help: 'where the vault, the CA, captures and control sockets lie',
     defaultText: "the platform's data folder",
     commands: all,
     inFile: false,

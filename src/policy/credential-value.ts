@@ -78,7 +78,7 @@ function fillQuery(
   value: string,
 ): string | undefined {
   const { path, query } = splitTarget(request.path)
-  const pairs = query === '' ? [] : query.slice(1).split('&')
+  const pairs = query.length <= 1 ? [] : query.slice(1).split('&')
   const first = pairs.findIndex((pair) => isParameter(pair, name))
   if (ifPresent && first === -1) return undefined
   const text = encodeURIComponent(value)

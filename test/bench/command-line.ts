@@ -30,6 +30,7 @@ export interface Options {
 export type ParsedCommandLine =
   | { readonly type: 'options'; readonly options: Options }
   | { readonly type: 'analyzers'; readonly rounds: number }
+  | { readonly type: 'injection' }
   | { readonly type: 'help'; readonly text: string }
   | { readonly type: 'problem'; readonly text: string }
 
@@ -80,6 +81,7 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
     if (what === 'analyzers' && rest.length === 0) {
       return { type: 'analyzers', rounds: numberOf('rounds', values.rounds, 6, [2, 100]) }
     }
+    if (what === 'injection' && rest.length === 0) return { type: 'injection' }
     if (what !== undefined) throw new Error(`no benchmark named ${positionals.join(' ')}`)
     const isQuick = values.quick === true
     const workloads = workloadsOf(isQuick)
@@ -149,6 +151,7 @@ function helpText(): string {
   return [
     'usage: npm run bench -- [options]',
     '       npm run bench -- analyzers [--rounds N]',
+    '       npm run bench -- injection',
     '',
     '  --quick             few and short rounds, at most a minute: does everything run?',
     '  --only NAME,…       these workloads only',

@@ -11,6 +11,7 @@ import { benchAnalyzers } from './analyzers.ts'
 import { chooseBuild, missingBuild } from './built.ts'
 import { parseCommandLine } from './command-line.ts'
 import type { Options } from './command-line.ts'
+import { benchInjection } from './injection.ts'
 import { readMachineFacts } from './machine.ts'
 import { measure } from './measure.ts'
 import { renderReport, targetRows } from './report.ts'
@@ -26,9 +27,11 @@ await main()
 
 async function main(): Promise<void> {
   const parsed = parseCommandLine(process.argv.slice(2))
-  if (parsed.type === 'analyzers') {
+  if (parsed.type === 'analyzers' || parsed.type === 'injection') {
     const problem = missingBuild()
-    if (problem === undefined) process.stdout.write(`${await benchAnalyzers(parsed.rounds)}\n`)
+    const bench = (): Promise<string> =>
+      parsed.type === 'injection' ? benchInjection() : benchAnalyzers(parsed.rounds)
+    if (problem === undefined) process.stdout.write(`${await bench()}\n`)
     else process.stderr.write(`${problem}\n`)
     process.exitCode = problem === undefined ? 0 : 2
     return

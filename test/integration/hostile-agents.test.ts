@@ -152,12 +152,12 @@ describe('a token', () => {
   })
 
   test('A4 that has expired is worth nothing, and ends its connections', async () => {
-    const { vault, proxy, advance } = await bench()
+    const { vault, proxy, ...clock } = await bench()
     const token = vault.writable.agents.add(agent('one', { expiresAt: Date.now() + 3_600_000 }))
     const socket = await connectAs(proxy, host, token)
     const ended = endOf(socket)
 
-    advance(3_600_001)
+    clock.advance(3_600_001)
 
     expect(await statusFor(proxy, `${host}:443`, token)).toBe('407')
     await ended

@@ -62,11 +62,16 @@ const vectors = [
     cipher: longCipher,
     tag: '76fc6ece0f4e1768cddf8853bb2d551b',
   },
-].map(({ name, ...hex }) => {
-  const bytes = Object.fromEntries(
-    Object.entries(hex).map(([key, text]) => [key, Buffer.from(text, 'hex')]),
-  ) as Record<keyof typeof hex, Buffer>
-  return { name, ...bytes }
+].map(({ name, key, nonce, aad, plain, cipher, tag }) => {
+  return {
+    name,
+    key: Buffer.from(key, 'hex'),
+    nonce: Buffer.from(nonce, 'hex'),
+    aad: Buffer.from(aad, 'hex'),
+    plain: Buffer.from(plain, 'hex'),
+    cipher: Buffer.from(cipher, 'hex'),
+    tag: Buffer.from(tag, 'hex'),
+  }
 })
 
 describe('S14 the published vector', () => {

@@ -152,7 +152,7 @@ describe('the key', () => {
   test('from the environment opens the vault, and no other does', async () => {
     const vault = await vaultWith({ SECRET_ENCRYPTION_KEY: keyText })
     await vault.writable.secrets.add(secret('a', request.host, value))
-    const other = Buffer.from(keyText, 'base64').reverse().toString('hex')
+    const other = Buffer.from(keyText, 'base64').toString('hex').replace(/^../u, 'ff')
 
     expect(await reveal(seen(vault, { SECRET_ENCRYPTION_KEY: keyText }))).toBe(value)
     await expect(reveal(seen(vault, { SECRET_ENCRYPTION_KEY: other }))).rejects.toMatchObject({

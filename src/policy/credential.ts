@@ -2,7 +2,6 @@
  * Which credential goes into which request: where it is bound to (hosts, path), the slot that it
  * fills, and which of several is the most specific. Pure; it never sees a value.
  */
-import type { Authority } from './authority.ts'
 import type { HostPattern } from './host-pattern.ts'
 import { isUnambiguousPath, splitTarget } from './request-path.ts'
 
@@ -196,12 +195,4 @@ export function holeIn(
   const segmentEnd = slash === -1 ? path.length : slash
   const end = suffix === '' ? segmentEnd : path.indexOf(suffix, start)
   return end === -1 || end > segmentEnd ? undefined : { start, end }
-}
-
-/** Whether a credential that is bound to these hosts may be sent to `authority` at all. */
-export function isBoundTo(hosts: readonly HostPattern[], { host, port }: Authority): boolean {
-  return hosts.some((pattern) => {
-    if ((pattern.port ?? tlsPort) !== port) return false
-    return pattern.wildcard ? host.endsWith(`.${pattern.host}`) : host === pattern.host
-  })
 }

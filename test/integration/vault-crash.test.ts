@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 
 import { makeVault } from '../support/vault.ts'
 
-const writer = join(import.meta.dirname, '..', 'support', 'vault-writer.ts')
+const writer = join(import.meta.dirname, '..', 'fixtures', 'vault', 'vault-writer.ts')
 const kills = 6
 
 /** Runs the writer until `afterMs` past its first line; what it acknowledged by then. */

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 
 import { createPrivateDirectory } from '../../ca/private-files.ts'
 import { AppError } from '../base/errors.ts'
+import { visibleLine } from '../base/visible-text.ts'
 import type { KeySource } from '../vault/key-sources.ts'
 import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
@@ -65,7 +66,9 @@ export function splitNames(text: string): string[] {
 }
 
 /** Rows in columns; the last one is not padded. */
-export function formatTable(rows: ReadonlyArray<readonly string[]>): string {
+export function formatTable(cells: ReadonlyArray<readonly string[]>): string {
+  // A database that something else has written to must not reach the terminal as it is.
+  const rows = cells.map((row) => row.map(visibleLine))
   const widths = (rows[0] ?? []).map((_cell, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
   )

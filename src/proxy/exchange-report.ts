@@ -51,7 +51,7 @@ export class ExchangeReport {
   #requestEnded = false
   /** Heads whose credentials must not be seen in bodies; read when the first body is told. */
   readonly #heads: Array<Pick<ExchangeIdentity, 'headers' | 'path'>> = []
-  /** Forms of values that were put into the request, longest first. */
+  /** Values that were put into the request; their forms are made when something is told. */
   readonly #concealed = new Set<string>()
   #known: string[] | undefined
   #over = false
@@ -100,7 +100,7 @@ export class ExchangeReport {
 
   /** A value that inline analyzers put into the request is hidden in what is told, from now on. */
   readonly conceal = (value: string): void => {
-    for (const form of formsOfValue(value)) this.#concealed.add(form)
+    this.#concealed.add(value)
     this.#known = undefined
   }
 
@@ -110,7 +110,7 @@ export class ExchangeReport {
     this.#known ??= [
       ...new Set([
         ...this.#heads.flatMap(({ headers, path }) => secretValuesOf(headers, path)),
-        ...this.#concealed,
+        ...[...this.#concealed].flatMap(formsOfValue),
       ]),
     ].sort((a, b) => b.length - a.length)
     return this.#known

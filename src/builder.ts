@@ -7,6 +7,7 @@ import type { Bounds } from './config/bounds.ts'
 import { defaultBounds } from './config/bounds.ts'
 import { checkBounds } from './config/limits.ts'
 import type { Analyzer } from './pipeline/analyzer.ts'
+import type { AgentDirectory, AgentPass } from './policy/agent-pass.ts'
 import type { Authority } from './policy/authority.ts'
 import { parseListenAddress } from './policy/authority.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
@@ -26,6 +27,7 @@ export class PortholeBuilder {
     connectTo: [],
     upstreamRoots: [],
     tokens: [],
+    agents: undefined,
     modules: [],
     routes: new Map(),
     extraRootPaths: [],
@@ -136,9 +138,15 @@ export class PortholeBuilder {
     return this
   }
 
-  /** From the first token on, every connection must carry one. */
-  requireToken(agent: string, token: string): this {
-    this.#plan.tokens.push({ agent, token })
+  /** From the first token on, every connection must carry one. `pass` narrows what it reaches. */
+  requireToken(agent: string, token: string, pass?: AgentPass): this {
+    this.#plan.tokens.push({ agent, token, pass })
+    return this
+  }
+
+  /** Agents that come and go while the proxy runs, each with a token and hosts of its own. */
+  agents(directory: AgentDirectory): this {
+    this.#plan.agents = directory
     return this
   }
 

@@ -27,3 +27,7 @@ export {
   WebSocketCalls,
 } from '../analyzers/index.ts'
 export type { FileLoggerOptions, StaticCredential } from '../analyzers/index.ts'
+export { openVault } from './vault/open-vault.ts'
+export type { Vault, VaultOptions } from './vault/vault.ts'
+export type { AgentDirectory, AgentPass } from './policy/agent-pass.ts'
+export type { CredentialSource, SelectedCredential } from './policy/credential.ts'

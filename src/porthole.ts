@@ -16,6 +16,7 @@ import type { AnalysisMsg } from './messages/schema.ts'
 import type { Analyzer } from './pipeline/analyzer.ts'
 import { MessageStream } from './pipeline/message-stream.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
+import type { AgentDirectory } from './policy/agent-pass.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
 import type { HostPattern } from './policy/host-pattern.ts'
 import { matchesAny, parseHostPattern } from './policy/host-pattern.ts'
@@ -88,6 +89,7 @@ export interface Plan {
   readonly connectTo: ConnectTo[]
   readonly upstreamRoots: string[]
   readonly tokens: ProxyToken[]
+  agents: AgentDirectory | undefined
   readonly modules: MitmModule[]
   /** By name. */
   readonly routes: Map<string, ReverseRoute>
@@ -292,7 +294,7 @@ function createEngine(
       publishUnread: (unread) => pipeline.publishUnread(unread),
     },
     ids: createIdSource(),
-    authenticate: createAuthenticator(plan.tokens),
+    authenticator: createAuthenticator(plan.tokens, plan.agents),
     intercepts: (target, schemePort) => matchesAny(plan.allow, target, schemePort),
     leaves,
     tunnelsOnReject: plan.tunnelsOnReject,

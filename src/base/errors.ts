@@ -162,6 +162,61 @@ const table = {
     hint: 'check it for line breaks and other control characters',
     exitCode: 2,
   },
+  ERR_VAULT_MODE: {
+    message: '{path} is open to others (mode {mode})',
+    hint: 'chmod {wanted} {path}; if others may have read it, replace the keys in it',
+    exitCode: 69,
+  },
+  ERR_VAULT_UNUSABLE: {
+    message: 'the vault {path} cannot be used: {problem}',
+    hint: 'restore it from a copy, or move it away and add its secrets anew',
+    exitCode: 69,
+  },
+  ERR_VAULT_NEWER: {
+    message: 'the vault {path} was made by a newer Porthole (version {version}, known is {known})',
+    hint: 'update this Porthole, or name another folder with --home DIR',
+    exitCode: 69,
+  },
+  ERR_VAULT_KEY: {
+    message: 'the vault cannot be opened: {problem}',
+    hint: '{next}',
+    exitCode: 69,
+  },
+  ERR_VAULT_TAMPERED: {
+    message: 'the vault does not open {what}: it was changed by something else than Porthole',
+    hint: 'restore porthole.db from a copy, or replace what does not open',
+    exitCode: 69,
+  },
+  ERR_SECRET_INVALID: {
+    message: 'the value cannot be used: {problem}',
+    hint: 'check what was given on standard input; nothing was stored',
+    exitCode: 2,
+  },
+  ERR_SECRET_AMBIGUOUS: {
+    message: '{name} would fill the same place as the secret {other}, for {host}',
+    hint: 'remove {other}, rotate its value, or bind one of them to a path with --path',
+    exitCode: 2,
+  },
+  ERR_SECRET_UNKNOWN: {
+    message: 'there is no secret named {name}',
+    hint: 'porthole secrets list shows all there are',
+    exitCode: 1,
+  },
+  ERR_SECRET_UNAVAILABLE: {
+    message: 'the secret {name} cannot be had: {problem}',
+    hint: 'porthole secrets show {name} tells where it comes from',
+    exitCode: 1,
+  },
+  ERR_AGENT_UNKNOWN: {
+    message: 'there is no agent named {name}',
+    hint: 'porthole agents list shows all there are',
+    exitCode: 1,
+  },
+  ERR_NAME_TAKEN: {
+    message: 'there is {what} named {name} already',
+    hint: 'choose another name, or use rotate to replace it',
+    exitCode: 2,
+  },
   ERR_PRICES_INVALID: {
     message: 'the price list {path} cannot be used: {problem}',
     hint: "write it in LiteLLM's format: dollars per token, by model, as input_cost_per_token",

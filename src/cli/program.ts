@@ -5,6 +5,7 @@ import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { AppError } from '../base/errors.ts'
 import { providerHosts } from '../policy/providers.ts'
 import { createLineReporter } from '../run/line-reporter.ts'
+import { registerAgentsCommand } from './agents.ts'
 import { registerCaCommand } from './ca.ts'
 import { registerCapturesCommand } from './captures.ts'
 import type { CliContext } from './context.ts'
@@ -15,6 +16,7 @@ import { registerExportCommand } from './export.ts'
 import { registerReplayCommand } from './replay.ts'
 import { registerRunCommand } from './run.ts'
 import { registerSearchCommand } from './search.ts'
+import { registerSecretsCommand } from './secrets.ts'
 import { registerServeCommand } from './serve.ts'
 import { registerStartCommand } from './start.ts'
 import { registerViewCommand } from './view.ts'
@@ -50,6 +52,8 @@ export function createProgram(context: CliContext): Command {
   registerCapturesCommand(program, context)
   registerServeCommand(program, context)
   registerExportCommand(program, context)
+  registerSecretsCommand(program, context)
+  registerAgentsCommand(program, context)
   registerCaCommand(program, {
     ...context,
     defaultPermittedHosts: providerHosts,
@@ -92,5 +96,7 @@ function usageOf(message: string): { problem: string; next: string } {
     .join(' ')
     .trim()
     .replaceAll(/^\(|\)$/gu, '')
-  return { problem: first, next: suggestion === '' ? 'see porthole --help' : suggestion }
+  // Arguments are not repeated: one too many may be a secret that was meant for standard input.
+  const problem = first.replace(/(?<= but got \d+): .*$/u, '')
+  return { problem, next: suggestion === '' ? 'see porthole --help' : suggestion }
 }

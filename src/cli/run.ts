@@ -8,14 +8,15 @@ import { parseHostPattern } from '../policy/host-pattern.ts'
 import { runChild } from '../run/child.ts'
 import { recogniseClient, recognitionNotice } from '../run/clients.ts'
 import { childEnvironment, extraRootFiles, replacedRootFiles } from '../run/environment.ts'
+import { withoutKeys } from '../run/key-variables.ts'
+import { keyVariables } from '../vault/key-sources.ts'
 import type { CliContext, Flags } from './context.ts'
 import { addOptions, loadSettings } from './context.ts'
 import { indexCapture } from './index-capture.ts'
+import { openRunVault, runAgent } from './session-vault.ts'
+import type { RunVault } from './session-vault.ts'
 import type { Session } from './session.ts'
 import { mintToken, openSession } from './session.ts'
-
-/** Stands for a credential that the program must not see, where it insists on finding one. */
-const placeholder = 'porthole-injects-the-real-one'
 
 /** What the child left running in the background gets to finish its exchanges, in ms. */
 const afterChildMs = 2000
@@ -31,7 +32,8 @@ export function registerRunCommand(program: Command, context: CliContext): void 
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  porthole run -- claude\n  porthole run --allow-preset openai -- python app.py',
+      '\nExamples:\n  porthole run -- claude\n  porthole run --allow-preset openai -- python app.py\n' +
+        '  porthole run --agent ci -- npm test',
     )
     .action((command: string[], flags: Flags) => run(context, command, flags))
 }
@@ -70,6 +72,7 @@ export async function openRun(
   const client = recogniseClient(program, args)
   const settings = client === undefined ? given : withHosts(given, client.hosts)
   const token = mintToken()
+  const vault = await openRunVault(context, home, settings.agent)
   const session = await openSession(context, {
     settings,
     home,
@@ -77,6 +80,7 @@ export async function openRun(
     command: basename(program),
     keepsCa: false,
     token,
+    vault,
     sharesStdout: true,
     userRoots: {
       added: extraRootFiles(context.env, context.platform),
@@ -86,7 +90,7 @@ export async function openRun(
   noteInheritedProxy(context, session, settings)
   if (client !== undefined) session.tell(recognitionNotice(client))
   try {
-    const env = environmentFor(context, session, settings, token)
+    const env = environmentFor(context, session, settings, token, vault)
     return { session, home, program, args, env }
   } catch (error) {
     await session.close(0)
@@ -110,13 +114,20 @@ export function environmentFor(
   session: Session,
   settings: Settings,
   token: string,
+  vault?: RunVault,
 ): NodeJS.ProcessEnv {
   const { running } = session
-  const parent = { ...context.env }
-  for (const { variable } of settings.credentials) parent[variable] = placeholder
+  const keys = withoutKeys({
+    env: context.env,
+    bindings: vault?.bindings ?? [],
+    intercepted: settings.allow,
+    sources: [...settings.credentials.map(({ variable }) => variable), ...(vault?.variables ?? [])],
+    withheld: keyVariables,
+  })
+  for (const note of keys.notes) session.tell(note)
   const { env, notes } = childEnvironment({
-    parent,
-    proxyUrl: running.url.replace('http://', `http://porthole:${token}@`),
+    parent: keys.env,
+    proxyUrl: running.url.replace('http://', `http://${vault?.agent ?? runAgent}:${token}@`),
     caCertPath: running.addedRootsPath,
     bundlePath: running.bundlePath,
     platform: context.platform,

@@ -30,6 +30,8 @@ import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
 import type { ReadyState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
+import { runAgent } from './session-vault.ts'
+import type { RunVault, SessionVault } from './session-vault.ts'
 
 export interface SessionPlan {
   readonly settings: Settings
@@ -38,8 +40,10 @@ export interface SessionPlan {
   readonly command: string
   /** The CA of `start` is kept; those of `run` and `demo` live in memory. */
   readonly keepsCa: boolean
-  /** Demands this token, as agent `porthole`. */
+  /** Demands this token, as the agent of `vault`, or as `porthole`. */
   readonly token?: string | undefined
+  /** Secrets and agents; the demo has none. */
+  readonly vault?: SessionVault | RunVault | undefined
   /** True where a child writes to the same standard output. */
   readonly sharesStdout?: boolean
   /** Root files named in the user's environment: merged into what children trust. */
@@ -101,6 +105,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     close: async (drainMs) => {
       await running.close(drainMs === undefined ? {} : { drainMs })
       await control?.close()
+      plan.vault?.vault.close()
     },
   }
   try {
@@ -164,11 +169,11 @@ async function startProxy(
     builder.upstreamProxy(settings.upstreamProxy, settings.upstreamProxyBypass)
   }
   if (plan.keepsCa) builder.caDirectory(join(plan.home, 'ca'))
-  if (plan.token !== undefined) builder.requireToken('porthole', plan.token)
+  letIn(builder, plan)
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
-    injector(context, settings),
+    injector(context, settings, plan.vault),
     ...defaultAnalyzers({ prices: await readPrices(settings.prices) }),
     capture,
   ]
@@ -181,8 +186,19 @@ async function startProxy(
   return proxy.start()
 }
 
-function injector(context: CliContext, settings: Settings): CredentialInjector | undefined {
-  if (settings.credentials.length === 0) return undefined
+/** Who may use the proxy. */
+function letIn(builder: PortholeBuilder, { token, vault }: SessionPlan): void {
+  const run = vault !== undefined && 'pass' in vault ? vault : undefined
+  if (token !== undefined) builder.requireToken(run?.agent ?? runAgent, token, run?.pass)
+  if (vault !== undefined) builder.agents(vault.directory)
+}
+
+function injector(
+  context: CliContext,
+  settings: Settings,
+  vault: SessionVault | undefined,
+): CredentialInjector | undefined {
+  if (settings.credentials.length === 0 && vault === undefined) return undefined
   const credentials = settings.credentials.map(({ host, header, variable, format }) => {
     const value = context.env[variable]
     if (value === undefined || value === '') {
@@ -190,7 +206,10 @@ function injector(context: CliContext, settings: Settings): CredentialInjector |
     }
     return { id: variable, host: host.text, header, format, value }
   })
-  return new CredentialInjector(credentials)
+  return new CredentialInjector(
+    credentials,
+    ...(vault === undefined ? [] : [vault.vault.credentials]),
+  )
 }
 
 async function readPrices(path: string | undefined): Promise<PriceList | undefined> {

@@ -6,6 +6,7 @@ import { createLineReporter } from '../run/line-reporter.ts'
 import type { CliContext, Flags } from './context.ts'
 import { addOptions, loadSettings } from './context.ts'
 import { indexCapture } from './index-capture.ts'
+import { openStandingVault } from './session-vault.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -29,11 +30,13 @@ export function registerStartCommand(program: Command, context: CliContext): voi
 
 async function start(context: CliContext, flags: Flags): Promise<void> {
   const { settings, home } = await loadSettings(context, 'start', flags)
+  const vault = await openStandingVault(context, home)
   const session = await openSession(context, {
     settings,
     home,
     command: 'start',
     keepsCa: true,
+    vault,
     userRoots: {
       added: extraRootFiles(context.env, context.platform),
       replaced: replacedRootFiles(context.env, context.platform),
@@ -44,6 +47,7 @@ async function start(context: CliContext, flags: Flags): Promise<void> {
     context,
     session,
     settings.allow.map(({ text }) => text),
+    vault.directory.demandsToken(),
   )
   if (
     settings.viewer &&
@@ -75,7 +79,12 @@ async function showViewer(
   await new Promise<never>(() => {})
 }
 
-function announce(context: CliContext, session: Session, allow: readonly string[]): void {
+function announce(
+  context: CliContext,
+  session: Session,
+  allow: readonly string[],
+  demandsToken: boolean,
+): void {
   const { running } = session
   session.tell(`listening on ${running.url}, decrypting ${allow.join(', ')}`)
   if (running.caFailure !== undefined) {
@@ -84,9 +93,11 @@ function announce(context: CliContext, session: Session, allow: readonly string[
   } else session.tell(`CA certificate ${running.caCertPath}`)
   for (const { url, upstream } of running.routes) session.tell(`route ${url} to ${upstream}`)
   if (session.capturePath !== undefined) session.tell(`recording to ${session.capturePath}`)
-  if (!['127.0.0.1', '::1'].includes(running.host)) {
+  if (demandsToken) {
+    session.tell('programs need a token of their own: porthole agents add NAME makes one')
+  } else if (!['127.0.0.1', '::1'].includes(running.host)) {
     session.tell(
-      'warning: anyone who reaches this address can use the proxy; it asks for no token yet',
+      'warning: anyone who reaches this address can use the proxy; porthole agents add NAME closes it',
     )
   }
   if (context.stdin.isTTY) session.tell('Ctrl-C stops it')

@@ -4,6 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 
+import { keyVariables } from '../vault/key-sources.ts'
 import type { CliContext } from './context.ts'
 
 /** `quit`: the user left it. `failed`: it died, or could not start. */
@@ -21,7 +22,12 @@ export function runViewerProcess(
 ): Promise<ViewerEnd> {
   const args = [context.mainPath, 'view', '--home', home, '--attach', controlPath]
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { stdio: 'inherit', env: context.env })
+    const child = spawn(process.execPath, args, {
+      stdio: 'inherit',
+      env: Object.fromEntries(
+        Object.entries(context.env).filter(([name]) => !keyVariables.includes(name)),
+      ),
+    })
     child.once('error', () => resolve('failed'))
     child.once('exit', (code) => {
       if (code !== 0) restoreTerminal(context)

@@ -55,6 +55,8 @@ export interface Settings {
   /** As `NAME=URL`. */
   readonly route: readonly string[]
   readonly readyFile: string | undefined
+  /** Name of an agent of the vault. */
+  readonly agent: string | undefined
   readonly credentials: readonly CredentialSetting[]
 }
 
@@ -135,6 +137,7 @@ export function resolveSettings(input: SettingsInput): Settings {
     upstreamCa: listOf(raw, 'upstreamCa'),
     route: listOf(raw, 'route'),
     readyFile: textOf(raw, 'readyFile'),
+    agent: textOf(raw, 'agent'),
     credentials: (file.credentials ?? []).map(({ host, header, env, format }) => ({
       host: parseHostPattern(host),
       header,

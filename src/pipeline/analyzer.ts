@@ -52,6 +52,11 @@ export interface OutgoingRequest {
   readonly headers: HeaderList
   /** Reports something about this exchange; never a secret value. */
   emit: Emit
+  /**
+   * Has a value masked in everything that is told of this exchange from now on, in the forms in
+   * which an upstream may repeat it. For whatever is put into the request and must not be seen.
+   */
+  conceal(value: string): void
 }
 
 export interface Refusal {

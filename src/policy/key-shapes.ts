@@ -39,6 +39,12 @@ const keyShapes: readonly KeyShape[] = [
   { literals: ['hf_'], anchor: 2, shape: /hf_[A-Za-z\d]{30,}/uy },
   { literals: ['npm_'], anchor: 3, shape: /npm_[A-Za-z\d]{36,}/uy },
   { literals: ['aoc_'], anchor: 3, shape: /aoc_\w{16,}/uy, run: /\w*/uy },
+  {
+    literals: ['porthole_agent_'],
+    anchor: 14,
+    shape: /porthole_agent_[\w-]{51,}/uy,
+    run: /[\w-]*/uy,
+  },
   { literals: ['starpod:v1:'], anchor: 10, shape: /starpod:v1:[\w+/=.-]{16,}/uy },
   { literals: ['porthole:v1:'], anchor: 11, shape: /porthole:v1:[\w+/=.-]{16,}/uy },
   // A JSON Web Token (RFC 7519): three parts, the first two of them JSON objects in base64url.

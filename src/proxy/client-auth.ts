@@ -4,18 +4,34 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 
+import type { AgentDirectory, AgentPass } from '../policy/agent-pass.ts'
+import type { Authority } from '../policy/authority.ts'
 import type { ProxyAnswer } from './client-response.ts'
 
 /** Who may use the proxy; `agent` stands in every message of the connection. */
 export interface ProxyToken {
   readonly agent: string
   readonly token: string
+  /** Of an agent that this token stands for; without one, it reaches every host for ever. */
+  readonly pass?: AgentPass | undefined
 }
 
-export type Authenticator = (
-  /** All values of `Proxy-Authorization`. */
-  values: readonly string[],
-) => { readonly ok: true; readonly agent?: string } | { readonly ok: false }
+/** Who a connection is: nobody in particular, where no token is demanded. */
+export interface Identity {
+  readonly agent?: string | undefined
+  readonly pass?: AgentPass | undefined
+}
+
+export interface Authenticator {
+  /** `values`: all of `Proxy-Authorization`. */
+  authenticate(
+    values: readonly string[],
+  ): ({ readonly ok: true } & Identity) | { readonly ok: false }
+  /** Whether one who was let in would still be: false once a token was revoked or has expired. */
+  isCurrent(identity: Identity): boolean
+  /** `listener` is called when `isCurrent` may have changed. Returns what ends that. */
+  subscribe(listener: () => void): () => void
+}
 
 export const unauthenticatedAnswer: ProxyAnswer = {
   status: 407,
@@ -33,24 +49,49 @@ export const unauthenticatedRouteAnswer: ProxyAnswer = {
   headers: [['WWW-Authenticate', 'Bearer realm="porthole"']],
 }
 
+export const outOfScopeAnswer: ProxyAnswer = {
+  status: 403,
+  code: 'host-not-in-scope',
+  message: 'this agent may not reach that host',
+}
+
+/** Whether the agent may speak to that host at all. */
+export function mayReach({ pass }: Identity, authority: Authority, schemePort: 80 | 443): boolean {
+  return pass === undefined || pass.mayReach(authority, schemePort)
+}
+
 /** Longest credential that is looked at, in characters. */
 const maxCredentialLength = 4096
 
-/** With no tokens everybody is let in, nameless. */
-export function createAuthenticator(tokens: readonly ProxyToken[]): Authenticator {
-  if (tokens.length === 0) return () => ({ ok: true })
-  const known = tokens.map(({ agent, token }) => ({ agent, hash: sha256(token) }))
-  return (values) => {
-    if (values.length !== 1) return { ok: false }
-    const candidates = readCredentials(values[0] ?? '').map(sha256)
-    let found: string | undefined
-    // Every pair is compared: the time taken does not tell which token came close.
-    for (const { agent, hash } of known) {
-      for (const candidate of candidates) {
-        if (timingSafeEqual(hash, candidate)) found = agent
+/**
+ * Tokens given at the start, and agents that come and go. Without the former, everybody is let in,
+ * nameless, until the directory demands a token.
+ */
+export function createAuthenticator(
+  tokens: readonly ProxyToken[],
+  directory?: AgentDirectory,
+): Authenticator {
+  const known = tokens.map(({ agent, token, pass }) => ({ agent, pass, hash: sha256(token) }))
+  const demandsToken = (): boolean => known.length > 0 || directory?.demandsToken() === true
+  return {
+    authenticate(values) {
+      if (values.length !== 1) return demandsToken() ? { ok: false } : { ok: true }
+      const candidates = readCredentials(values[0] ?? '').map(sha256)
+      let found: Identity | undefined
+      // Every pair is compared: the time taken does not tell which token came close.
+      for (const { agent, pass, hash } of known) {
+        for (const candidate of candidates) {
+          if (timingSafeEqual(hash, candidate)) found = { agent, pass }
+        }
       }
-    }
-    return found === undefined ? { ok: false } : { ok: true, agent: found }
+      const pass = directory?.find(candidates)
+      found ??= pass === undefined ? undefined : { agent: pass.agent, pass }
+      if (found !== undefined && found.pass?.isValid() !== false) return { ok: true, ...found }
+      return demandsToken() ? { ok: false } : { ok: true }
+    },
+    isCurrent: ({ agent, pass }) =>
+      pass === undefined ? agent !== undefined || !demandsToken() : pass.isValid(),
+    subscribe: (listener) => directory?.subscribe(listener) ?? (() => {}),
   }
 }
 

@@ -12,7 +12,7 @@ import type { MsgOf } from '../messages/schema.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
 import type { Authenticator } from './client-auth.ts'
-import { unauthenticatedAnswer } from './client-auth.ts'
+import { mayReach, outOfScopeAnswer, unauthenticatedAnswer } from './client-auth.ts'
 import { rawAnswer } from './client-response.ts'
 import type { ProxyAnswer } from './client-response.ts'
 import { idsOf } from './connections.ts'
@@ -34,7 +34,7 @@ export interface ConnectServices {
   readonly reporter: Reporter
   readonly ids: IdSource
   readonly registry: ConnectionRegistry
-  readonly authenticate: Authenticator
+  readonly authenticator: Authenticator
   readonly intercepts: InterceptPolicy
   readonly isOwnListener: (authority: Authority) => boolean
   /** Undefined where the CA cannot be used: then everything is tunnelled. */
@@ -70,7 +70,7 @@ export async function handleConnect(
     return
   }
   const { authority } = parsed
-  const identity = services.authenticate(
+  const identity = services.authenticator.authenticate(
     headerValues(toPairs(request.rawHeaders), 'proxy-authorization'),
   )
   if (!identity.ok) {
@@ -78,6 +78,11 @@ export async function handleConnect(
     return
   }
   connection.agent = identity.agent
+  connection.identity = identity
+  if (!mayReach(identity, authority, 443)) {
+    refuse(services, connection, authority, 'rule', outOfScopeAnswer)
+    return
+  }
   if (services.isOwnListener(authority)) {
     const message = 'the proxy does not connect to itself'
     refuse(services, connection, authority, 'address-denied', {
@@ -90,12 +95,7 @@ export async function handleConnect(
   try {
     await services.runHooks(request, socket, head)
   } catch (error) {
-    const answer = moduleAnswer(error, 'connection')
-    if (answer.status === 502) {
-      const failure = { analyzer: 'module', error: answer.message }
-      services.reporter.publish({ kind: 'analyzer-failed', ...idsOf(connection), ...failure })
-    }
-    refuse(services, connection, authority, 'rule', answer)
+    refuseForModule(services, connection, authority, error)
     return
   }
   const { leaves } = services
@@ -110,6 +110,20 @@ export async function handleConnect(
   ) {
     await tunnel(arrived, 'client-rejects-ca')
   } else await intercept(arrived, leaves)
+}
+
+function refuseForModule(
+  services: ConnectServices,
+  connection: ClientConnection,
+  authority: Authority,
+  error: unknown,
+): void {
+  const answer = moduleAnswer(error, 'connection')
+  if (answer.status === 502) {
+    const failure = { analyzer: 'module', error: answer.message }
+    services.reporter.publish({ kind: 'analyzer-failed', ...idsOf(connection), ...failure })
+  }
+  refuse(services, connection, authority, 'rule', answer)
 }
 
 /** A CONNECT that was let in. */

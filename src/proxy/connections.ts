@@ -9,6 +9,7 @@ import type { TLSSocket } from 'node:tls'
 
 import type { IdSource } from '../base/ids.ts'
 import type { Authority } from '../policy/authority.ts'
+import type { Authenticator, Identity } from './client-auth.ts'
 import type { Reporter } from './exchange-report.ts'
 
 export interface ClientConnection {
@@ -16,6 +17,8 @@ export interface ClientConnection {
   readonly socket: Socket
   /** Set by the first authenticated CONNECT or request. */
   agent: string | undefined
+  /** Who that was; undefined before. */
+  identity: Identity | undefined
   /** Called once each when the connection has closed. */
   readonly onClosed: Set<() => void>
 }
@@ -46,7 +49,7 @@ export class ConnectionRegistry {
   readonly #ids: IdSource
   readonly #outer = new WeakMap<Duplex, ClientConnection>()
   readonly #inner = new WeakMap<Duplex, InterceptedConnection>()
-  readonly #open = new Set<Socket>()
+  readonly #open = new Set<ClientConnection>()
   readonly #trusting = new Set<string>()
   readonly #rejecting = new Set<string>()
 
@@ -67,10 +70,11 @@ export class ConnectionRegistry {
       id: this.#ids.next('c'),
       socket,
       agent: undefined,
+      identity: undefined,
       onClosed: new Set(),
     }
     this.#outer.set(socket, connection)
-    this.#open.add(socket)
+    this.#open.add(connection)
     const openedMs = this.#reporter.clock.monotonicMs()
     this.#reporter.publish({
       kind: 'connection-opened',
@@ -80,7 +84,7 @@ export class ConnectionRegistry {
     })
     socket.on('error', () => {})
     socket.once('close', () => {
-      this.#open.delete(socket)
+      this.#open.delete(connection)
       for (const tell of connection.onClosed) tell()
       this.#reporter.publish({
         kind: 'connection-closed',
@@ -130,9 +134,21 @@ export class ConnectionRegistry {
     return this.#trusting.has(trustKey(inner))
   }
 
+  /**
+   * From now on, closes the connections of those who would no longer be let in, whatever runs on
+   * them. Returns what ends that.
+   */
+  closeWhenNotCurrent(authenticator: Pick<Authenticator, 'isCurrent' | 'subscribe'>): () => void {
+    return authenticator.subscribe(() => {
+      for (const { identity, socket } of this.#open) {
+        if (identity !== undefined && !authenticator.isCurrent(identity)) socket.destroy()
+      }
+    })
+  }
+
   /** Closes every connection; resolves when each has reported its end, or after `deadlineMs`. */
   async destroyAll(deadlineMs: number): Promise<void> {
-    const ended = [...this.#open].map((socket) => {
+    const ended = [...this.#open].map(({ socket }) => {
       const closed = once(socket, 'close')
       socket.destroy()
       return closed

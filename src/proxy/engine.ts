@@ -38,7 +38,7 @@ import type { UpstreamConnector } from './upstream-connector.ts'
 export interface EngineServices {
   readonly reporter: Reporter
   readonly ids: IdSource
-  readonly authenticate: Authenticator
+  readonly authenticator: Authenticator
   readonly intercepts: InterceptPolicy
   readonly leaves: LeafSource | undefined
   readonly tunnelsOnReject: boolean
@@ -69,6 +69,7 @@ export class PortholeEngine extends ModuleProxy {
   readonly #connects: ConnectServices
   /** Requests on their way through the inherited path, which knows only node's objects. */
   readonly #hooked = new WeakMap<IncomingMessage, PendingRequest>()
+  readonly #unsubscribe: () => void
   #listenHost = ''
 
   constructor(services: EngineServices) {
@@ -119,6 +120,7 @@ export class PortholeEngine extends ModuleProxy {
     this.#wire(this.#outer, false)
     this.#wire(this.#inner, true)
     this.#outer.on('connection', (socket: Socket) => this.#onConnection(socket))
+    this.#unsubscribe = this.#registry.closeWhenNotCurrent(services.authenticator)
   }
 
   /** Listens; port 0 picks a free one. Throws `ERR_LISTEN_IN_USE` or `ERR_LISTEN`. */
@@ -155,6 +157,7 @@ export class PortholeEngine extends ModuleProxy {
     this.#inner.closeAllConnections()
     this.#services.forwarder.close()
     await this.#registry.destroyAll(closeTimeoutMs)
+    this.#unsubscribe()
   }
 
   get openConnections(): number {
@@ -302,13 +305,8 @@ export class PortholeEngine extends ModuleProxy {
       message,
     })
     const headers = [['Retry-After', '1']] as const
-    socket.end(
-      rawAnswer(
-        { status: 503, code: 'too-many-connections', message, headers },
-        'Service Unavailable',
-        false,
-      ),
-    )
+    const answer = { status: 503, code: 'too-many-connections', message, headers }
+    socket.end(rawAnswer(answer, 'Service Unavailable', false))
     socket.destroySoon()
   }
 

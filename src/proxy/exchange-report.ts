@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import type { AnalysisMsgDraft, HeaderPairs, MsgOf } from '../messages/schema.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import type { BodyChunk, UnreadBytes } from '../pipeline/pipeline.ts'
+import { formsOfValue } from '../policy/credential-value.ts'
 import { redacted, redactHeaders, redactUrl, secretValuesOf } from '../policy/redaction.ts'
 import type { UpstreamTiming } from './http-messages.ts'
 
@@ -51,6 +52,8 @@ export class ExchangeReport {
   #requestEnded = false
   /** Heads whose credentials must not be seen in bodies; read when the first body is told. */
   readonly #heads: Array<Pick<ExchangeIdentity, 'headers' | 'path'>> = []
+  /** Values that were put into the request; their forms are made when something is told. */
+  readonly #concealed = new Set<string>()
   #known: string[] | undefined
   #over = false
   #problem: string | undefined
@@ -96,12 +99,21 @@ export class ExchangeReport {
     this.#known = undefined
   }
 
+  /** A value that inline analyzers put into the request is hidden in what is told, from now on. */
+  readonly conceal = (value: string): void => {
+    this.#concealed.add(value)
+    this.#known = undefined
+  }
+
   /** Credentials of this exchange, in the forms in which they may be repeated. */
   get #secrets(): readonly string[] {
     // What the client sent mostly goes upstream as it is.
     this.#known ??= [
-      ...new Set(this.#heads.flatMap(({ headers, path }) => secretValuesOf(headers, path))),
-    ]
+      ...new Set([
+        ...this.#heads.flatMap(({ headers, path }) => secretValuesOf(headers, path)),
+        ...[...this.#concealed].flatMap(formsOfValue),
+      ]),
+    ].sort((a, b) => b.length - a.length)
     return this.#known
   }
 

@@ -122,7 +122,7 @@ class Exchange {
     this.#report.started(requestUrl(hooks?.sent ?? this.#input))
     if (this.#modules?.isTaken === true) return this.#modules.leave()
 
-    const judged = await prepareRequest(this.#input, this.#services, this.#report.emit)
+    const judged = await prepareRequest(this.#input, this.#services, this.#report)
     if ('refusal' in judged) {
       this.#refuse(judged.refusal)
       return

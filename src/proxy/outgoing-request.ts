@@ -1,9 +1,10 @@
 /** From what the client asked to what goes upstream: hop-by-hop fields out, inline analyzers asked. */
 import type { Transform } from 'node:stream'
 
-import type { Emit, HeaderList, Refusal } from '../pipeline/analyzer.ts'
+import type { HeaderList, Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
+import type { ExchangeReport } from './exchange-report.ts'
 import type { UpstreamRequest } from './http-messages.ts'
 import { createHeaderList, forwardableRequestHeaders } from './http-messages.ts'
 import { judgeRequest } from './judge.ts'
@@ -16,7 +17,7 @@ export type PreparedRequest =
 export async function prepareRequest(
   input: ExchangeInput,
   services: ExchangeServices,
-  emit: Emit,
+  report: Pick<ExchangeReport, 'emit' | 'conceal'>,
 ): Promise<PreparedRequest> {
   const { destination, method, connectionId, exchangeId, agent } = input
   const headers = createHeaderList(
@@ -32,7 +33,8 @@ export async function prepareRequest(
     method,
     path: input.path,
     headers,
-    emit,
+    emit: report.emit,
+    conceal: report.conceal,
   }
   if (input.hooks?.changesRequestBody === true) frameAnew(headers)
   if (!services.isObserved) {

@@ -13,8 +13,14 @@ import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import type { Authenticator } from './client-auth.ts'
-import { unauthenticatedAnswer, unauthenticatedRouteAnswer } from './client-auth.ts'
+import {
+  mayReach,
+  outOfScopeAnswer,
+  unauthenticatedAnswer,
+  unauthenticatedRouteAnswer,
+} from './client-auth.ts'
 import { answerClient } from './client-response.ts'
+import type { ProxyAnswer } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry } from './connections.ts'
@@ -36,7 +42,7 @@ export interface RequestServices {
   readonly reporter: Reporter
   readonly ids: IdSource
   readonly registry: ConnectionRegistry
-  readonly authenticate: Authenticator
+  readonly authenticator: Authenticator
   readonly intercepts: InterceptPolicy
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
@@ -195,11 +201,17 @@ export class RequestHandler {
       return undefined
     }
     const isRouted = inner === undefined && this.#isForRoute(line)
-    if (inner === undefined && !this.#isAuthenticated(connection, line, response)) return undefined
-    const target =
+    const isKnown =
+      inner === undefined
+        ? this.#isAuthenticated(connection, line, response)
+        : this.#isStillKnown(connection, response)
+    if (!isKnown) return undefined
+    const target = this.#inScope(
+      connection,
       inner === undefined
         ? this.#resolveOuter(line, request.socket)
-        : resolveIntercepted(line, inner.authority)
+        : resolveIntercepted(line, inner.authority),
+    )
     if (!target.ok) {
       this.#refuseTarget(connection, target, response)
       return undefined
@@ -252,12 +264,32 @@ export class RequestHandler {
     line: RequestLine,
     response: ServerResponse,
   ): boolean {
-    const identity = this.#services.authenticate(headerValues(line.headers, 'proxy-authorization'))
+    const identity = this.#services.authenticator.authenticate(
+      headerValues(line.headers, 'proxy-authorization'),
+    )
     if (identity.ok) {
       connection.agent = identity.agent
+      connection.identity = identity
       return true
     }
     const answer = this.#isForRoute(line) ? unauthenticatedRouteAnswer : unauthenticatedAnswer
+    this.#refuseStranger(connection, answer, response)
+    return false
+  }
+
+  /** An intercepted connection was let in; whoever it belongs to may have been put out since. */
+  #isStillKnown(connection: ClientConnection, response: ServerResponse): boolean {
+    if (this.#services.authenticator.isCurrent(connection.identity ?? {})) return true
+    response.shouldKeepAlive = false
+    this.#refuseStranger(connection, unauthenticatedAnswer, response)
+    return false
+  }
+
+  #refuseStranger(
+    connection: ClientConnection,
+    answer: ProxyAnswer,
+    response: ServerResponse,
+  ): void {
     this.#services.reporter.publish({
       kind: 'connection-refused',
       connectionId: connection.id,
@@ -266,7 +298,14 @@ export class RequestHandler {
       message: answer.message,
     })
     answerClient(response, answer)
-    return false
+  }
+
+  #inScope({ identity = {} }: ClientConnection, target: RequestTarget): RequestTarget {
+    if (!target.ok) return target
+    const { authority, scheme } = target.destination
+    if (mayReach(identity, authority, scheme === 'https' ? 443 : 80)) return target
+    const { code, message } = outOfScopeAnswer
+    return { ok: false, status: 403, code, message }
   }
 
   #refuseTarget(

@@ -8,6 +8,7 @@ import { headerValues } from '../messages/header-values.ts'
 import { classifyAddress } from '../policy/address-guard.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
+import { hasDotDot } from '../policy/request-path.ts'
 import type { Destination } from './http-messages.ts'
 import { bad, refuseMethod, withHost } from './request-target.ts'
 import type { RequestLine, RequestTarget } from './request-target.ts'
@@ -149,13 +150,4 @@ function isListener(text: string, { host, address, port }: ListenerPlace): boole
 
 function namesLoopback({ host, kind }: Authority): boolean {
   return kind === 'name' ? host === 'localhost' : classifyAddress(host) === 'loopback'
-}
-
-/** Whether any reader (one that decodes first, one that takes `\` for `/`, one that drops `;…`) sees `..`. */
-function hasDotDot(path: string): boolean {
-  const decoded = path
-    .replaceAll(/%2e/giu, '.')
-    .replaceAll(/%(?:2f|5c)/giu, '/')
-    .replaceAll(/%3b/giu, ';')
-  return decoded.split(/[/\\]/u).some((segment) => segment.split(';', 1)[0] === '..')
 }

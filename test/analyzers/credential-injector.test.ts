@@ -27,7 +27,7 @@ function send(
 ): Sent {
   const told: AnalysisMsgDraft[] = []
   const list = createHeaderList(headers)
-  new CredentialInjector(credentials).onRequest({
+  void new CredentialInjector(credentials).onRequest({
     connectionId: 'c1',
     exchangeId: 'x1',
     scheme: 'https',
@@ -37,6 +37,7 @@ function send(
     path: '/v1',
     headers: list,
     emit: (draft) => told.push(draft),
+    conceal: () => {},
     ...over,
   })
   return { headers: list.pairs(), told }

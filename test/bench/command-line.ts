@@ -30,6 +30,7 @@ export interface Options {
 export type ParsedCommandLine =
   | { readonly type: 'options'; readonly options: Options }
   | { readonly type: 'analyzers' | 'viewer'; readonly rounds: number }
+  | { readonly type: 'injection' }
   | { readonly type: 'help'; readonly text: string }
   | { readonly type: 'problem'; readonly text: string }
 
@@ -83,6 +84,7 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
     if (what === 'viewer' && rest.length === 0) {
       return { type: 'viewer', rounds: numberOf('rounds', values.rounds, 3, [1, 100]) }
     }
+    if (what === 'injection' && rest.length === 0) return { type: 'injection' }
     if (what !== undefined) throw new Error(`no benchmark named ${positionals.join(' ')}`)
     const isQuick = values.quick === true
     const workloads = workloadsOf(isQuick)
@@ -153,6 +155,7 @@ function helpText(): string {
     'usage: npm run bench -- [options]',
     '       npm run bench -- analyzers [--rounds N]',
     '       npm run bench -- viewer [--rounds N]',
+    '       npm run bench -- injection',
     '',
     '  --quick             few and short rounds, at most a minute: does everything run?',
     '  --only NAME,…       these workloads only',

@@ -11,6 +11,7 @@ import { benchAnalyzers } from './analyzers.ts'
 import { chooseBuild, missingBuild } from './built.ts'
 import { parseCommandLine } from './command-line.ts'
 import type { Options } from './command-line.ts'
+import { benchInjection } from './injection.ts'
 import { readMachineFacts } from './machine.ts'
 import { measure } from './measure.ts'
 import { renderReport, targetRows } from './report.ts'
@@ -30,6 +31,10 @@ async function main(): Promise<void> {
   if ('rounds' in parsed) {
     const run = parsed.type === 'viewer' ? benchViewer : benchAnalyzers
     await print(() => run(parsed.rounds))
+    return
+  }
+  if (parsed.type === 'injection') {
+    await print(benchInjection)
     return
   }
   if (parsed.type !== 'options') {

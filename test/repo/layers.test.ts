@@ -18,6 +18,7 @@ const ranks = new Map<string, number>([
   ['ca', 4],
   ['src/capture', 5],
   ['src/conformance', 5],
+  ['src/vault', 5],
   ['analyzers', 6],
   ['src/proxy', 6],
   ['src/control', 7],
@@ -34,8 +35,8 @@ const ranks = new Map<string, number>([
 
 /** Lower in rank, and still none of its business: the composition root hands it what it needs. */
 const strangers: ReadonlyArray<readonly [folder: string, never: readonly string[]]> = [
-  ['src/proxy', ['src/capture', 'ca', 'src/config', 'analyzers', 'src/tui']],
   ['src/serve', ['src/proxy', 'src/control', 'src/pipeline', 'analyzers', 'ca']],
+  ['src/proxy', ['src/capture', 'src/vault', 'ca', 'src/config', 'analyzers', 'src/tui']],
   ['src/tui', ['src/capture', 'ca', 'src/config', 'src/pipeline']],
   ['ca', ['src/messages', 'src/pipeline']],
 ]
@@ -121,7 +122,7 @@ const socketFolders = new Set(['src/proxy', 'src/control', 'src/serve'])
 const socketExceptions = new Map([
   ['src/demo/provider.ts', 'the embedded provider of the demo is a server'],
 ])
-const fileFolders = new Set(['ca', 'src/capture', 'src/control', 'src/run', 'src/cli'])
+const fileFolders = new Set(['ca', 'src/capture', 'src/vault', 'src/control', 'src/run', 'src/cli'])
 const fileExceptions = new Map([
   ['src/config/folders.ts', 'makes folders for the layers above'],
   ['src/demo/recordings.ts', 'reads the recordings that ship with the package'],

@@ -233,6 +233,14 @@ const layers: Record<
     wanted: { flag: 'flag.json', env: 'env.json' },
   },
 }
+test('the agent of a run is taken from the flag, then from the environment', () => {
+  const env = { PORTHOLE_AGENT: 'other' }
+
+  expect(resolve({ command: 'run', flags: { agent: 'ci' }, env }).agent).toBe('ci')
+  expect(resolve({ command: 'run', env }).agent).toBe('other')
+  expect(resolve({ command: 'start', env }).agent).toBeUndefined()
+})
+
 /** Read by the command line itself, before there are settings. */
 const readEarlier = new Set(['home', 'config'])
 
@@ -415,7 +423,7 @@ describe('what is refused', () => {
     )
   })
 
-  test.each([['json'], ['readyFile'], ['home'], ['config']])(
+  test.each([['json'], ['readyFile'], ['agent'], ['home'], ['config']])(
     'the key %s, which a file must not decide',
     (name) => {
       expect(failure({ file: { [name]: true } }).message).toContain(`unknown key ${name}`)

@@ -20,6 +20,7 @@ function request(): { outgoing: OutgoingRequest; emitted: AnalysisMsgDraft[] } {
     method: 'POST',
     path: '/v1',
     headers: createHeaderList([]),
+    conceal: () => {},
     emit: (draft) => emitted.push(draft),
   }
   return { outgoing, emitted }

@@ -1,0 +1,89 @@
+/** What the commands that change the vault share: opening it, names, durations, tables. */
+import { Option } from 'commander'
+import type { Command } from 'commander'
+
+import { createPrivateDirectory } from '../../ca/private-files.ts'
+import { AppError } from '../base/errors.ts'
+import { visibleLine } from '../base/visible-text.ts'
+import type { KeySource } from '../vault/key-sources.ts'
+import type { WritableVault } from '../vault/vault.ts'
+import type { CliContext } from './context.ts'
+import { resolveHome } from './context.ts'
+import { askerOf } from './hidden-prompt.ts'
+
+/** Opens the vault of the command's `--home` for as long as `work` takes. */
+export async function withVault<T>(
+  context: CliContext,
+  command: Command,
+  work: (vault: WritableVault) => Promise<T> | T,
+): Promise<T> {
+  const home = resolveHome(context, command.optsWithGlobals()['home'])
+  await createPrivateDirectory(home)
+  // Loaded here, so that no other command pays for a database.
+  const { openVaultIn } = await import('../vault/vault.ts')
+  const vault = openVaultIn({ home, env: context.env, ask: askerOf(context) })
+  try {
+    return await work(vault)
+  } finally {
+    vault.close()
+  }
+}
+
+/** Gives a command of the vault its `--home`. */
+export function withHome(command: Command): Command {
+  return command.option('--home <DIR>', 'folder that holds the vault, porthole.db')
+}
+
+/** `--key-from`, for the key that seals all others. */
+export function keyOption(help: string): Option {
+  const sources: readonly KeySource[] = ['environment', 'passphrase', 'file']
+  return new Option('--key-from <SOURCE>', help).choices(sources)
+}
+
+/** The name of a secret or an agent. Throws `ERR_USAGE`. */
+export function checkedName(what: 'secret' | 'agent', name: string): string {
+  if (/^[A-Za-z\d][\w.-]{0,62}$/u.test(name) && name !== 'all') return name
+  const next = 'use letters, digits, dots, hyphens and underscores, and not the name all'
+  throw new AppError('ERR_USAGE', { problem: `this is no name for a ${what}`, next })
+}
+
+/** `30d`, `12h`, `45m`; in milliseconds. Throws `ERR_USAGE`. */
+export function parseLifetime(text: string): number {
+  const groups = /^(?<count>[1-9]\d{0,4})(?<unit>[dhm])$/u.exec(text)?.groups
+  const units: Record<string, number> = { d: 86_400_000, h: 3_600_000, m: 60_000 }
+  const unit = units[groups?.['unit'] ?? '']
+  if (groups !== undefined && unit !== undefined) return Number(groups['count']) * unit
+  const problem = `--expires ${JSON.stringify(text)} is no time`
+  throw new AppError('ERR_USAGE', { problem, next: 'write it as 30d, 12h or 45m' })
+}
+
+/** Items separated by commas. */
+export function splitNames(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+/** Rows in columns; the last one is not padded. */
+export function formatTable(cells: ReadonlyArray<readonly string[]>): string {
+  // A database that something else has written to must not reach the terminal as it is.
+  const rows = cells.map((row) => row.map(visibleLine))
+  const widths = (rows[0] ?? []).map((_cell, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  )
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('')
+}
+
+/** Epoch milliseconds as the day and minute in UTC. */
+export function formatMoment(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')}Z`
+}

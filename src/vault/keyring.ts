@@ -1,0 +1,95 @@
+/**
+ * The data key: opened once and kept in memory, found again when another process has changed it.
+ * It is random, and sealed in the database by a key that comes from elsewhere (`key-sources.ts`).
+ */
+import { timingSafeEqual } from 'node:crypto'
+
+import { AppError } from '../base/errors.ts'
+import type { VaultDatabase } from './database.ts'
+import { sql } from './database.ts'
+import { addToKeyFile, keepInKeyFile, keyFileIn } from './key-file.ts'
+import type { KeyEnvironment, SealingKey } from './key-sources.ts'
+import { fileKeyName, findSealingKey, wrongKey } from './key-sources.ts'
+import type { DataKeyRow, SecretRow } from './schema.ts'
+import type { NamedKey } from './sealing.ts'
+import { mintId, mintKey, seal, unseal } from './sealing.ts'
+import { dataKeyBinding, sealManifest } from './secret-rows.ts'
+
+export class Keyring {
+  readonly environment: KeyEnvironment
+  #known: { readonly sealed: Buffer; readonly key: NamedKey } | undefined
+  #opening: { readonly sealed: Buffer; readonly key: Promise<NamedKey> } | undefined
+
+  constructor(environment: KeyEnvironment) {
+    this.environment = environment
+  }
+
+  /** At once where it is known; else from its source. Throws, or rejects with, `ERR_VAULT_KEY`. */
+  open(row: DataKeyRow, vaultId: string): NamedKey | Promise<NamedKey> {
+    if (this.#known !== undefined && isSame(this.#known.sealed, row.sealed)) return this.#known.key
+    if (this.#opening !== undefined && isSame(this.#opening.sealed, row.sealed)) {
+      return this.#opening.key
+    }
+    const key = this.#find(row, vaultId)
+    this.#opening = { sealed: row.sealed, key }
+    const forget = (): void => {
+      if (this.#opening?.key === key) this.#opening = undefined
+    }
+    key.then(forget, forget)
+    return key
+  }
+
+  async #find(row: DataKeyRow, vaultId: string): Promise<NamedKey> {
+    const outer = await findSealingKey(row.source, row.parameters, this.environment)
+    const bytes = unseal(outer, row.sealed, dataKeyBinding(row, vaultId))
+    outer.fill(0)
+    if (bytes === undefined) throw wrongKey(row.source)
+    const key = { id: row.id, bytes }
+    this.#known = { sealed: row.sealed, key }
+    return key
+  }
+
+  /** A new data key under `outer`; in a file, `outer` is written first. Within the vault's lock. */
+  async mint(outer: SealingKey, vaultId: string, now: number): Promise<[DataKeyRow, NamedKey]> {
+    if (outer.source === 'file') {
+      const id = fileKeyName(outer.parameters)
+      await addToKeyFile(keyFileIn(this.environment.home), { id, bytes: outer.bytes })
+    }
+    const key = { id: mintId('dek'), bytes: mintKey() }
+    const { source, parameters } = outer
+    const row = { id: key.id, source, parameters, created_at: now }
+    const sealed = seal(outer.bytes, key.bytes, dataKeyBinding(row, vaultId))
+    this.#known = { sealed, key }
+    return [{ ...row, sealed, manifest: sealManifest([], key, vaultId) }, key]
+  }
+
+  /** Drops the keys of a file that nothing is sealed with any more. Within the vault's lock. */
+  async prune(row: DataKeyRow): Promise<void> {
+    const id = row.source === 'file' ? fileKeyName(row.parameters) : undefined
+    await keepInKeyFile(keyFileIn(this.environment.home), id)
+  }
+}
+
+/** Everything that the database says of secrets, as of one moment. */
+export interface VaultRows {
+  readonly vaultId: string
+  /** Undefined before the first secret. */
+  readonly dataKey: DataKeyRow | undefined
+  readonly secrets: readonly SecretRow[]
+}
+
+/** Throws `ERR_VAULT_TAMPERED` where what must be there is not. */
+export function readVault(database: VaultDatabase): VaultRows {
+  const vault = database.first(sql.selectFrom('vault').selectAll())
+  const dataKeys = database.all(sql.selectFrom('data_keys').selectAll())
+  const secrets = database.all(sql.selectFrom('secrets').selectAll().orderBy('name'))
+  const isWhole = dataKeys.length === 1 || (dataKeys.length === 0 && secrets.length === 0)
+  if (vault === undefined || !isWhole) {
+    throw new AppError('ERR_VAULT_TAMPERED', { what: 'as a whole' })
+  }
+  return { vaultId: vault.id, dataKey: dataKeys[0], secrets }
+}
+
+function isSame(a: Buffer, b: Buffer): boolean {
+  return a.byteLength === b.byteLength && timingSafeEqual(a, b)
+}

@@ -1,0 +1,113 @@
+/**
+ * The vault as a source of credentials: which secret a request's agent may have put into it, and
+ * its value, opened for that request alone. Plain text is kept by nobody but the cache of what
+ * references led to.
+ */
+import { AppError, describeError } from '../base/errors.ts'
+import { problemOfValue } from '../policy/credential-value.ts'
+import type {
+  CredentialBinding,
+  CredentialRequest,
+  CredentialSource,
+  SelectedCredential,
+} from '../policy/credential.ts'
+import type { Keyring } from './keyring.ts'
+import type { References } from './references.ts'
+import { variableOf } from './references.ts'
+import type { NamedKey } from './sealing.ts'
+import { checkManifest, openRow } from './secret-rows.ts'
+import type { SecretEntry, VaultReader, VaultSnapshot } from './vault-reader.ts'
+
+export interface VaultCredentialsOptions {
+  readonly reader: VaultReader
+  readonly keyring: Keyring
+  readonly references: References
+  /** Name of the agent that sees every secret without being granted any: that of a run. */
+  readonly unrestricted?: string | undefined
+}
+
+export class VaultCredentials implements CredentialSource {
+  readonly #options: VaultCredentialsOptions
+  /** Snapshots whose manifest was found to hold. */
+  readonly #checked = new WeakSet<VaultSnapshot>()
+
+  constructor(options: VaultCredentialsOptions) {
+    this.#options = options
+  }
+
+  select(
+    request: CredentialRequest & { readonly agent?: string | undefined },
+  ): readonly SelectedCredential[] {
+    const snapshot = this.#options.reader.current()
+    if (snapshot === undefined) return []
+    const may = this.#mayUse(snapshot, request.agent)
+    return snapshot.index.select(request, may).map((entry) => ({
+      id: entry.id,
+      location: entry.location,
+      reveal: () => this.#reveal(snapshot, entry),
+    }))
+  }
+
+  /** What an agent may have injected, wherever it goes. */
+  bindingsFor(agent: string): readonly CredentialBinding[] {
+    const snapshot = this.#options.reader.current()
+    return snapshot === undefined ? [] : snapshot.secrets.filter(this.#mayUse(snapshot, agent))
+  }
+
+  /**
+   * Finds the key while somebody can still be asked for it. The names of environment variables that
+   * secrets refer to: nobody else should have them. Rejects with `ERR_VAULT_…`.
+   */
+  async unlock(): Promise<readonly string[]> {
+    const snapshot = this.#options.reader.current()
+    const dataKey = snapshot?.rows.dataKey
+    if (snapshot === undefined || dataKey === undefined) return []
+    const key = await this.#options.keyring.open(dataKey, snapshot.rows.vaultId)
+    this.#check(snapshot, key)
+    return snapshot.rows.secrets
+      .filter(({ kind }) => kind === 'reference')
+      .flatMap((row) => variableOf(openRow(row, key, snapshot.rows.vaultId)) ?? [])
+  }
+
+  #mayUse(snapshot: VaultSnapshot, agent: string | undefined): (entry: SecretEntry) => boolean {
+    if (agent === undefined) return () => false
+    if (agent === this.#options.unrestricted) return () => true
+    const secrets = snapshot.agentsByName.get(agent)?.secrets ?? new Set<string>()
+    return ({ row }) => secrets === 'all' || secrets.has(row.id)
+  }
+
+  #reveal(snapshot: VaultSnapshot, entry: SecretEntry): string | Promise<string> {
+    const { dataKey, vaultId } = snapshot.rows
+    if (dataKey === undefined) throw new AppError('ERR_VAULT_TAMPERED', { what: 'as a whole' })
+    const key = this.#options.keyring.open(dataKey, vaultId)
+    const open = (found: NamedKey): string | Promise<string> => this.#open(snapshot, entry, found)
+    return key instanceof Promise ? key.then(open) : open(key)
+  }
+
+  #open(snapshot: VaultSnapshot, entry: SecretEntry, key: NamedKey): string | Promise<string> {
+    this.#check(snapshot, key)
+    const text = openRow(entry.row, key, snapshot.rows.vaultId)
+    if (entry.row.kind === 'value') return text
+    return this.#follow(entry, text)
+  }
+
+  async #follow(entry: SecretEntry, reference: string): Promise<string> {
+    let value: string
+    try {
+      value = await this.#options.references.resolve(reference)
+    } catch (error) {
+      const problem = describeError(error)
+      throw new AppError('ERR_SECRET_UNAVAILABLE', { name: entry.id, problem }, error)
+    }
+    const problem = problemOfValue(value, entry.location)
+    if (problem === undefined) return value
+    throw new AppError('ERR_SECRET_UNAVAILABLE', { name: entry.id, problem })
+  }
+
+  #check(snapshot: VaultSnapshot, key: NamedKey): void {
+    const { dataKey, secrets, vaultId } = snapshot.rows
+    if (this.#checked.has(snapshot) || dataKey === undefined) return
+    checkManifest(dataKey.manifest, secrets, key, vaultId)
+    this.#checked.add(snapshot)
+  }
+}

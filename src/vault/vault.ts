@@ -1,0 +1,56 @@
+/** A vault put together: for a proxy that reads it, and for a command that changes it. */
+import { AgentStore } from './agent-store.ts'
+import { openVaultDatabase } from './database.ts'
+import type { KeyEnvironment } from './key-sources.ts'
+import { Keyring } from './keyring.ts'
+import { References } from './references.ts'
+import { SecretStore } from './secret-store.ts'
+import { VaultAgents } from './vault-agents.ts'
+import { VaultCredentials } from './vault-credentials.ts'
+import { vaultPathIn } from './vault-path.ts'
+import { VaultReader } from './vault-reader.ts'
+
+export interface VaultOptions extends KeyEnvironment {
+  /** Name of the agent that sees every secret without being granted any. */
+  readonly unrestricted?: string | undefined
+  /** Wall clock, in epoch milliseconds; the system's unless given. */
+  readonly now?: () => number
+}
+
+/** What a proxy reads. Nothing is opened before it is there, and nothing is written. */
+export interface Vault {
+  /** For `CredentialInjector`. */
+  readonly credentials: VaultCredentials
+  /** For `PortholeBuilder.agents()`. */
+  readonly agents: VaultAgents
+  close(): void
+}
+
+export function readVaultIn(options: VaultOptions): Vault {
+  const reader = new VaultReader(options.home, options.now ?? Date.now)
+  const credentials = new VaultCredentials({
+    reader,
+    keyring: new Keyring(options),
+    references: new References({ env: options.env, monotonicMs: () => performance.now() }),
+    unrestricted: options.unrestricted,
+  })
+  return { credentials, agents: new VaultAgents(reader), close: () => reader.close() }
+}
+
+/** What a command changes. */
+export interface WritableVault {
+  readonly secrets: SecretStore
+  readonly agents: AgentStore
+  close(): void
+}
+
+/** Makes the database where there is none. Throws `ERR_VAULT_…`, `ERR_HOME_UNWRITABLE`. */
+export function openVaultIn(options: VaultOptions): WritableVault {
+  const database = openVaultDatabase(vaultPathIn(options.home), { create: true })
+  const now = options.now ?? Date.now
+  return {
+    secrets: new SecretStore(database, new Keyring(options), now),
+    agents: new AgentStore(database, now),
+    close: () => database.close(),
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * Secrets and agents as users have them: the built command line, the real SDK of OpenAI, and one
+ * canary that must turn up at the upstream and nowhere else.
+ */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import { projectFolder, runCli, startCli, waitForReady } from '../support/cli.ts'
+import type { CliResult } from '../support/cli.ts'
+import { exchangeRaw } from '../support/proxied-client.ts'
+import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
+import type { TestUpstream } from '../support/upstream.ts'
+
+const host = 'api.openai.com'
+const canary = 'sk-CANARY-of-the-vault-0123'
+const root = createUpstreamRoot(host)
+const oneCall = join(projectFolder, 'test', 'fixtures', 'e2e', 'one-call.mjs')
+const completion = JSON.stringify({
+  id: 'c',
+  object: 'chat.completion',
+  created: 1,
+  model: 'gpt-4o-mini',
+  choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'hi' } }],
+  usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+})
+
+let home = ''
+let upstream: TestUpstream
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'porthole-e2e-vault-'))
+  await writeFile(join(home, 'root.pem'), root.certificatePem)
+  upstream = await startHttpsUpstream(root, host, (request, response) => {
+    const isKnown = request.headers.authorization === `Bearer ${canary}`
+    response.writeHead(isKnown ? 200 : 401, { 'content-type': 'application/json' })
+    response.end(isKnown ? completion : '{"error":{"message":"no key"}}')
+  })
+})
+afterEach(async () => {
+  await upstream.close()
+  await rm(home, { recursive: true, force: true })
+})
+
+function porthole(args: readonly string[], stdin = '', env = {}): Promise<CliResult> {
+  return runCli(args, { home, stdin, env })
+}
+
+const toUpstream = (): string[] => [
+  `--connect-to=${host}:443=127.0.0.1:${upstream.port}`,
+  `--upstream-ca=${join(home, 'root.pem')}`,
+]
+
+/** What the SDK saw, under `porthole run` with these options. */
+async function runSdk(
+  options: readonly string[] = [],
+  env = {},
+): Promise<{ result: CliResult; seen: Record<string, unknown> }> {
+  const args = ['run', ...toUpstream(), ...options, '--', process.execPath, oneCall]
+  const result = await runCli(args, { home, env, cwd: projectFolder })
+  return { result, seen: JSON.parse(result.out) as Record<string, unknown> }
+}
+
+/** Every file below the data folder, as text. */
+function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path).isFile())
+    .map((path) => readFileSync(path, 'latin1'))
+}
+
+describe('the SDK of OpenAI under run', () => {
+  test('works with a key that neither it nor any file, argument or output has', async () => {
+    const added = await porthole(['secrets', 'add', 'openai', '--host', host], `${canary}\n`)
+    expect(added).toMatchObject({ exitCode: 0, out: '' })
+
+    const env = { OPENAI_API_KEY: 'sk-the-users-own-key', THE_KEY: 'x' }
+    const { result, seen } = await runSdk([], env)
+
+    expect(seen).toMatchObject({ key: 'porthole-placeholder', answer: 'hi', status: 200 })
+    expect(upstream.requests.map(({ message }) => message.headers.authorization)).toEqual([
+      `Bearer ${canary}`,
+    ])
+    expect(result.err).toContain('OPENAI_API_KEY is kept from the program')
+    const told = [added.err, result.out, result.err, ...filesOf(home)]
+    expect(told.length).toBeGreaterThan(5)
+    expect(told.filter((text) => text.includes('CANARY'))).toEqual([])
+    expect(result.out).not.toContain('sk-the-users-own-key')
+    expect(filesOf(join(home, 'captures')).join('')).toContain('credential-injected')
+  })
+
+  test('gets what its agent was granted, and no more', async () => {
+    await porthole(['secrets', 'add', 'openai', '--host', host], canary)
+    await porthole(['agents', 'add', 'ci'])
+
+    const none = await runSdk(['--agent', 'ci'], { OPENAI_API_KEY: 'mine' })
+    expect(none.seen).toMatchObject({ key: 'mine', status: 401 })
+    await porthole(['agents', 'grant', 'ci', 'openai'])
+    const granted = await runSdk(['--agent', 'ci'])
+    expect(granted.seen).toMatchObject({ key: 'porthole-placeholder', status: 200 })
+    const unknown = await porthole(['run', '--agent', 'cj', '--', 'true'])
+    expect(unknown.exitCode).toBe(1)
+    expect(unknown.err).toContain('there is no agent named cj')
+  })
+
+  test('finds neither the key of the vault nor a variable that a secret refers to', async () => {
+    const key = Buffer.alloc(32, 'k3y-0f-th3-v4ult').toString('hex')
+    const env = { SECRET_ENCRYPTION_KEY: key, MY_OWN_KEY: canary }
+    const add = ['secrets', 'add', 'openai', '--host', host, '--from', 'env://MY_OWN_KEY']
+    expect((await porthole(add, '', env)).exitCode).toBe(0)
+
+    const { seen } = await runSdk([], env)
+
+    expect(seen).toMatchObject({ status: 200, env: { MY_OWN_KEY: 'porthole-placeholder' } })
+    expect(JSON.stringify(seen)).not.toContain('CANARY')
+    expect(JSON.stringify(seen)).not.toContain(key)
+    const wrong = await porthole(['run', '--', 'true'], '', {
+      ...env,
+      SECRET_ENCRYPTION_KEY: key.replace(/^../u, '00'),
+    })
+    expect(wrong.exitCode).toBe(69)
+    expect(wrong.err).toMatch(/^porthole: the vault cannot be opened: SECRET_ENCRYPTION_KEY .+\n$/u)
+  })
+})
+
+describe('the commands', () => {
+  test('of secrets keep, show, replace and forget', async () => {
+    await porthole(['secrets', 'add', 'one', '--host', `${host},files.openai.com`], canary)
+    const bot = ['--host', 'api.telegram.org', '--url-path', '/bot{}/']
+    expect((await porthole(['secrets', 'add', 'bot', ...bot], '123456:abcdef')).exitCode).toBe(0)
+
+    const list = await porthole(['secrets', 'list', '--json'])
+    expect(JSON.parse(list.out)).toMatchObject([
+      { name: 'bot', hint: '…cdef', location: { type: 'url-path', pattern: '/bot{}/' } },
+      { name: 'one', hosts: [host, 'files.openai.com'], hint: '…0123', version: 1 },
+    ])
+    await porthole(['secrets', 'rotate', 'one'], 'sk-a-newer-one-4567')
+    expect((await porthole(['secrets', 'rotate-key'])).err).toContain('2 secrets sealed anew')
+    const shown = await porthole(['secrets', 'show', 'one'])
+    expect(shown.out).toMatch(/hint +…4567\n/u)
+    expect(shown.out).toMatch(/version +2\n/u)
+    await porthole(['secrets', 'remove', 'one'])
+    expect((await porthole(['secrets', 'list'])).out).not.toContain('one')
+  }, 120_000)
+
+  test.each([
+    [['--host', 'api.example.com'], 'where the key of api.example.com goes is not known'],
+    [['--host', '*'], 'not a host pattern'],
+    [['--host', host, '--header', 'Host: {}'], 'Host is not for credentials'],
+    [['--host', host, '--header', 'X-Key: none'], 'needs one {} for the value'],
+    [['--host', host, '--query', 'k', '--basic', 'me'], 'a secret goes to one place'],
+    [['--host', host, '--path', '/v1/../x'], 'the path must begin with /'],
+    [['--host', host, '--basic', 'a:b'], 'no colon'],
+    [['--host', host, '--from', 'http://x'], 'a reference begins with'],
+    [[], "required option '--host"],
+  ])('refuse %j, in one line that says what to do', async (flags, problem) => {
+    const { exitCode, err } = await porthole(['secrets', 'add', 'x', ...flags], canary)
+
+    expect(exitCode).toBe(2)
+    expect(err).toContain(problem)
+    expect(err).toMatch(/^porthole: .+; .+\n$/u)
+    expect(err).not.toContain('CANARY')
+  })
+
+  test('refuse a value among the arguments, and one that is a reference', async () => {
+    const argument = await porthole(['secrets', 'add', 'x', canary, '--host', host])
+    const reference = await porthole(['secrets', 'add', 'x', '--host', host], 'env://THE_KEY')
+
+    expect(argument.exitCode).toBe(2)
+    expect(argument.err).not.toContain('CANARY')
+    expect(reference.err).toContain('give references with --from')
+  })
+
+  test('of agents show a token once, alone on stdout', async () => {
+    await porthole(['secrets', 'add', 'openai', '--host', host], canary)
+    const added = await porthole(['agents', 'add', 'ci', '--secrets', 'openai', '--expires', '30d'])
+    expect(added.out).toMatch(/^porthole_agent_[\w-]{51}\n$/u)
+
+    const listed = await porthole(['agents', 'list', '--json'])
+    expect(JSON.parse(listed.out)).toMatchObject([{ name: 'ci', hosts: '*', secrets: ['openai'] }])
+    expect(listed.out + filesOf(home).join('')).not.toContain(added.out.trim().slice(15))
+  })
+
+  test('of agents replace a token, take a secret away, and put an agent out', async () => {
+    const added = await porthole(['agents', 'add', 'ci', '--secrets', 'all', '--expires', '12h'])
+    const rotated = await porthole(['agents', 'rotate', 'ci'])
+    expect(rotated.out).not.toBe(added.out)
+    await porthole(['agents', 'deny', 'ci', 'all'])
+    expect((await porthole(['agents', 'list'])).out).toMatch(/ci +\* +- +\d/u)
+    await porthole(['agents', 'revoke', 'ci'])
+    expect((await porthole(['agents', 'list'])).out).toBe('')
+  })
+
+  test.each([
+    [['revoke', 'nobody'], 1],
+    [['add', 'porthole'], 2],
+    [['add', 'all'], 2],
+    [['add', 'x', '--expires', 'soon'], 2],
+  ])('of agents refuse %j', async (args, exitCode) => {
+    const refused = await porthole(['agents', ...args])
+
+    expect(refused.exitCode).toBe(exitCode)
+    expect(refused.err).toMatch(/^porthole: .+; .+\n$/u)
+  })
+})
+
+test('a standing proxy takes up agents that are made while it runs, and lets nobody else in', async () => {
+  const ready = join(home, 'ready.json')
+  const flags = ['--listen=127.0.0.1:0', `--ready-file=${ready}`, '--capture=none']
+  await using cli = startCli(['start', ...flags, ...toUpstream()], { home })
+  const { port } = await waitForReady(cli, ready)
+  const connect = async (token?: string): Promise<string> => {
+    const pair = Buffer.from(`ci:${token ?? ''}`).toString('base64')
+    const field = token === undefined ? '' : `Proxy-Authorization: Basic ${pair}\r\n`
+    const request = `CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}\r\n${field}\r\n`
+    const answer = await exchangeRaw(port, request, (text) => text.includes('\r\n\r\n'))
+    return answer.slice(9, 12)
+  }
+
+  expect(await connect()).toBe('200')
+  const { out } = await porthole(['agents', 'add', 'ci'])
+  expect(await connect(out.trim())).toBe('200')
+  expect(await connect()).toBe('407')
+  await porthole(['agents', 'revoke', 'ci'])
+  await porthole(['secrets', 'add', 'openai', '--host', host], canary)
+  expect(await connect(out.trim())).toBe('407')
+})

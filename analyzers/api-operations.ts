@@ -1,6 +1,7 @@
 /**
- * Requests of a provider's interface that run no model (files, batches, stored objects), each told
- * as one `operation-performed` when its exchange ends. They cost no tokens and are no model calls.
+ * Requests of a provider's interface that are no model calls, for they run none (files, batches,
+ * stored objects) or one that nobody can read (an endpoint of one's own): each is told as one
+ * `operation-performed` when its exchange ends, without tokens or a price.
  * It reads what `HttpParser` before it emits; of an answer that was cut off it tells the status only.
  */
 import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
@@ -12,6 +13,7 @@ import type { Operation } from './providers/openai-operations.ts'
 import { factsOf, recognizeOperation } from './providers/openai-operations.ts'
 import { providerOf } from './providers/provider-hosts.ts'
 import { dialectOf, recognizeCall, targetOf } from './providers/recognize.ts'
+import { recognizeVendorOperation } from './providers/vendor-operations.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { isRecord } from './wire/json.ts'
 
@@ -60,7 +62,7 @@ export class ApiOperations implements Analyzer {
     if (recognizeCall(method, target) !== undefined) return
     // An upgrade that was refused lists nothing.
     if (method === 'GET' && dialectOf(target) !== undefined) return
-    const operation = recognizeOperation(method, target)
+    const operation = recognizeVendorOperation(method, target) ?? recognizeOperation(method, target)
     if (operation === undefined) return
     this.#exchanges.set(exchangeId, { operation, provider: providerOf(host) })
   }

@@ -33,6 +33,8 @@ function assertNode(): void {
 
 async function main(): Promise<void> {
   assertNode()
+  const { keepYoungGenerationSmall } = await import('./cli/collector.ts')
+  keepYoungGenerationSmall()
   const { readPortholeVersion } = await import('./capture/porthole-version.ts')
   const { runProgram } = await import('./cli/program.ts')
   await runProgram(

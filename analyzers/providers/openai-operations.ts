@@ -131,6 +131,7 @@ const told = [
   'object',
   'status',
   'model',
+  'state',
   'name',
   'filename',
   'purpose',
@@ -159,6 +160,14 @@ export function factsOf(answer: JsonRecord): Array<{ name: string; value: string
   }
   const { data } = answer
   if (Array.isArray(data)) tell('items', data.length)
+  tell('output', textIn(answer['output']))
   if (isRecord(answer['last_error'])) tell('last_error', answer['last_error']['message'])
   return facts
+}
+
+/** Of a polled prediction: text, given whole or in pieces. */
+function textIn(output: Json | undefined): string | undefined {
+  if (!Array.isArray(output)) return typeof output === 'string' ? output : undefined
+  const isText = output.length > 0 && output.every((piece) => typeof piece === 'string')
+  return isText ? output.join('') : undefined
 }

@@ -25,12 +25,15 @@ const parsedLength = 8 * 1024 * 1024
 
 interface Kept {
   readonly length: number
+  /** What it takes to keep it, or to keep track of it as long as the writer does. */
+  readonly cost: number
   /** Undefined where a line turned out to hold none. */
   read(): Blob | undefined
 }
 
 /** How every blob begins that Porthole has written. */
 const lineHead = Buffer.from('{"kind":"blob","hash":"')
+const refsHead = Buffer.from('"refs":[')
 const quote = 0x22
 
 /** Whether a line is a blob, told by its first bytes. */
@@ -67,7 +70,7 @@ export class BlobStore {
     const contents = [text, base64, json].filter((content) => content !== undefined)
     if (contents.length !== 1) return 'a blob without content, or with two'
     const length = Math.max(1, text?.length ?? base64?.length ?? lineLength)
-    this.#blobs.set(hash, { length, read: () => parsed.data })
+    this.#blobs.set(hash, { length, cost: length, read: () => parsed.data })
     return undefined
   }
 
@@ -81,7 +84,23 @@ export class BlobStore {
     const kept = readAgain === undefined ? Buffer.from(line) : undefined
     const again = readAgain ?? (() => kept ?? line)
     this.#parsed.delete(hash)
-    this.#blobs.set(hash, { length: line.length, read: () => this.#readOnce(hash, again) })
+    const { length } = line
+    // Escapes make lines longer than the content that the writer counts.
+    const cost = kept === undefined ? Math.ceil(length / 2) : length
+    this.#blobs.set(hash, { length, cost, read: () => this.#readOnce(hash, again) })
+  }
+
+  /**
+   * Notes what a line refers to that is not resolved: the writer forgets what was not used for
+   * long, and what is kept here must be what it still knows.
+   */
+  passOver(line: Buffer): void {
+    if (!line.includes(refsHead)) return
+    const parsed = parseLine(line.toString('utf8'))
+    if (!parsed.ok || typeof parsed.value !== 'object' || parsed.value === null) return
+    const { refs } = parsed.value as { readonly refs?: unknown }
+    if (!Array.isArray(refs)) return
+    for (const ref of refs) if (typeof ref === 'string') this.#blobs.get(ref)
   }
 
   #readOnce(hash: string, again: () => Buffer): Blob | undefined {

@@ -4,7 +4,7 @@ import type { ScannedLine } from './scan-lines.ts'
 /** What the head of a line takes, up to its kind and its exchange. */
 const headBytes = 512
 const head =
-  /^\{"v":1,"seq":\d+,"at":\d+,(?:"(?:connectionId|exchangeId|agent|by)":"[^"\\]*",)*"kind":"([a-z-]+)"/u
+  /^\{(?:"v":1,|"(?:seq|at)":\d+,|"(?:connectionId|exchangeId|agent|by)":"[^"\\]*",)*"kind":"([a-z-]+)"/u
 const exchangeIn = /"exchangeId":"([^"\\]*)"/u
 
 export interface LineHead {

@@ -17,8 +17,19 @@ export interface LineSplitter {
 
 const newline = 0x0a
 
+export interface SplitterOptions {
+  /**
+   * Chunks lie in one buffer that is filled anew: their lines are to be used before the next push,
+   * and what has no end yet is copied.
+   */
+  readonly reusesChunks?: boolean | undefined
+}
+
 /** `maxLineBytes` bounds what is kept of a line, without its newline. */
-export function createLineSplitter(maxLineBytes: number): LineSplitter {
+export function createLineSplitter(
+  maxLineBytes: number,
+  { reusesChunks = false }: SplitterOptions = {},
+): LineSplitter {
   let parts: Buffer[] = []
   let length = 0
 
@@ -48,7 +59,9 @@ export function createLineSplitter(maxLineBytes: number): LineSplitter {
         lines.push(take())
         from = at + 1
       }
-      if (from < chunk.length) add(chunk.subarray(from))
+      if (from === chunk.length) return lines
+      const rest = chunk.subarray(from)
+      add(reusesChunks && length <= maxLineBytes ? Buffer.from(rest) : rest)
       return lines
     },
     end() {

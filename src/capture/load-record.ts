@@ -122,7 +122,10 @@ class ExchangeSearch {
     }
     this.#left -= 1
     const id = headOf(line).exchangeId
-    if (id === undefined || !this.#wanted.has(id)) return
+    if (id === undefined || !this.#wanted.has(id)) {
+      blobs.passOver(split.bytes)
+      return
+    }
     const decoded = decodeSplitLine(split, blobs)
     if (decoded?.ok === true && decoded.type === 'message') this.#take(decoded.msg)
   }

@@ -28,36 +28,40 @@ export function unreadable(path: string, error: unknown): AppError {
   return new AppError('ERR_CAPTURE_UNREADABLE', { path, problem }, error)
 }
 
-export interface OpenedCapture {
-  readonly stream: Readable
-  /** Offsets in what `stream` gives are not those in the file. */
-  readonly isCompressed: boolean
+/**
+ * The plain bytes of a capture. By its first bytes, not by its name. A pipe cannot be looked into
+ * first: it is read as it is.
+ */
+export async function openStream(handle: FileHandle, path: string): Promise<Readable> {
+  if (!(await handle.stat()).isFile()) return handle.createReadStream()
+  const stream = handle.createReadStream({ start: 0, highWaterMark: readBytes })
+  if (!(await isCompressed(handle, path))) return stream
+  return pipeline(stream, createGunzip({ chunkSize: readBytes }), () => {
+    // The reader of the last stream is told of every error.
+  })
+}
+
+export async function isCompressed(handle: FileHandle, path: string): Promise<boolean> {
+  if (path.endsWith('.gz')) return true
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
+  return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
 }
 
 /**
- * The plain bytes, from `from` on where the file is not compressed. By its first bytes, not by its
- * name. A pipe cannot be looked into first: it is read as it is.
+ * The bytes of a plain file from `from` on, all in one buffer: what was given is gone when more is
+ * asked for. New buffers by the thousand are memory that comes back late.
  */
-export async function openStream(
+export async function* readReused(
   handle: FileHandle,
-  path: string,
-  from = 0,
-): Promise<OpenedCapture> {
-  if (!(await handle.stat()).isFile()) {
-    return { stream: handle.createReadStream(), isCompressed: false }
+  from: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  const buffer = Buffer.allocUnsafe(readBytes)
+  for (let at = from; ;) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at)
+    if (bytesRead === 0) return
+    at += bytesRead
+    yield buffer.subarray(0, bytesRead)
   }
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
-  const isGzip = bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
-  const isCompressed = isGzip || path.endsWith('.gz')
-  const stream = handle.createReadStream({
-    start: isCompressed ? 0 : from,
-    highWaterMark: readBytes,
-  })
-  if (!isCompressed) return { stream, isCompressed }
-  const plain = pipeline(stream, createGunzip({ chunkSize: readBytes }), () => {
-    // The reader of the last stream is told of every error.
-  })
-  return { stream: plain, isCompressed }
 }
 
 /**

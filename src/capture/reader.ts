@@ -127,7 +127,7 @@ async function* readLinesAsTheyStand(
   }
   let broken: unknown
   try {
-    for await (const chunk of (await openStream(handle, path)).stream) {
+    for await (const chunk of await openStream(handle, path)) {
       yield* readLines(splitter.push(chunk as Buffer))
     }
   } catch (error) {

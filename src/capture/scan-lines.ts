@@ -7,7 +7,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { errorCodeOf } from '../base/errors.ts'
 import type { SplitLine } from './line-splitter.ts'
 import { createLineSplitter } from './line-splitter.ts'
-import { openForReading, openStream, unreadable } from './open-capture.ts'
+import { isCompressed, openForReading, openStream, readReused, unreadable } from './open-capture.ts'
 
 /** A longer line is a problem of its own; the writer's queue keeps lines below this. */
 export const maxLineBytes = 64 * 1024 * 1024
@@ -20,7 +20,8 @@ export interface ScannedLine {
 }
 
 /**
- * Lines with their newline, in groups as they are read; what follows the last newline is none yet.
+ * Lines with their newline, in groups as they are read, whose bytes are gone when the next group is
+ * asked for; what follows the last newline is none yet.
  * `from` is the beginning of a line. A compressed file that breaks off ends there. Rejects with
  * ERR_CAPTURE_UNREADABLE.
  */
@@ -45,11 +46,12 @@ async function* scanOpen(
   path: string,
   from: number,
 ): AsyncGenerator<ScannedLine[], void, undefined> {
-  const { stream, isCompressed } = await openStream(handle, path, from)
-  const splitter = createLineSplitter(maxLineBytes)
-  let toSkip = isCompressed ? from : 0
+  const isStream = !(await handle.stat()).isFile() || (await isCompressed(handle, path))
+  const chunks = isStream ? await openStream(handle, path) : readReused(handle, from)
+  const splitter = createLineSplitter(maxLineBytes, { reusesChunks: !isStream })
+  let toSkip = isStream ? from : 0
   let at = from
-  for await (const piece of stream) {
+  for await (const piece of chunks) {
     const chunk = piece as Buffer
     const skipped = Math.min(toSkip, chunk.length)
     toSkip -= skipped

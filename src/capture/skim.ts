@@ -80,31 +80,39 @@ class Choice {
   }
 }
 
+interface Skimmed {
+  readonly line: CaptureLine | undefined
+  readonly end: number
+}
+
 async function* skimFile(
   path: string,
   choiceAt: (at: number) => Choice,
-): AsyncGenerator<
-  { readonly line: CaptureLine | undefined; readonly end: number },
-  void,
-  undefined
-> {
+): AsyncGenerator<Skimmed, void, undefined> {
   const blobs = new BlobStore(maxLineBytes)
   const file = new PlainFile(path)
   let lineNumber = 0
-  try {
-    for await (const lines of scanLines(path)) {
-      for (const scanned of lines) {
-        lineNumber += 1
-        const { split, at, end } = scanned
-        if (split.ok && looksLikeBlob(split.bytes))
-          blobs.takeLine(split.bytes, file.reader(at, end))
-        else if (choiceAt(at).wants(scanned)) {
-          yield { line: readCaptureLine(split, { path, lineNumber }, blobs), end }
-        }
-      }
-      const last = lines.at(-1)
-      if (last !== undefined) yield { line: undefined, end: last.end }
+  const read = (scanned: ScannedLine): CaptureLine | undefined => {
+    lineNumber += 1
+    const { split, at, end } = scanned
+    if (split.ok && looksLikeBlob(split.bytes)) {
+      blobs.takeLine(split.bytes, file.reader(at, end))
+      return undefined
     }
+    if (choiceAt(at).wants(scanned)) return readCaptureLine(split, { path, lineNumber }, blobs)
+    if (split.ok) blobs.passOver(split.bytes)
+    return undefined
+  }
+  // One at a time: refs make lines many times longer than the bytes that hold them.
+  function* readGroup(lines: readonly ScannedLine[]): Generator<Skimmed, void, undefined> {
+    for (const scanned of lines) {
+      const line = read(scanned)
+      if (line !== undefined) yield { line, end: scanned.end }
+    }
+    yield { line: undefined, end: lines.at(-1)?.end ?? 0 }
+  }
+  try {
+    for await (const lines of scanLines(path)) yield* readGroup(lines)
   } finally {
     file.close()
   }

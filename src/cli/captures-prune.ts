@@ -1,5 +1,5 @@
-import { capturesFolder } from '../capture/capture-path.ts'
 /** Removes, pins and unpins captures: files first, the index after them. */
+import { capturesFolder } from '../capture/capture-path.ts'
 import {
   findCaptureSet,
   listCaptureSets,

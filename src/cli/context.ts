@@ -17,7 +17,7 @@ import { resolveSettings } from '../config/settings.ts'
 export interface CliContext {
   readonly stdin: NodeJS.ReadStream
   readonly stdout: NodeJS.WriteStream & { readonly fd: number }
-  readonly stderr: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream & { readonly fd: number }
   readonly env: NodeJS.ProcessEnv
   readonly platform: NodeJS.Platform
   readonly pid: number
@@ -43,9 +43,14 @@ export function createTeller({ stderr }: Pick<CliContext, 'stderr'>): (line: str
   return (line) => void stderr.write(`porthole: ${visibleLine(line)}\n`)
 }
 
-/** Adds the rows of the option table that belong to a command. */
-export function addOptions(command: Command, name: CommandName): Command {
-  for (const row of optionsOf(name)) {
+/** Adds the rows of the option table that belong to a command, but for those in `leftOut`. */
+export function addOptions(
+  command: Command,
+  name: CommandName,
+  leftOut: readonly string[] = [],
+): Command {
+  const rows = optionsOf(name).filter((row) => !leftOut.includes(row.name))
+  for (const row of rows) {
     const shown = row.defaultText === undefined ? '' : ` (default: ${row.defaultText})`
     const option = new Option(row.flag, `${row.help}${shown}`)
     if (row.kind === 'list') {
@@ -53,7 +58,7 @@ export function addOptions(command: Command, name: CommandName): Command {
     }
     command.addOption(option)
   }
-  if (optionsOf(name).some((row) => row.name === 'limit')) {
+  if (rows.some((row) => row.name === 'limit')) {
     command.addHelpText('after', limitsHelp())
   }
   return command

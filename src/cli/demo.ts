@@ -91,12 +91,14 @@ async function show(
     session.tell(`look again with: porthole view ${session.capturePath}`)
 }
 
-function runScript(
+/** Runs the demo's program; `args` are its own. `ended` resolves with its exit code. */
+export function runScript(
   env: NodeJS.ProcessEnv,
   print: (line: string) => void,
+  args: readonly string[] = [],
 ): { readonly ended: Promise<number>; stop(): void } {
   const path = fileURLToPath(new URL('../demo/script.js', import.meta.url))
-  const child = spawn(process.execPath, [path], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [path, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream, crlfDelay: Infinity }).on('line', print)
   }
@@ -108,7 +110,8 @@ function runScript(
   return { ended, stop: () => void child.kill() }
 }
 
-function certificatesFrom(
+/** A certificate for each host that the demo calls. */
+export function certificatesFrom(
   root: ReturnType<typeof createAuthority>,
 ): [DemoCertificate, ...DemoCertificate[]] {
   const [first, ...rest] = demoHosts.map((host) => ({ host, ...root.issueLeaf(host, new Date()) }))

@@ -9,9 +9,12 @@ import type { Filter } from '../query/filter.ts'
 
 export const filterOptionHelp = 'only exchanges that match, such as ~model opus & ~cost > 0.5'
 
+/** Nobody waits for the next key here: what takes long is looked through all the same. */
+const patienceMs = 60_000
+
 /** Throws ERR_FILTER, once the mistake has been shown in its place. */
 export function readFilter(text: string, stderr: NodeJS.WritableStream): Filter {
-  const parsed = parseFilter(text)
+  const parsed = parseFilter(text, patienceMs)
   if (parsed.ok) return parsed.filter
   stderr.write(`${renderFilterProblem(text, parsed)}\n`)
   throw new AppError('ERR_FILTER', { problem: parsed.problem })

@@ -10,6 +10,7 @@ import { registerCapturesCommand } from './captures.ts'
 import type { CliContext } from './context.ts'
 import { resolveHome } from './context.ts'
 import { registerDemoCommand } from './demo.ts'
+import { registerDoctorCommand } from './doctor.ts'
 import { registerExportCommand } from './export.ts'
 import { registerReplayCommand } from './replay.ts'
 import { registerRunCommand } from './run.ts'
@@ -54,6 +55,7 @@ export function createProgram(context: CliContext): Command {
     defaultPermittedHosts: providerHosts,
     resolveHome: (flag) => resolveHome(context, flag),
   })
+  registerDoctorCommand(program, context)
   registerDemoCommand(program, context)
   return program
 }

@@ -37,6 +37,34 @@ export function registerRunCommand(program: Command, context: CliContext): void 
 }
 
 async function run(context: CliContext, command: readonly string[], flags: Flags): Promise<void> {
+  const { session, home, env, program, args } = await openRun(context, command, flags)
+  // The child decides what a signal means; what follows its end is short and must be told whole.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+  try {
+    const { exitCode } = await runChild({ command: program, args, env })
+    context.setExitCode(exitCode)
+  } finally {
+    await session.close(afterChildMs)
+  }
+  session.printSummary()
+  await indexCapture(home, session)
+}
+
+export interface OpenRun {
+  readonly session: Session
+  readonly home: string
+  readonly program: string
+  readonly args: readonly string[]
+  /** For the program. */
+  readonly env: NodeJS.ProcessEnv
+}
+
+/** Everything that a program is run behind, the program itself not started yet. */
+export async function openRun(
+  context: CliContext,
+  command: readonly string[],
+  flags: Flags,
+): Promise<OpenRun> {
   const [program = '', ...args] = command
   const { settings: given, home } = await loadSettings(context, 'run', flags)
   const client = recogniseClient(program, args)
@@ -57,17 +85,13 @@ async function run(context: CliContext, command: readonly string[], flags: Flags
   })
   noteInheritedProxy(context, session, settings)
   if (client !== undefined) session.tell(recognitionNotice(client))
-  // The child decides what a signal means; what follows its end is short and must be told whole.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   try {
     const env = environmentFor(context, session, settings, token)
-    const { exitCode } = await runChild({ command: program, args, env })
-    context.setExitCode(exitCode)
-  } finally {
-    await session.close(afterChildMs)
+    return { session, home, program, args, env }
+  } catch (error) {
+    await session.close(0)
+    throw error
   }
-  session.printSummary()
-  await indexCapture(home, session)
 }
 
 /** The program's own way out was a proxy: without ours chained to it, nothing may be reachable. */
@@ -102,7 +126,8 @@ export function environmentFor(
   return env
 }
 
-function withHosts(settings: Settings, hosts: readonly string[]): Settings {
+/** The settings with hosts put on their allowlist. */
+export function withHosts(settings: Settings, hosts: readonly string[]): Settings {
   const known = new Set(settings.allow.map(({ text }) => text))
   const added = hosts.filter((host) => !known.has(host)).map(parseHostPattern)
   return { ...settings, allow: [...settings.allow, ...added] }

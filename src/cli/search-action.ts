@@ -1,5 +1,5 @@
-import { describeError } from '../base/errors.ts'
 /** Does what `porthole search` asks for; every text from a capture is made safe to print. */
+import { describeError } from '../base/errors.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import { capturesFolder } from '../capture/capture-path.ts'
 import { listCaptureSets } from '../capture/capture-sets.ts'

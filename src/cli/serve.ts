@@ -40,11 +40,11 @@ export function registerServeCommand(program: Command, context: CliContext): voi
     .argument('<capture>', 'the capture, .jsonl or .jsonl.gz; files it was rotated into follow')
     .summary('answer as a recorded provider did')
     .description(
-      'Replays a capture as a provider: the same status, headers, bytes, chunks and times, errors and\n' +
-        'broken streams too. A request is answered by the recording with the same method, path, query\n' +
-        'and body; ids, times and names of users and sessions in it do not count. The same request,\n' +
+      'Replays a capture as a provider: the same status, headers, bytes, chunks and times, errors and ' +
+        'broken streams too. A request is answered by the recording with the same method, path, query ' +
+        'and body; ids, times and names of users and sessions in it do not count. The same request, ' +
         'recorded several times, is answered in that order, and then as the last one was.\n\n' +
-        'Every recorded host answers under its own paths (/v1/…), and under its name\n' +
+        'Every recorded host answers under its own paths (/v1/…), and under its name ' +
         '(/api.openai.com/v1/…), which is needed only where two hosts have a path in common.',
     )
     .option('--listen <host:port>', 'address to listen on; port 0 picks a free one', '127.0.0.1:0')

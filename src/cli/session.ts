@@ -77,6 +77,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
   })
   const capture = openCapture(context, plan, tell)
   const running = await startProxy(context, plan, capture)
+  if (plan.settings.redactContent === 'off') tell(unmaskedNotice)
   const summary = createSummary()
   const control = await startControl(context, plan, { running, capture, tell })
   running.subscribe((msg) => {
@@ -122,6 +123,10 @@ function readyState(context: CliContext, running: RunningPorthole): ReadyState {
     pid: context.pid,
   }
 }
+
+/** Who reads a capture later was not there when the option was set. */
+const unmaskedNotice =
+  '--redact-content off: keys and tokens within prompts and answers are shown and captured as they are'
 
 function openCapture(
   context: CliContext,

@@ -5,6 +5,8 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
+import type { Clock } from '../base/clock.ts'
+import { createSystemClock } from '../base/clock.ts'
 import { describeError } from '../base/errors.ts'
 import type { CaptureLine } from '../capture/reader.ts'
 import { readCapture } from '../capture/reader.ts'
@@ -19,6 +21,8 @@ interface FileOptions {
   readonly analyzers?: readonly Analyzer[] | undefined
   /** Plain bytes from which on a capture is large; 16 MiB unless told otherwise. */
   readonly largeBytes?: number | undefined
+  /** For how long it takes; the process's own unless a test holds it. */
+  readonly clock?: Pick<Clock, 'monotonicMs'> | undefined
 }
 
 /** Analysing anew takes about a second for 6 MB. */
@@ -55,13 +59,16 @@ class FileSource {
   /** What stays on the status line: a problem outlives the news that the capture ends. */
   #lastStatus = 'end of capture'
   #hasProblem = false
-  #statusAt = performance.now()
+  readonly #clock: Pick<Clock, 'monotonicMs'>
+  #statusAt: number
 
   constructor(path: string, options: FileOptions, handlers: SourceHandlers) {
     this.#path = path
     this.#analyzers = options.analyzers ?? []
     this.#largeBytes = options.largeBytes ?? defaultLargeBytes
     this.#handlers = handlers
+    this.#clock = options.clock ?? createSystemClock()
+    this.#statusAt = this.#clock.monotonicMs()
   }
 
   close(): void {
@@ -96,7 +103,7 @@ class FileSource {
   }
 
   async #tellAll(lines: AsyncIterable<CaptureLine>): Promise<void> {
-    let sliceEnd = performance.now() + sliceMs
+    let sliceEnd = this.#clock.monotonicMs() + sliceMs
     for await (const line of lines) {
       if (this.#isClosed) return
       if (line.type === 'message') this.#handlers.onMessage(line.msg, this.#path)
@@ -104,9 +111,9 @@ class FileSource {
         const where = line.lineNumber > 0 ? `line ${line.lineNumber}: ` : ''
         this.#tellProblem(`${where}${line.problem}`)
       }
-      if (performance.now() < sliceEnd) continue
+      if (this.#clock.monotonicMs() < sliceEnd) continue
       await nextTurn()
-      sliceEnd = performance.now() + sliceMs
+      sliceEnd = this.#clock.monotonicMs() + sliceMs
     }
   }
 
@@ -118,7 +125,7 @@ class FileSource {
 
   /** A problem stays in sight: it says more than how far reading has come. */
   #tellProgress(share: number): void {
-    const now = performance.now()
+    const now = this.#clock.monotonicMs()
     if (this.#hasProblem || this.#isClosed || now - this.#statusAt < statusEveryMs) return
     this.#statusAt = now
     this.#handlers.onStatus(`reading the capture, ${Math.floor(share * 100)} %`)

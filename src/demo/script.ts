@@ -1,7 +1,8 @@
 /**
  * The program that `porthole demo` runs: an ordinary user of two model providers, which knows
  * nothing of Porthole. Proxy and trust come from its environment alone. It uses the official SDKs
- * where they are installed (a checkout) and fetch where they are not, or with `--fetch`.
+ * where they are installed (a checkout) and fetch where they are not, or with `--fetch`. With
+ * `--first` it makes one call with fetch and ends.
  */
 import type { DemoCalls } from './demo-calls.ts'
 import { createFetchCalls } from './fetch-calls.ts'
@@ -38,6 +39,10 @@ async function main(): Promise<void> {
   if (problem !== undefined) {
     process.stderr.write(`${problem}\n`)
     process.exitCode = 2
+    return
+  }
+  if (process.argv.includes('--first')) {
+    await tell('What is 10 + 5?', () => createFetchCalls().chatStream(write))
     return
   }
   const sdk = process.argv.includes('--fetch') ? undefined : await createSdkCalls()

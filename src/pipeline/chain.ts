@@ -9,10 +9,9 @@ import { attachBytes, detachBytes } from '../messages/body-bytes.ts'
 import type { BodyBytes } from '../messages/body-bytes.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../messages/schema.ts'
 import { messageVersion } from '../messages/schema.ts'
-import { maskText } from '../policy/content-mask.ts'
 import type { ContentRedaction } from '../policy/content-secrets.ts'
-import { maskJson } from '../policy/json-mask.ts'
 import type { Analyzer, Work } from './analyzer.ts'
+import { KnownSecrets, maskEmitted } from './message-masking.ts'
 
 interface Start {
   /** The number of the first message, where it is not to be the next one. */
@@ -44,12 +43,15 @@ interface ChainOptions {
   readonly firstSeq?: number
   /** What is masked in content that analyzers put together from pieces. */
   readonly redaction?: ContentRedaction
+  /** Secrets that are masked in it whatever they look like. */
+  readonly known?: KnownSecrets
 }
 
 export class Chain {
   readonly #analyzers: readonly Analyzer[]
   readonly #deliver: (msg: AnalysisMsg) => void
   readonly #redaction: ContentRedaction
+  readonly #known: KnownSecrets
   #seq: number
   /** The next one last. */
   readonly #pending: Pending[] = []
@@ -58,11 +60,12 @@ export class Chain {
   constructor(
     analyzers: readonly Analyzer[],
     deliver: (msg: AnalysisMsg) => void,
-    { firstSeq = 0, redaction = 'secrets' }: ChainOptions = {},
+    { firstSeq = 0, redaction = 'secrets', known = new KnownSecrets() }: ChainOptions = {},
   ) {
     this.#analyzers = analyzers
     this.#deliver = deliver
     this.#redaction = redaction
+    this.#known = known
     this.#seq = firstSeq
   }
 
@@ -134,7 +137,9 @@ export class Chain {
     if (analyzer?.onMessage === undefined) return
     const { msg, caused, index } = visit
     const emit = (emitted: AnalysisMsgDraft): void => {
-      const draft = masked(emitted, this.#redaction)
+      // Pieces of a secret that came in several events are whole again in what is merged of them.
+      const known = this.#known.of(emitted.exchangeId ?? msg.exchangeId)
+      const draft = maskEmitted(emitted, this.#redaction, known)
       caused.push({ draft: inherit(draft, msg, analyzer.name), at: msg.at, from: index })
     }
     visit.work = workOf(analyzer.onMessage(msg, emit))
@@ -159,13 +164,6 @@ export class Chain {
 function workOf(returned: unknown): Work | undefined {
   if (typeof returned !== 'object' || returned === null || !('next' in returned)) return undefined
   return typeof returned.next === 'function' ? (returned as Work) : undefined
-}
-
-/** Pieces of a secret that came in several events are whole again in what is merged of them. */
-function masked(draft: AnalysisMsgDraft, mode: ContentRedaction): AnalysisMsgDraft {
-  if (draft.kind !== 'stream-merged') return draft
-  const text = maskText(draft.text, mode)
-  return { ...draft, text, merged: maskJson(draft.merged, mode) }
 }
 
 function inherit(

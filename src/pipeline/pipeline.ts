@@ -11,7 +11,6 @@ import { describeError } from '../base/errors.ts'
 import type { BodyBytes } from '../messages/body-bytes.ts'
 import { encodeBytes } from '../messages/codec.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../messages/schema.ts'
-import { maskText } from '../policy/content-mask.ts'
 import type { ContentRedaction } from '../policy/content-secrets.ts'
 import type { Analyzer } from './analyzer.ts'
 import { BodyAssembler } from './body-assembler.ts'
@@ -19,6 +18,7 @@ import type { BodyChunk, BodyPart } from './body-assembler.ts'
 import { BodyMasking } from './body-masking.ts'
 import type { Masked } from './body-masking.ts'
 import { Chain } from './chain.ts'
+import { KnownSecrets, maskFrame } from './message-masking.ts'
 import { Turns } from './turns.ts'
 import type { TurnLimits } from './turns.ts'
 
@@ -77,6 +77,7 @@ export class Pipeline {
   readonly #assembler = new BodyAssembler()
   readonly #redaction: ContentRedaction
   readonly #masking: BodyMasking
+  readonly #known = new KnownSecrets()
   readonly #isAnalyzed: boolean
   #dropped = { count: 0, bytes: 0 }
   #droppedInAll = 0
@@ -100,8 +101,8 @@ export class Pipeline {
     this.#isAnalyzed = options.analyzers.some((analyzer) => analyzer.onMessage !== undefined)
     this.#redaction = options.redaction ?? 'secrets'
     this.#masking = new BodyMasking(this.#redaction)
-    const redaction = this.#redaction
-    this.#chain = new Chain(options.analyzers, (msg) => this.#deliver(msg), { redaction })
+    const chain = { redaction: this.#redaction, known: this.#known }
+    this.#chain = new Chain(options.analyzers, (msg) => this.#deliver(msg), chain)
   }
 
   /** Messages numbered so far, those dropped, and bytes now waiting. */
@@ -232,10 +233,13 @@ export class Pipeline {
         const { unread } = queued
         this.#reading = { drafts: unread.read(), at, known: unread.known }
       } else if (queued.type === 'body') {
+        this.#known.remember(queued.body.exchangeId, queued.body.known)
         this.#tell(this.#masking.push(queued.body), at)
       } else {
-        this.#tell(this.#masking.before(queued.draft), at, queued.draft.exchangeId)
-        this.#makeReady(this.#assembler.flush(queued.draft.exchangeId), at)
+        const { kind, exchangeId } = queued.draft
+        if (kind === 'exchange-completed' || kind === 'exchange-failed') this.#known.end(exchangeId)
+        this.#tell(this.#masking.before(queued.draft), at, exchangeId)
+        this.#makeReady(this.#assembler.flush(exchangeId), at)
         this.#ready.push({ draft: queued.draft, at, size: messageOverheadBytes })
       }
     }
@@ -271,14 +275,9 @@ export class Pipeline {
     const { text, base64 }: { text?: unknown; base64?: unknown } = next.value as object
     const payload = text ?? base64
     const size = typeof payload === 'string' ? payload.length : 0
-    const draft = this.#maskMessage(next.value, reading.known)
+    this.#known.remember(next.value.exchangeId, reading.known)
+    const draft = maskFrame(next.value, this.#redaction, reading.known ?? [])
     return { draft, at: next.value.at ?? reading.at, size }
-  }
-
-  #maskMessage(draft: AnalysisMsgDraft, known: readonly string[] | undefined): AnalysisMsgDraft {
-    if (draft.kind !== 'websocket-message' || draft.text === undefined) return draft
-    const text = maskText(draft.text, this.#redaction, known)
-    return text === draft.text ? draft : { ...draft, text }
   }
 
   #takeDropped(): Ready | undefined {

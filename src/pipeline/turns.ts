@@ -1,7 +1,6 @@
 /**
  * When analysis gets the event loop, and for how long: after what has just come has gone out, and
- * in short turns while it keeps up. Only where much waits does it insist. It knows nothing of what
- * is done in a turn.
+ * in short turns. Only where much waits does it insist. It knows nothing of what is done in a turn.
  */
 
 /** Work for one turn; each turn does at least one step. */
@@ -11,10 +10,10 @@ export interface TurnLimits {
   readonly ms: number
 }
 
-/** What waits, in bytes, from which on analysis takes every turn of the loop, and longer ones. */
+/** So that a burst delays traffic by little; the first of them. */
+const turnLimits: TurnLimits = { bytes: 256 * 1024, messages: 128, ms: 3 }
+/** What waits, in bytes, from which on analysis takes every turn of the loop. */
 const muchBytes = 1024 * 1024
-const whileLittleWaits: TurnLimits = { bytes: 256 * 1024, messages: 128, ms: 1 }
-const whileMuchWaits: TurnLimits = { ...whileLittleWaits, ms: 3 }
 /** Turns of the loop in a row that are left to others while each of them brings something new. */
 const mostLeftOut = 4
 
@@ -63,7 +62,7 @@ export class Turns {
   #take(): boolean {
     this.#hasNews = false
     this.#leftOut = 0
-    return this.#work.take(this.#isMuch() ? whileMuchWaits : whileLittleWaits)
+    return this.#work.take(turnLimits)
   }
 
   #isMuch(): boolean {

@@ -87,13 +87,25 @@ export function maskText(
   mode: ContentRedaction,
   known: readonly string[] = [],
 ): string {
-  if (text.length < leastLength && mode !== 'pii' && known.length === 0) return text
+  const isShort = text.length < leastLength && mode !== 'pii'
+  if (isShort && known.every((value) => value.length > text.length)) return text
   const isAscii = !beyondAscii.test(text)
   const bytes = isAscii ? text : latin1(Buffer.from(text, 'utf8'))
   const ranges = findSecrets(bytes, { mode, isForm: false, known })
   if (ranges.length === 0) return text
   const hidden = masked(bytes, ranges)
   return isAscii ? hidden : Buffer.from(hidden, 'latin1').toString('utf8')
+}
+
+/** As `maskText`, of bytes that may be text in part: of the same length, or those very bytes. */
+export function maskBytes(
+  bytes: Buffer,
+  mode: ContentRedaction,
+  known: readonly string[] = [],
+): Buffer {
+  const text = latin1(bytes)
+  const ranges = findSecrets(text, { mode, isForm: false, known })
+  return ranges.length === 0 ? bytes : Buffer.from(masked(text, ranges), 'latin1')
 }
 
 /** Of the shortest text in which a field or a key can be told: `"secret":"`. */

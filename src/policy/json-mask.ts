@@ -7,36 +7,46 @@ import type { ContentRedaction } from './content-secrets.ts'
 import { isCredentialName } from './credential-fields.ts'
 import { redacted } from './redaction.ts'
 
-type Value = string | number | boolean | null | readonly Value[] | { readonly [key: string]: Value }
-
-/** The same value if there is nothing to mask in it. */
-export function maskJson(value: Value, mode: ContentRedaction): Value {
-  if (typeof value === 'string') return maskText(value, mode)
-  if (typeof value !== 'object' || value === null) return value
-  if (isList(value)) return maskList(value, mode)
-  let masked: { [key: string]: Value } | undefined
-  for (const [key, held] of Object.entries(value)) {
-    const isSecret = typeof held === 'string' && held !== '' && isCredentialName(key)
-    const next = isSecret ? redacted : maskJson(held, mode)
-    if (next === held) continue
-    masked ??= { ...value }
-    // Plain assignment would take `__proto__` as the prototype.
-    Object.defineProperty(masked, key, { value: next, enumerable: true, configurable: true })
-  }
-  return masked ?? value
+/** The same value if there is nothing to mask in it. `known` are values that are secret anywhere. */
+export function maskJson<T>(value: T, mode: ContentRedaction, known: readonly string[] = []): T {
+  return maskValue(value, { mode, known }) as T
 }
 
-function isList(value: object): value is readonly Value[] {
+interface Search {
+  readonly mode: ContentRedaction
+  readonly known: readonly string[]
+}
+
+function maskValue(value: unknown, search: Search): unknown {
+  if (typeof value === 'string') return maskText(value, search.mode, search.known)
+  if (typeof value !== 'object' || value === null) return value
+  return isList(value) ? maskList(value, search) : maskRecord(value, search)
+}
+
+function isList(value: object): value is readonly unknown[] {
   return Array.isArray(value)
 }
 
-function maskList(list: readonly Value[], mode: ContentRedaction): Value {
-  let masked: Value[] | undefined
+function maskList(list: readonly unknown[], search: Search): readonly unknown[] {
+  let masked: unknown[] | undefined
   for (const [index, item] of list.entries()) {
-    const next = maskJson(item, mode)
+    const next = maskValue(item, search)
     if (next === item) continue
     masked ??= [...list]
     masked[index] = next
   }
   return masked ?? list
+}
+
+function maskRecord(record: object, search: Search): object {
+  let masked: object | undefined
+  for (const [key, held] of Object.entries(record) as Array<[string, unknown]>) {
+    const isSecret = typeof held === 'string' && held !== '' && isCredentialName(key)
+    const next = isSecret ? redacted : maskValue(held, search)
+    if (next === held) continue
+    masked ??= { ...record }
+    // Plain assignment would take `__proto__` as the prototype.
+    Object.defineProperty(masked, key, { value: next, enumerable: true, configurable: true })
+  }
+  return masked ?? record
 }

@@ -11,6 +11,7 @@ export const hostPresets = {
 } as const
 
 const otherProviders = [
+  'api.cohere.ai',
   'api.cohere.com',
   'api.deepseek.com',
   'api.fireworks.ai',

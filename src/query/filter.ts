@@ -23,11 +23,17 @@ export type ParsedFilter =
   | { readonly ok: true; readonly filter: Filter }
   | ({ readonly ok: false } & FilterProblem)
 
-/** Blank text matches everything. Never throws. */
-export function parseFilter(text: string): ParsedFilter {
+/** What a viewer can be held up for, in milliseconds; a command that works alone may take longer. */
+const defaultPatienceMs = 3000
+
+/**
+ * Blank text matches everything. Never throws. `patienceMs` is spent at most on texts that take
+ * long to look through, and a tenth of the time since.
+ */
+export function parseFilter(text: string, patienceMs: number = defaultPatienceMs): ParsedFilter {
   const parsed = parseExpression(text)
   if (!parsed.ok) return parsed
-  const budget = new MatchBudget()
+  const budget = new MatchBudget(patienceMs)
   const { test } = compile(parsed.expression, budget)
   return {
     ok: true,
@@ -209,10 +215,9 @@ function compileSource(source: TextSource, pattern: string, budget: MatchBudget)
   const compiled = compilePattern(pattern, flags)
   // The parser has tried it already.
   if (!compiled.ok) return { test: () => false, price }
-  const { regex } = compiled
   return {
     test: (subject) =>
-      read(subject).some((text) => text !== undefined && budget.isFound(regex, text)),
+      read(subject).some((text) => text !== undefined && budget.isFound(compiled.pattern, text)),
     price,
   }
 }

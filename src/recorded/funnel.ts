@@ -99,7 +99,10 @@ export class Funnel {
     if (running !== undefined) return streaming(running, now)
     const ranked = [...this.#hosts.values()].toReversed().sort((a, b) => rankOf(a) - rankOf(b))
     const [first] = ranked
-    if (first?.trouble !== undefined) return { ...first.trouble, host: first.name }
+    if (first?.trouble !== undefined) {
+      // What was refused may have named no host that can be read.
+      return first.name === '' ? first.trouble : { ...first.trouble, host: first.name }
+    }
     if (first !== undefined) return noModelCall(first, ranked)
     if (this.#connections > 0) return noConnect
     return noConnection

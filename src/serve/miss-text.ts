@@ -23,7 +23,7 @@ export function describeMiss(
       return `${asked}: asked more often than it was recorded (${name} was the first)`
     case 'not-recorded':
     case 'differs':
-      return `${asked}: nearest is ${name}${differenceText(miss)}`
+      return `${asked}: nearest is ${name}${differenceText(miss)}${unservedText(nearest)}`
   }
 }
 
@@ -32,6 +32,11 @@ function differenceText({ difference, differences }: Miss): string {
   const more = differences > 1 ? ` (and ${differences - 1} more)` : ''
   const { path, recorded = 'nothing', asked = 'nothing' } = difference
   return `, which differs in ${path}: recorded ${recorded}, asked ${asked}${more}`
+}
+
+/** The nearest may be one that no request could have been answered with. */
+function unservedText({ answer }: Recording): string {
+  return answer.kind === 'unservable' ? `; it could not be served either: ${answer.why}` : ''
 }
 
 function placeText({ method, host, path }: Place): string {

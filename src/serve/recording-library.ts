@@ -70,8 +70,9 @@ interface LibraryOptions {
 interface Entry {
   readonly recording: Recording
   readonly query: string
-  readonly exact: string
   readonly lenient: string
+  /** Made when two recordings are the same but for what is volatile. */
+  exact: string | undefined
   /** Its body was masked by redaction, so that no digest can be equal. */
   readonly isMasked: boolean
   uses: number
@@ -143,13 +144,12 @@ export class RecordingLibrary {
 
   #entry(recording: Recording): Entry {
     const { body, mediaType } = recording
-    const lenient = canonicalBody(body, mediaType, this.#leniently)
     return {
       recording,
       query: queryKey(recording.query),
-      exact: digestOf(canonicalBody(body, mediaType, this.#exactly)),
-      lenient: digestOf(lenient),
-      isMasked: lenient !== undefined && hasMask(JSON.stringify(lenient.value)),
+      lenient: digestOf(canonicalBody(body, mediaType, this.#leniently)),
+      exact: undefined,
+      isMasked: hasMask(body),
       uses: 0,
     }
   }
@@ -182,15 +182,24 @@ export class RecordingLibrary {
     query: string,
     body: CanonicalBody,
   ): readonly Entry[] {
-    const candidates = entries.filter((entry) => entry.query === query)
-    const exact = digestOf(canonicalBody(asked.body, asked.mediaType, this.#exactly))
-    const same = candidates.filter((entry) => entry.exact === exact)
-    if (same.length > 0) return same
     const lenient = digestOf(body)
-    return candidates.filter(
+    const same = entries.filter(
       (entry) =>
-        entry.lenient === lenient || (entry.isMasked && this.#compare(entry, body, 1).count === 0),
+        entry.query === query &&
+        (entry.lenient === lenient ||
+          (entry.isMasked && this.#compare(entry, body, 1).count === 0)),
     )
+    if (same.length < 2) return same
+    const exact = this.#exactDigest(asked)
+    const identical = same.filter((entry) => {
+      entry.exact ??= this.#exactDigest(entry.recording)
+      return entry.exact === exact
+    })
+    return identical.length > 0 ? identical : same
+  }
+
+  #exactDigest({ body, mediaType }: Pick<AskedRequest, 'body' | 'mediaType'>): string {
+    return digestOf(canonicalBody(body, mediaType, this.#exactly))
   }
 
   #compare(entry: Entry, body: CanonicalBody, limit?: number): Comparison {

@@ -83,7 +83,9 @@ export function canonicalPath(path: string): string {
     .split('/')
     .map((segment) => {
       try {
-        return encodeURIComponent(decodeURIComponent(segment))
+        const encoded = encodeURIComponent(decodeURIComponent(segment))
+        // What may stand in a path as it is (RFC 3986 §3.3), and does: `models/x:generateContent`.
+        return encoded.replaceAll(/%(?:24|26|2B|2C|3A|3B|3D|40)/gu, decodeURIComponent)
       } catch {
         return segment
       }

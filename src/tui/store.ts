@@ -170,6 +170,11 @@ export class ViewerStore {
     if (this.#state.running > 0 && !this.#hasEnded) this.#notifySoon()
   }
 
+  /** Draws again whatever is on screen. */
+  redraw(): void {
+    this.#notify()
+  }
+
   frame(size: ScreenSize): ViewerFrame {
     const list = this.#listFrame(size)
     return {

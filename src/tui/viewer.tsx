@@ -93,6 +93,11 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
     maxFps: maxFramesPerSecond,
   })
   const gone = watchTerminal(options)
+  const stopRepainting = repaintAfterResize(stdout, () => {
+    instance.clear()
+    stdout.write(eraseScreen)
+    store.redraw()
+  })
   const ticking = setInterval(() => {
     store.tick()
   }, tickMs)
@@ -114,6 +119,7 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
   } finally {
     clearInterval(ticking)
     stopSpend()
+    stopRepainting()
     source.close()
     instance.unmount()
     await Promise.race([instance.waitUntilExit(), gone.promise])
@@ -123,6 +129,28 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
 
 function themeOf({ noColor, isAscii }: ViewerOptions): Theme {
   return { ...(noColor === true ? plainTheme : colorTheme), isAscii: isAscii === true }
+}
+
+/** CUP and ED (ECMA-48): from the first cell on. */
+const eraseScreen = '\u001B[H\u001B[J'
+/** A window that is dragged sends many sizes: the picture is made whole after the last. */
+const settledMs = 60
+
+/**
+ * Ink draws what changed since its last frame, but a terminal moves and cuts lines by itself when it
+ * is resized, before anybody hears of it: what stands there then is nothing to build on.
+ */
+function repaintAfterResize(stdout: NodeJS.WriteStream, repaint: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined
+  const onResize = (): void => {
+    clearTimeout(timer)
+    timer = setTimeout(repaint, settledMs)
+  }
+  stdout.on('resize', onResize)
+  return () => {
+    clearTimeout(timer)
+    stdout.off('resize', onResize)
+  }
 }
 
 /** Asks now and then; what cannot be told is not shown. */

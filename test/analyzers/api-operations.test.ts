@@ -54,6 +54,81 @@ test.each([
   expect(operationOf(method, path, 'res.openai.azure.com')).toEqual(expected)
 })
 
+const gemini = 'generativelanguage.googleapis.com'
+const vertex = 'us-central1-aiplatform.googleapis.com'
+const inProject = '/v1/projects/p/locations/us-central1'
+
+test.each([
+  ['GET', 'api.replicate.com/v1/predictions/p1', ['predictions.retrieve', 'p1']],
+  ['POST', 'api.replicate.com/v1/predictions/p1/cancel', ['predictions.cancel', 'p1']],
+  ['GET', 'api.replicate.com/v1/predictions', ['predictions.list']],
+  ['GET', 'api.replicate.com/v1/models/meta/llama', ['models.retrieve', 'meta/llama']],
+  ['POST', `${gemini}/v1beta/models/g:batchGenerateContent`, ['batches.create', 'g']],
+  ['GET', `${gemini}/v1beta/batches/b1?alt=json`, ['batches.retrieve', 'b1']],
+  ['GET', `${gemini}/v1beta/batches`, ['batches.list']],
+  ['POST', `${gemini}/v1beta/batches/b1:cancel`, ['batches.cancel', 'b1']],
+  ['DELETE', `${gemini}/v1beta/batches/b1`, ['batches.delete', 'b1']],
+  ['POST', `${gemini}/upload/v1beta/files`, ['files.create']],
+  ['GET', `${gemini}/v1beta/models/g`, ['models.retrieve', 'g']],
+  ['POST', `${gemini}/v1beta/models/veo:predictLongRunning`, ['videos.create', 'veo']],
+  ['GET', `${gemini}/v1beta/models/veo/operations/o1`, ['operations.retrieve', 'o1']],
+  [
+    'GET',
+    `${gemini}/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent`,
+    ['live.connect'],
+  ],
+  [
+    'GET',
+    `${vertex}/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent`,
+    ['live.connect'],
+  ],
+  ['POST', `${vertex}${inProject}/batchPredictionJobs`, ['batches.create']],
+  ['GET', `${vertex}${inProject}/batchPredictionJobs/7`, ['batches.retrieve', '7']],
+  ['POST', `${vertex}${inProject}/cachedContents`, ['caches.create']],
+  [
+    'POST',
+    'runtime.sagemaker.eu-west-1.amazonaws.com/endpoints/mine/invocations',
+    ['endpoints.invoke', 'mine'],
+  ],
+  [
+    'POST',
+    'runtime.sagemaker.eu-west-1.amazonaws.com/endpoints/mine/invocations-response-stream',
+    ['endpoints.invoke_with_response_stream', 'mine'],
+  ],
+  [
+    'GET',
+    'bedrock-runtime.eu-west-1.amazonaws.com/async-invoke/arn%3Aaws%3Ax',
+    ['async_invokes.retrieve', 'arn:aws:x'],
+  ],
+])('%s %s is an operation', (method, place, expected) => {
+  const at = place.indexOf('/')
+
+  expect(operationOf(method, place.slice(at), place.slice(0, at))).toEqual(expected)
+})
+
+test.each([
+  ['POST', '/v1beta/models/g:generateContent', gemini],
+  ['POST', '/v1/predictions', 'api.replicate.com'],
+  ['POST', '/v1beta/batches/b1:unheardOf', gemini],
+  ['GET', '/endpoints/mine/invocations', 'runtime.sagemaker.eu-west-1.amazonaws.com'],
+  ['POST', '/endpoints/mine/invocations', 'sagemaker.example.com'],
+])('%s %s is none', (method, path, host) => {
+  expect(operationOf(method, path, host)).toBeUndefined()
+})
+
+test('a polled prediction is told with what it came to', () => {
+  const request = { method: 'GET', url: 'https://api.replicate.com/v1/predictions/p1' }
+  const prediction = { id: 'p1', model: 'meta/llama', status: 'succeeded', output: ['Hel', 'lo'] }
+  const told = onlyOf(
+    run({ request, response: { body: JSON.stringify(prediction) } }),
+    'operation-performed',
+  )
+
+  expect(told).toMatchObject({ provider: 'replicate', complete: true })
+  expect(told.facts).toContainEqual({ name: 'status', value: 'succeeded' })
+  expect(told.facts).toContainEqual({ name: 'output', value: 'Hello' })
+})
+
 test.each([
   ['POST', '/v1/chat/completions'],
   ['POST', '/v1/threads/t1/runs'],

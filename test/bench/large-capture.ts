@@ -112,7 +112,7 @@ async function main(path: string, megabytes: number): Promise<void> {
       pipeline.flush()
     }
     // The writer works between turns of the event loop.
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, 200))
   }
   await pipeline.close()
   process.stdout.write(`${path}: ${count} calls, ${(size() / 1e6).toFixed(0)} MB\n`)

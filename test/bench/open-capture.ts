@@ -33,11 +33,14 @@ async function main(path: string): Promise<void> {
   await ended.promise
   clearInterval(turns)
   const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`
+  const { heapUsed, external, rss } = process.memoryUsage()
+  const inMb = (bytes: number): string => (bytes / 1e6).toFixed(0)
   const { maxRSS } = process.resourceUsage()
   process.stdout.write(
     `first page ${seconds(pageMs ?? NaN)}, all ${seconds(performance.now() - startedAt)}, ` +
       `${state.rows.length} rows (${state.trimmedRows} without details), ` +
       `most memory ${Math.round(maxRSS / 1024)} MB, longest turn ${Math.round(longestMs)} ms, ` +
+      `at the end ${inMb(rss)} (heap ${inMb(heapUsed)}, buffers ${inMb(external)}), ` +
       `statuses ${statuses.length}, the last: ${statuses.at(-1) ?? '-'}\n`,
   )
 }

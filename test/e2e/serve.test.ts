@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import Anthropic from '@anthropic-ai/sdk'
-import OpenAI from 'openai'
+import OpenAI, { NotFoundError } from 'openai'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 
 import {
@@ -132,7 +132,7 @@ describe('the official clients get what was recorded', () => {
         (error: unknown) => error,
       )
 
-    expect(failure).toBeInstanceOf(OpenAI.NotFoundError)
+    expect(failure).toBeInstanceOf(NotFoundError)
     expect(failure).toMatchObject({ code: 'model_not_found' })
   })
 })

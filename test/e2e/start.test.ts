@@ -122,6 +122,19 @@ describe('without a terminal', () => {
     },
   )
 
+  test('says once at the start that content is not masked, where that was asked for', async () => {
+    await using standing = await start(['--redact-content', 'off'])
+    const { cli, client } = standing
+
+    await client.request(call)
+    cli.kill('SIGTERM')
+    const { err } = await cli.ended
+
+    expect(linesOf(err).filter((line) => line.includes('--redact-content off'))).toEqual([
+      expect.stringMatching(/^porthole: --redact-content off: .+ shown and captured as they are$/u),
+    ])
+  })
+
   test('prints every message with --json, and nothing else', async () => {
     await using standing = await start(['--json'])
     const { cli, client } = standing

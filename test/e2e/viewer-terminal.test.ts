@@ -126,7 +126,7 @@ describe('the viewer', () => {
       if (index % 10 === 0) terminal.resize(60 + index, 12 + (index % 9))
     }
     terminal.resize(100, 24)
-    await terminal.waitFor(/●.*58 59/u)
+    await terminal.waitFor(/^Porthole fixture[^]*●.*58 59[^]*q quit$/u)
 
     const lines = terminal.lines()
     expect(lines).toHaveLength(24)

@@ -17,6 +17,7 @@ const ranks = new Map<string, number>([
   ['src/pipeline', 4],
   ['ca', 4],
   ['src/capture', 5],
+  ['src/conformance', 5],
   ['analyzers', 6],
   ['src/proxy', 6],
   ['src/control', 7],

@@ -57,12 +57,12 @@ function shoot(terminal: Terminal, name: string, title: string): void {
   process.stdout.write(`docs/${name}.svg\n`)
 }
 
-/** Of the same length: the columns stay where they are. */
+/** Columns stay where they are; what stands in a sentence keeps no gap. */
 function steady(run: StyledText): StyledText {
   const text = run.text
     .replaceAll(/\b\d\d:\d\d:\d\d\b/gu, '12:34:56')
-    .replaceAll(/\b\d(\d*)ms\b/gu, (whole) => `${'250'.slice(0, whole.length - 2)}ms`)
-    .replaceAll(/\b\d\.\d+s\b/gu, '1.2s')
+    .replaceAll(/\b(?:\d+ms|\d+\.\d+s)\b/gu, (whole) => '1.2s'.padStart(whole.length))
+    .replaceAll(/(· |ttft ) +1\.2s/gu, (_, before: string) => `${before}1.2s`)
     .replaceAll(/\b\d+ tok\/s\b/gu, (whole) => `${'100'.slice(0, whole.length - 6)} tok/s`)
   return { ...run, text }
 }

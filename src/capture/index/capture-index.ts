@@ -99,6 +99,8 @@ export async function spendSince(
 ): Promise<Spend> {
   const folder = capturesFolder(home)
   const { catchUpMs = 0 } = options
+  // Asking makes nothing where nothing was recorded yet.
+  if ((await listCaptureSets(folder)).length === 0) return { usd: 0, known: 0, unknown: 0 }
   return await withIndex(folder, { onNotice: () => {} }, async (db) => {
     if (catchUpMs > 0) await catchUp(db, folder, { signal: AbortSignal.timeout(catchUpMs) })
     return spendOf(db, epochMs)

@@ -80,7 +80,7 @@ function readLine(
   if (split.ok) {
     const { kind } = headOf(line)
     if (kind !== undefined && passedOver.has(kind)) return { type: 'passed', end }
-    if (kind === 'model-called') {
+    if (kind === 'model-called' || kind === undefined) {
       const stored = readStoredCall(line, take)
       if (stored !== undefined) return stored
     }
@@ -104,7 +104,7 @@ function readStoredCall(
     return undefined
   }
   const { messageRefs, toolRefs, ...rest } = parsed.value as Record<string, unknown>
-  if (!Array.isArray(messageRefs)) return undefined
+  if (rest['kind'] !== 'model-called' || !Array.isArray(messageRefs)) return undefined
   if (Array.isArray(toolRefs)) for (const ref of toolRefs) take(ref)
   const found = messageRefs.map(take)
   const messages = found.flatMap((json) => json ?? [])

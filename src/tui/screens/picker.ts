@@ -1,5 +1,5 @@
-import type { ColumnId } from '../columns.ts'
 /** The picker of columns: which of them is pointed at, and what its keys make of the choice. */
+import type { ColumnId } from '../columns.ts'
 import type { Action } from '../keys.ts'
 import type { ColumnChoice, Layout } from '../layout.ts'
 import { defaultChoice } from '../layout.ts'

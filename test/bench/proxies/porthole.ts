@@ -1,10 +1,12 @@
 /**
  * Porthole as built in dist/, a process of its own. `tunnel`: nothing on the allowlist; `bare`:
- * intercepts without analyzers or capture; `full`: default analyzers and a capture.
+ * intercepts without analyzers or capture; `full`: default analyzers and a capture. The process
+ * collects its garbage as that of the command line does.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+import type * as collectorModule from '../../../src/cli/collector.ts'
 import type * as libraryModule from '../../../src/index.ts'
 import { builtUrl } from '../built.ts'
 import { serveParent, settingsFromParent } from '../serve-parent.ts'
@@ -16,6 +18,12 @@ const settings = settingsFromParent() as {
   readonly directory: string
 }
 
+// A build from before has nothing to set.
+const collector = builtUrl('src/cli/collector.js')
+if (existsSync(collector)) {
+  const { keepYoungGenerationSmall } = (await import(collector.href)) as typeof collectorModule
+  keepYoungGenerationSmall()
+}
 const library = (await import(builtUrl('src/index.js').href)) as typeof libraryModule
 
 const builder = new library.PortholeBuilder()

@@ -115,6 +115,20 @@ const layers: Record<
     read: ({ capture }) => capture,
     wanted: { flag: 'flag.jsonl', env: 'env.jsonl', file: 'none' },
   },
+  keepCaptures: {
+    flag: '30d',
+    env: '12h',
+    file: '45m',
+    read: ({ keepCapturesMs }) => keepCapturesMs,
+    wanted: { flag: 2_592_000_000, env: 43_200_000, file: 2_700_000 },
+  },
+  keepSize: {
+    flag: '5GiB',
+    env: '500MB',
+    file: '1000',
+    read: ({ keepBytes }) => keepBytes,
+    wanted: { flag: 5_368_709_120, env: 500_000_000, file: 1000 },
+  },
   viewer: {
     flag: true,
     env: '0',

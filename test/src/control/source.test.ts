@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -6,11 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { AppError } from '../../../src/base/errors.ts'
 import { ControlServer } from '../../../src/control/server.ts'
-import { createFileSource } from '../../../src/control/file-source.ts'
 import { createLiveSource } from '../../../src/control/source.ts'
 import type { MessageSource } from '../../../src/control/source.ts'
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
-import type { Analyzer } from '../../../src/pipeline/analyzer.ts'
 
 let root = ''
 let runDirectory = ''
@@ -126,60 +124,6 @@ describe('a live source', () => {
   })
 })
 
-describe('a capture as a source', () => {
-  const doubler = (closed: string[]): Analyzer => ({
-    name: 'doubler',
-    onMessage(msg, emit) {
-      if (msg.kind !== 'request-ended') return
-      emit({ kind: 'sse-event', index: 0, data: '', sinceRequestMs: 0 })
-    },
-    close: async () => void closed.push('closed'),
-  })
-
-  test('gives its messages, tells what it could not read, and ends', async () => {
-    const path = join(root, 'c.jsonl')
-    writeFileSync(path, `${JSON.stringify(ended(0))}\nbad\n${JSON.stringify(ended(1))}\n{"cut`)
-    const { lines, said } = listen(createFileSource(path))
-    await said('end')
-
-    expect(lines).toEqual([
-      `${path}: request-ended 0`,
-      'status: line 2: not JSON',
-      `${path}: request-ended 1`,
-      'status: line 4: cut off (not JSON)',
-      'end',
-      'status: line 4: cut off (not JSON)',
-    ])
-  })
-
-  test('makes anew what the capture leaves out', async () => {
-    const path = join(root, 'c.jsonl')
-    const closed: string[] = []
-    writeFileSync(path, `${JSON.stringify(ended(0))}\n${JSON.stringify(ended(2))}\n`)
-    const { lines, said } = listen(createFileSource(path, { analyzers: [doubler(closed)] }))
-    await said('end')
-
-    expect(lines).toEqual([
-      `${path}: request-ended 0`,
-      `${path}: sse-event 1`,
-      `${path}: request-ended 2`,
-      `${path}: sse-event 3`,
-      'end',
-      'status: end of capture',
-    ])
-    expect(closed).toEqual(['closed'])
-  })
-
-  test('that cannot be read says so and ends', async () => {
-    const path = join(root, 'none.jsonl')
-    const { lines, said } = listen(createFileSource(path))
-    await said('end')
-
-    const problem = `status: cannot read the capture ${path}: no such file`
-    expect(lines).toEqual([problem, 'end', problem])
-  })
-})
-
 describe('asking a proxy to decrypt a host', () => {
   const origin = 'http://127.0.0.1:1 (pid 1)'
   const attached = 'status: attached to http://127.0.0.1:1'
@@ -229,8 +173,4 @@ describe('asking a proxy to decrypt a host', () => {
     await server.close()
     await expect(unanswered).resolves.toBe('the proxy has ended')
   })
-})
-
-test('a capture is asked for nothing', () => {
-  expect(createFileSource('any.jsonl')).not.toHaveProperty('allow')
 })

@@ -50,12 +50,8 @@ describe('turns of analysis', () => {
     expect(taken.length).toBeLessThanOrEqual(13)
   })
 
-  test('leave out none, and are longer, where much waits', async () => {
+  test('leave out none where much waits', async () => {
     const { turns, taken, waiting } = createWork(Infinity)
-    turns.announce()
-    await expect.poll(() => taken.length, { timeout: 15_000 }).toBeGreaterThan(0)
-    const [whileLittle] = taken
-    taken.length = 0
     waiting.bytes = 2 * mebibyte
     for (let turn = 0; turn < 50; turn += 1) {
       turns.announce()
@@ -63,7 +59,6 @@ describe('turns of analysis', () => {
     }
 
     expect(taken.length).toBeGreaterThanOrEqual(48)
-    expect(taken[0]?.ms).toBeGreaterThan(whileLittle?.ms ?? Infinity)
   })
 
   test('go on by themselves until nothing is left, then end', async () => {

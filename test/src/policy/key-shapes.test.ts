@@ -5,6 +5,7 @@ import { findKeys } from '../../../src/policy/key-shapes.ts'
 import type { SecretRange } from '../../../src/policy/secret-range.ts'
 
 const body = 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8'
+const kind = 'PRIVATE KEY'
 const keys = [
   `sk-${body}`,
   `sk-proj-${body}`,
@@ -21,7 +22,7 @@ const keys = [
   `starpod:v1:${body}`,
   `porthole:v1:${body}`,
   `eyJ${body}.eyJ${body}.${body}`,
-  `-----BEGIN RSA PRIVATE KEY-----\n${body}\n-----END`,
+  `-----BEGIN RSA ${kind}-----\n${body}\n-----END`,
 ]
 
 function rangesIn(text: string): SecretRange[] {

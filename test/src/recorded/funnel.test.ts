@@ -154,6 +154,15 @@ describe('where several hosts are in question', () => {
   })
 })
 
+test('names no host where what was asked for could not be read', () => {
+  const verdict = verdictOf([
+    { kind: 'connection-refused', status: 400, reason: 'bad-authority', message: 'no port' },
+  ])
+
+  expect(verdict).toMatchObject({ step: 'refused', text: 'refused with 400: no port' })
+  expect(verdict).not.toHaveProperty('host')
+})
+
 test('says how long a call has been under way', () => {
   const drafts = [request('x1', 'https://api.openai.com/v1/responses'), called('x1')]
 

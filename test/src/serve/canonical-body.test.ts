@@ -163,9 +163,18 @@ describe('a masked recording', () => {
         const asked = pairs.map(([text, secret]) => text + secret).join('') + tail
 
         expect(matchesMasked(recorded, asked)).toBe(true)
-        expect(hasMask(recorded)).toBe(true)
+        expect(hasMask(Buffer.from(recorded))).toBe(true)
       }),
     )
+  })
+
+  test.each([
+    ['{"password":"***"}', true],
+    ['{"text":"see ********"}', true],
+    ['{"text":"**bold** and *this*"}', false],
+    ['{}', false],
+  ])('is told by its masks: %s, %j', (text, expected) => {
+    expect(hasMask(Buffer.from(text))).toBe(expected)
   })
 
   test.each([

@@ -145,9 +145,9 @@ test('the query counts, in any order, but for its secrets', () => {
 })
 
 test('a path is the same however its percent signs are written', () => {
-  const found = library([recording({ id: 'x', path: '/model/a%3Ab/converse' })])
+  const found = library([recording({ id: 'x', path: '/model/a:b/converse' })])
 
-  expect(outcome(found.find(asked({ model: 'm' }, { target: '/model/a:b/converse' })))).toBe('x')
+  expect(outcome(found.find(asked({ model: 'm' }, { target: '/model/a%3ab/converse' })))).toBe('x')
 })
 
 describe('a miss', () => {
@@ -172,6 +172,16 @@ describe('a miss', () => {
     expect(miss.kind === 'miss' ? describeMiss(miss, recordings) : '').toBe(
       'POST /v1/chat/completions: nearest is recording long, which differs in ' +
         '$.messages[2].content: recorded "three", asked "four"',
+    )
+  })
+
+  test('says so where the nearest could not be served either', () => {
+    const gap = { kind: 'unservable', why: 'its request is not whole in the capture' } as const
+    const cut = [recording({ body: '{"model":"m","mess', answer: gap })]
+    const miss = library(cut).find(asked(messages('one')))
+
+    expect(miss.kind === 'miss' ? describeMiss(miss, cut) : '').toMatch(
+      /; it could not be served either: its request is not whole in the capture$/u,
     )
   })
 

@@ -167,7 +167,15 @@ test.each([
   ['/v1/models/a%2fb', '/v1/models/a%2Fb'],
   ['/%7Euser', '/~user'],
   ['/v1/models/x:generate', '/v1/models/x%3Agenerate'],
+  ['/a;b=c,d@e', '/a%3bb%3Dc%2Cd%40e'],
   ['/bad%zz', '/bad%zz'],
 ])('the paths %s and %s are one', (one, other) => {
   expect(canonicalPath(one)).toBe(canonicalPath(other))
+})
+
+test('a path reads as it was sent', () => {
+  expect(canonicalPath('/v1beta/models/gemini-2.5-pro:generateContent')).toBe(
+    '/v1beta/models/gemini-2.5-pro:generateContent',
+  )
+  expect(canonicalPath('/a%2Fb/c%20d')).toBe('/a%2Fb/c%20d')
 })

@@ -70,6 +70,26 @@ describe('the viewer', () => {
     expect(await ended).toBe('quit')
   })
 
+  it('paints everything anew after the terminal was resized', async () => {
+    const terminal = openFakeTerminal(100, 24)
+    const { source, ended } = open(terminal)
+    for (const msg of wholeCall({ id: 'x1' })) source.handlers?.onMessage(msg, 'p')
+    await shows(terminal, 'claude-sonnet-4-5')
+
+    terminal.resize(120, 30)
+
+    await vi.waitFor(
+      () => {
+        const [, after = ''] = terminal.writes.join('').split('\u001b[H\u001b[J')
+        expect(after).toContain('Porthole')
+        expect(after).toContain('claude-sonnet-4-5')
+      },
+      { timeout: 10_000 },
+    )
+    terminal.press('q')
+    expect(await ended).toBe('quit')
+  })
+
   it('ends quietly when the input is closed', async () => {
     const terminal = openFakeTerminal(80, 24)
     const { source, ended } = open(terminal)

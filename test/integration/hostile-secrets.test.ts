@@ -289,6 +289,7 @@ describe('a reference', () => {
     expect(upstream.received()).toContain('Authorization: Bearer CANARY-of-env\r\n')
     expect(upstream.received()).toContain('x-cmd: CANARY-of-cmd\r\n')
     expect(upstream.received()).toContain('x-file: CANARY-of-file\r\n')
+    await proxy.waitFor('exchange-completed')
     expect(JSON.stringify(proxy.messages)).not.toContain('CANARY')
   })
 

@@ -10,6 +10,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 
 import packageJson from '../../package.json' with { type: 'json' }
 import type { MitmModule } from '../../src/porthole.ts'
+import { createAuthenticator } from '../../src/proxy/client-auth.ts'
 import { PortholeEngine } from '../../src/proxy/engine.ts'
 import type { EngineServices } from '../../src/proxy/engine.ts'
 import { connectRaw, connectThrough, connectTls, readUntil, startProxy } from '../support/proxy.ts'
@@ -262,7 +263,11 @@ describe('what is inherited and unsafe', () => {
       handshakeTimeoutMs: 1000,
       judgeDeadlineMs: 1000,
     }
-    const engine = new PortholeEngine({ limits, analyzers: [] } as unknown as EngineServices)
+    const engine = new PortholeEngine({
+      limits,
+      analyzers: [],
+      authenticator: createAuthenticator([]),
+    } as unknown as EngineServices)
     const inherited: (this: PortholeEngine) => void = engine[name]
 
     expect(() => inherited.call(engine)).toThrow(

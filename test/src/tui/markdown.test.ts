@@ -72,7 +72,10 @@ const words = fc.constantFrom(
   ...hostileTexts.map((text) => text.slice(0, 60)),
 )
 
-test.prop([fc.array(words, { maxLength: 30 }), fc.integer({ min: 3, max: 60 })])(
+// Two columns of indent, and a character that takes two.
+const leastWidth = 4
+
+test.prop([fc.array(words, { maxLength: 30 }), fc.integer({ min: leastWidth, max: 60 })])(
   'it is safe, within the width, and the same whether it came at once or in pieces',
   (pieces, width) => {
     const growing = createMarkdown()

@@ -88,7 +88,7 @@ async function openSource(
   if (capture !== undefined) {
     await assertReadable(capture)
     return {
-      source: createFileSource(capture, { analyzers: defaultAnalyzers() }),
+      source: createFileSource(capture, { analyzers: defaultAnalyzers }),
       title: basename(capture),
     }
   }

@@ -8,17 +8,19 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../base/clock.ts'
 import { createSystemClock } from '../base/clock.ts'
 import { describeError } from '../base/errors.ts'
+import { loadMessages } from '../capture/load-record.ts'
 import type { CaptureLine } from '../capture/reader.ts'
 import { readCapture } from '../capture/reader.ts'
 import { reanalyze, restoreLeftOut } from '../capture/reanalyze.ts'
 import type { SkimPlan } from '../capture/skim.ts'
 import { planSkim, skimCapture } from '../capture/skim.ts'
+import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { MessageSource, SourceHandlers } from './source.ts'
 
 interface FileOptions {
-  /** Run anew over the recording, so that what it leaves out is shown too; closed at the end. */
-  readonly analyzers?: readonly Analyzer[] | undefined
+  /** New ones, run anew over the recording so that what it leaves out is shown too, then closed. */
+  readonly analyzers?: (() => readonly Analyzer[]) | undefined
   /** Plain bytes from which on a capture is large; 16 MiB unless told otherwise. */
   readonly largeBytes?: number | undefined
   /** For how long it takes; the process's own unless a test holds it. */
@@ -47,7 +49,32 @@ export function createFileSource(path: string, options: FileOptions = {}): Messa
       isClosed = true
       source?.close()
     },
+    load: (_origin, exchangeId) => loadAgain(path, exchangeId, options.analyzers?.() ?? []),
   }
+}
+
+async function loadAgain(
+  path: string,
+  exchangeId: string,
+  analyzers: readonly Analyzer[],
+): Promise<AnalysisMsg[]> {
+  const recorded = await loadMessages(path, exchangeId)
+  const messages: AnalysisMsg[] = []
+  const lines = restoreLeftOut(asLines(recorded, path), analyzers, new Set([exchangeId]))
+  for await (const line of lines) if (line.type === 'message') messages.push(line.msg)
+  await closeAll(analyzers)
+  return messages
+}
+
+async function* asLines(
+  messages: readonly AnalysisMsg[],
+  path: string,
+): AsyncGenerator<CaptureLine, void, undefined> {
+  for (const msg of messages) yield { type: 'message', path, lineNumber: 0, msg, raw: '' }
+}
+
+async function closeAll(analyzers: readonly Analyzer[]): Promise<void> {
+  await Promise.allSettled(analyzers.map(async (analyzer) => await analyzer.close?.()))
 }
 
 class FileSource {
@@ -64,7 +91,7 @@ class FileSource {
 
   constructor(path: string, options: FileOptions, handlers: SourceHandlers) {
     this.#path = path
-    this.#analyzers = options.analyzers ?? []
+    this.#analyzers = options.analyzers?.() ?? []
     this.#largeBytes = options.largeBytes ?? defaultLargeBytes
     this.#handlers = handlers
     this.#clock = options.clock ?? createSystemClock()
@@ -82,7 +109,7 @@ class FileSource {
     } catch (error) {
       if (!this.#isClosed) this.#tellProblem(describeError(error))
     }
-    await Promise.allSettled(this.#analyzers.map(async (analyzer) => await analyzer.close?.()))
+    await closeAll(this.#analyzers)
     if (this.#isClosed) return
     this.#handlers.onEnd()
     this.#handlers.onStatus(this.#lastStatus)
@@ -94,7 +121,7 @@ class FileSource {
   }
 
   #skim(plan: SkimPlan): AsyncIterable<CaptureLine> {
-    this.#lastStatus = 'end of capture; bodies of its older exchanges are left out'
+    this.#lastStatus = 'end of capture; bodies of its older exchanges are read when they are opened'
     const full = new Set<string>()
     const fullBytes = this.#largeBytes * fullShare
     const onProgress = (done: number): void => this.#tellProgress(done / plan.bytes)

@@ -28,6 +28,8 @@ export interface MessageSource {
    * Captures have none.
    */
   allow?(origin: string, host: string): Promise<string>
+  /** The messages of one exchange, read again, with what captures leave out; of a capture only. */
+  load?(origin: string, exchangeId: string): Promise<readonly AnalysisMsg[]>
 }
 
 /** Watching a folder is not possible everywhere; looking at it is. */

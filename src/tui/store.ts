@@ -21,9 +21,10 @@ import { layoutFor } from './layout.ts'
 import { ListView } from './list-view.ts'
 import type { ViewLimits, ViewState } from './model.ts'
 import { applyMessage, clearRows, createViewState, endRunningRows, pinRow } from './model.ts'
-import { openRowOf } from './open-row.ts'
+import { exchangeOf, openRowOf } from './open-row.ts'
 import type { Preferences } from './preferences.ts'
 import { applyPreferences, isSamePreferences, preferencesOf } from './preferences.ts'
+import { isIncomplete, restoreRows } from './restore-row.ts'
 import type { RowList } from './row-list.ts'
 import { createRowTest } from './row-subject.ts'
 import type { Row } from './row.ts'
@@ -82,11 +83,15 @@ export interface StoreOptions {
   readonly initialFilter?: string | undefined
   /** Asks the proxy `origin` to decrypt `host` from now on; resolves with its answer, one line. */
   readonly allow?: ((origin: string, host: string) => Promise<string>) | undefined
+  /** Reads the messages of an exchange again, from where `origin` was read. */
+  readonly load?: LoadExchange | undefined
   /** Writes an escape sequence that copies, as it stands, to the terminal. */
   readonly copy?: ((sequence: string) => void) | undefined
   /** Writes a call to a file; resolves with what there is to say about it, one line. */
   readonly exportCall?: ExportCall | undefined
 }
+
+export type LoadExchange = (origin: string, exchangeId: string) => Promise<readonly AnalysisMsg[]>
 
 /** 25 frames a second at most: smooth to read, and cheap whatever the rate of messages. */
 const frameMs = 40
@@ -100,6 +105,8 @@ export class ViewerStore {
   readonly #cache = createBlockCache()
   readonly #listeners = new Set<() => void>()
   #ui: UiState
+  /** Rows whose details were asked for again: what the capture lacks is asked for once. */
+  readonly #loaded = new WeakSet<Row>()
   #filterText = ''
   #filter: Filter | undefined
   #passes: (row: Row) => boolean = () => true
@@ -261,8 +268,31 @@ export class ViewerStore {
     if (action !== undefined) this.#act(action, size)
     this.#ui = typed ?? (action === undefined ? ui : reduceUi(ui, action, this.#context(size)))
     pinRow(this.#state, this.#ui.screen === 'detail' ? this.#ui.list.selectedId : undefined)
+    this.#loadOpen()
     this.#keepPreferences(ui)
     return false
+  }
+
+  /** What was let go of the open row is read again. */
+  #loadOpen(): void {
+    const { load } = this.#options
+    const row = this.#state.byId.get(this.#ui.list.selectedId ?? '')
+    if (load === undefined || this.#ui.screen !== 'detail' || row === undefined) return
+    if (!isIncomplete(row) || this.#loaded.has(row)) return
+    this.#loaded.add(row)
+    this.#notice = 'reading it again from the capture …'
+    void this.#awaitAnswer(this.#load(row, load))
+  }
+
+  async #load(row: Row, load: LoadExchange): Promise<string> {
+    const exchangeId = exchangeOf(row)
+    const messages = await load(row.origin, exchangeId)
+    const whole = this.#state.byId.get(exchangeId)
+    const rows = whole === undefined || whole === row ? [row] : [row, whole]
+    if (!restoreRows(this.#state, rows, messages)) return 'the capture has no more of it'
+    // It may be let go once more.
+    if (!isIncomplete(row)) this.#loaded.delete(row)
+    return ''
   }
 
   /** What an action does besides changing what is on screen. */

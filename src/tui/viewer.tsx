@@ -31,6 +31,8 @@ export interface MessageSource {
   close(): void
   /** Asks the proxy `origin` to decrypt `host` from now on; resolves with its answer, one line. */
   allow?(origin: string, host: string): Promise<string>
+  /** The messages of one exchange, read again; rejects where they cannot be read. */
+  load?(origin: string, exchangeId: string): Promise<readonly AnalysisMsg[]>
 }
 
 export interface ViewerOptions {
@@ -76,6 +78,7 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
     // What a slow line has not taken yet is not added to.
     isBlocked: () => stdout.writableNeedDrain,
     allow: source.allow?.bind(source),
+    load: source.load?.bind(source),
     preferences,
     onPreferences,
     initialFilter,

@@ -11,7 +11,7 @@ const pageRows = 40
 async function main(path: string): Promise<void> {
   const startedAt = performance.now()
   const state = createViewState()
-  const source = createFileSource(path, { analyzers: defaultAnalyzers() })
+  const source = createFileSource(path, { analyzers: defaultAnalyzers })
   const ended = Promise.withResolvers<void>()
   let pageMs: number | undefined
   let longestMs = 0

@@ -83,7 +83,7 @@ describe('a capture as a source', () => {
     const path = join(root, 'c.jsonl')
     const closed: string[] = []
     writeFileSync(path, `${JSON.stringify(ended(0))}\n${JSON.stringify(ended(2))}\n`)
-    const { lines, said } = listen(createFileSource(path, { analyzers: [doubler(closed)] }))
+    const { lines, said } = listen(createFileSource(path, { analyzers: () => [doubler(closed)] }))
     await said('end')
 
     expect(lines).toEqual([
@@ -116,7 +116,7 @@ describe('a capture as a source', () => {
     const messages: AnalysisMsg[] = []
     const statuses: string[] = []
     const done = Promise.withResolvers<void>()
-    const source = createFileSource(path, { analyzers: defaultAnalyzers(), largeBytes: 100_000 })
+    const source = createFileSource(path, { analyzers: defaultAnalyzers, largeBytes: 100_000 })
     opened.push(source)
     source.start({
       onMessage: (msg) => void messages.push(msg),
@@ -137,7 +137,14 @@ describe('a capture as a source', () => {
     expect(of('http-parsed').length).toBe(of('request-ended').filter(isFull(messages)).length * 2)
     expect(last).toEqual(expect.arrayContaining(['request-body', 'http-parsed', 'response-body']))
     expect(last.filter((kind) => kind === 'model-called')).toHaveLength(1)
-    expect(statuses.at(-1)).toContain('bodies of its older exchanges are left out')
+    expect(statuses.at(-1)).toContain('bodies of its older exchanges are read when they are opened')
+
+    const again = (await source.load?.(path, 'x3')) ?? []
+    expect(new Set(again.map(({ exchangeId }) => exchangeId))).toEqual(new Set(['x3']))
+    expect(again.map(({ kind }) => kind)).toEqual(
+      messages.filter(({ exchangeId }) => exchangeId === 'x40').map(({ kind }) => kind),
+    )
+    await expect(source.load?.(path, 'unheard-of')).resolves.toEqual([])
   })
 
   test('says how far it has come where that takes long', async () => {
@@ -176,6 +183,6 @@ function isFull(messages: readonly AnalysisMsg[]): (msg: AnalysisMsg) => boolean
   return ({ exchangeId }) => full.has(exchangeId)
 }
 
-test('a capture is asked for nothing', () => {
+test('a capture is asked for no host', () => {
   expect(createFileSource('any.jsonl')).not.toHaveProperty('allow')
 })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import type { Clock } from '../../../src/base/clock.ts'
+import { viewLimits } from '../../../src/tui/model.ts'
 import { screenParts } from '../../../src/tui/screen-parts.ts'
 import { ViewerStore } from '../../../src/tui/store.ts'
 import {
@@ -48,6 +49,44 @@ function openStore() {
   })
   return { time, store, countFrames: () => frames }
 }
+
+describe('a call whose details were let go', () => {
+  it('is read again when it is opened, once', async () => {
+    const time = new ManualTime()
+    const asked: string[] = []
+    const first = wholeCall({ id: 'x1' })
+    const store = new ViewerStore({
+      clock: time,
+      schedule: time.schedule,
+      limits: { ...viewLimits, maxDetails: 1 },
+      load: async (origin, id) => {
+        asked.push(`${origin} ${id}`)
+        return first
+      },
+    })
+    for (const msg of [...first, ...wholeCall({ id: 'x2' })]) store.apply(msg, 'file')
+    store.press(['g', 'enter'], size)
+    const open = (): unknown => store.frame(size).detail?.row.detail
+
+    expect(store.frame(size).notice).toContain('reading it again')
+    await expect.poll(open, { timeout: 15_000 }).toBeDefined()
+    store.press(['tab', 'tab'], size)
+    expect(asked).toEqual(['file x1'])
+  })
+
+  it('says so where it cannot be read', async () => {
+    const time = new ManualTime()
+    const store = new ViewerStore({
+      clock: time,
+      schedule: time.schedule,
+      limits: { ...viewLimits, maxDetails: 1 },
+      load: async () => await Promise.reject(new Error('the disk is gone')),
+    })
+    for (const id of ['x1', 'x2']) for (const msg of wholeCall({ id })) store.apply(msg, 'file')
+    store.press(['g', 'enter'], size)
+    await expect.poll(() => store.frame(size).notice, { timeout: 15_000 }).toBe('the disk is gone')
+  })
+})
 
 describe('frames', () => {
   it('asks for one frame for any number of messages, at most 25 a second', () => {

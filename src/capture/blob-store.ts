@@ -112,8 +112,11 @@ export class BlobStore {
     return blob
   }
 
-  /** `value` as it was before it was stored. */
-  resolve(value: unknown): Resolved {
+  /**
+   * `value` as it was before it was stored. `isBrief`: of a prompt only what its last ref stands
+   * for, which is mostly what was new in it, and no tools; the rest is not even read.
+   */
+  resolve(value: unknown, isBrief = false): Resolved {
     if (typeof value !== 'object' || value === null || !('kind' in value))
       return { ok: true, value }
     const fields = value as Fields
@@ -122,7 +125,7 @@ export class BlobStore {
     }
     if (value.kind !== 'model-called') return { ok: true, value }
     if (!('messageRefs' in value) && !('toolRefs' in value)) return { ok: true, value }
-    return this.#resolveCall(fields)
+    return isBrief ? this.#resolveBriefly(fields) : this.#resolveCall(fields)
   }
 
   #resolveBody(fields: Fields): Resolved {
@@ -146,6 +149,15 @@ export class BlobStore {
       messageRefs: ['messages', messages],
       toolRefs: ['tools', tools],
     })
+  }
+
+  #resolveBriefly(fields: Fields): Resolved {
+    const refs = [fields['messageRefs'], fields['toolRefs']].flat()
+    // The writer counts them all as used.
+    for (const ref of refs) if (typeof ref === 'string') this.#blobs.get(ref)
+    const { messageRefs } = fields
+    const last = Array.isArray(messageRefs) ? messageRefs.slice(-1) : messageRefs
+    return this.#resolveCall({ ...fields, messageRefs: last, toolRefs: [] })
   }
 
   /** The blobs that each of `lists` names. */

@@ -12,9 +12,14 @@ export type LineDecoding = DecodedLine & { readonly raw: string }
 
 /**
  * Undefined for a blank line, and for a blob that was put into `blobs`, with which refs in later
- * lines are resolved: `raw` is then the line as it would be without them. Never throws.
+ * lines are resolved, prompts briefly where `isBrief` (see `BlobStore.resolve`): `raw` is then the
+ * line as it would be without them. Never throws.
  */
-export function decodeSplitLine(split: SplitLine, blobs?: BlobStore): LineDecoding | undefined {
+export function decodeSplitLine(
+  split: SplitLine,
+  blobs?: BlobStore,
+  isBrief = false,
+): LineDecoding | undefined {
   if (!split.ok) {
     const problem = `the line is too long to read (${split.length} bytes)`
     return { ok: false, problem, raw: '' }
@@ -27,19 +32,24 @@ export function decodeSplitLine(split: SplitLine, blobs?: BlobStore): LineDecodi
     if (!parsed.ok) return { ...parsed, raw }
     return blobs === undefined
       ? { ...decodeValue(parsed.value), raw }
-      : decodeStored(parsed.value, raw, blobs)
+      : decodeStored(parsed.value, raw, blobs, isBrief)
   } catch (error) {
     // Checking JSON that is nested ten thousands deep overflows the stack.
     return { ok: false, problem: describeError(error), raw }
   }
 }
 
-function decodeStored(value: unknown, raw: string, blobs: BlobStore): LineDecoding | undefined {
+function decodeStored(
+  value: unknown,
+  raw: string,
+  blobs: BlobStore,
+  isBrief: boolean,
+): LineDecoding | undefined {
   if (typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'blob') {
     const problem = blobs.take(value, raw.length)
     return problem === undefined ? undefined : { ok: false, problem, raw }
   }
-  const resolved = blobs.resolve(value)
+  const resolved = blobs.resolve(value, isBrief)
   if (!resolved.ok) return { ...resolved, raw }
   const decoded = decodeValue(resolved.value)
   if (resolved.value === value || !decoded.ok || decoded.type !== 'message') {

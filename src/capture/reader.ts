@@ -154,13 +154,17 @@ async function* readLinesAsTheyStand(
   yield { type: 'problem', path, lineNumber, problem, cutOff }
 }
 
-/** One line; undefined where there is nothing to tell: it is blank, or a blob. */
+/**
+ * One line; undefined where there is nothing to tell: it is blank, or a blob. `isBrief`: see
+ * `BlobStore.resolve`.
+ */
 export function readCaptureLine(
   split: SplitLine,
   place: Place,
   blobs: BlobStore,
+  isBrief = false,
 ): CaptureLine | undefined {
-  const decoded = decodeSplitLine(split, blobs)
+  const decoded = decodeSplitLine(split, blobs, isBrief)
   if (decoded === undefined) return undefined
   if (!decoded.ok) return { type: 'problem', ...place, problem: decoded.problem, cutOff: false }
   switch (decoded.type) {

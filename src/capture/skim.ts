@@ -1,7 +1,7 @@
 /**
  * Reads a large capture quickly and in little memory: of its older exchanges everything but their
- * bodies, of the newest ones everything. Content that stands in blobs is read where something
- * refers to it. The lines are those that `readCapture` gives, in the same order.
+ * bodies, and of their prompts the end, of the newest ones everything. Content that stands in blobs
+ * is read where something refers to it. Lines come in the order in which `readCapture` gives them.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -76,7 +76,15 @@ class Choice {
       this.#full.add(exchangeId)
     }
     if (kind === undefined || !bodyKinds.has(kind)) return true
-    return this.isFull && exchangeId !== undefined && this.#full.has(exchangeId)
+    return this.isFull && this.#isInFull(exchangeId)
+  }
+
+  wantsAllOf(line: ScannedLine): boolean {
+    return this.#isInFull(headOf(line).exchangeId)
+  }
+
+  #isInFull(exchangeId: string | undefined): boolean {
+    return exchangeId !== undefined && this.#full.has(exchangeId)
   }
 }
 
@@ -99,7 +107,10 @@ async function* skimFile(
       blobs.takeLine(split.bytes, file.reader(at, end))
       return undefined
     }
-    if (choiceAt(at).wants(scanned)) return readCaptureLine(split, { path, lineNumber }, blobs)
+    const choice = choiceAt(at)
+    if (choice.wants(scanned)) {
+      return readCaptureLine(split, { path, lineNumber }, blobs, !choice.wantsAllOf(scanned))
+    }
     if (split.ok) blobs.passOver(split.bytes)
     return undefined
   }

@@ -10,6 +10,7 @@ import { createFileSource } from '../control/file-source.ts'
 import { createLiveSource } from '../control/source.ts'
 import type { MessageSource } from '../control/source.ts'
 import type { SpendSum } from '../tui/format.ts'
+import { keepHeapSmall } from './collector.ts'
 import type { CliContext, Flags } from './context.ts'
 import { resolveHome } from './context.ts'
 import { filterHelp, filterOptionHelp, readFilter } from './filter-option.ts'
@@ -42,10 +43,12 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
   const initialFilter = typeof flags['filter'] === 'string' ? flags['filter'] : undefined
   if (initialFilter !== undefined) readFilter(initialFilter, context.stderr)
   const { source, title } = await openSource(context, capture, flags)
+  if (capture !== undefined) keepHeapSmall()
   // React reads this when it is loaded; its development build costs several times the CPU a frame.
   context.env['NODE_ENV'] ??= 'production'
   // Loaded here, so that no other command pays for React.
   const { runViewer } = await import('../tui/viewer.tsx')
+  const { captureViewLimits } = await import('../tui/model.ts')
   const home = resolveHome(context, flags['home'])
   const saver = createPreferencesSaver(home)
   await runViewer({
@@ -55,6 +58,7 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
     stdout: context.stdout,
     noColor: (context.env['NO_COLOR'] ?? '') !== '',
     isAscii: hasOnlyAscii(context),
+    limits: capture === undefined ? undefined : captureViewLimits,
     initialFilter,
     preferences: await loadPreferences(home),
     onPreferences: (preferences) => saver.save(preferences),

@@ -35,6 +35,14 @@ export const viewLimits: ViewLimits = {
   maxSummaryUnits: 32 * 1024 * 1024,
 }
 
+/** Of a capture: what is let go is read again when it is opened. */
+export const captureViewLimits: ViewLimits = {
+  ...viewLimits,
+  maxDetails: 1000,
+  maxDetailBytes: 12 * 1024 * 1024,
+  maxSummaryUnits: 16 * 1024 * 1024,
+}
+
 /** Dropped rows that were still running: what comes for them later must not make a new row. */
 const maxRemembered = 1000
 

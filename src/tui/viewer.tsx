@@ -11,6 +11,8 @@ import type { AnalysisMsg } from '../messages/schema.ts'
 import { App, quitResult } from './components/app.tsx'
 import type { ExportCall } from './export-call.ts'
 import type { SpendSum } from './format.ts'
+import type { ViewLimits } from './model.ts'
+import { viewLimits } from './model.ts'
 import type { Preferences } from './preferences.ts'
 import { ViewerStore } from './store.ts'
 import type { Theme } from './theme.ts'
@@ -45,6 +47,8 @@ export interface ViewerOptions {
   readonly noColor?: boolean
   /** The terminal has no more than ASCII. */
   readonly isAscii?: boolean
+  /** What is kept; `viewLimits` unless told otherwise. */
+  readonly limits?: ViewLimits | undefined
   /** A filter expression that is in force from the start; one with a mistake shows everything. */
   readonly initialFilter?: string | undefined
   /** What was chosen in an earlier run. */
@@ -79,6 +83,7 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
     isBlocked: () => stdout.writableNeedDrain,
     allow: source.allow?.bind(source),
     load: source.load?.bind(source),
+    limits: options.limits ?? viewLimits,
     preferences,
     onPreferences,
     initialFilter,

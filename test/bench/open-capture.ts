@@ -3,14 +3,17 @@
  * and prints when the first page of rows was there, when the last, and the memory it took.
  */
 import { defaultAnalyzers } from '../../analyzers/index.ts'
+import { keepHeapSmall, keepYoungGenerationSmall } from '../../src/cli/collector.ts'
 import { createFileSource } from '../../src/control/file-source.ts'
-import { applyMessage, createViewState } from '../../src/tui/model.ts'
+import { applyMessage, captureViewLimits, createViewState } from '../../src/tui/model.ts'
 
 const pageRows = 40
 
 async function main(path: string): Promise<void> {
+  keepYoungGenerationSmall()
+  keepHeapSmall()
   const startedAt = performance.now()
-  const state = createViewState()
+  const state = createViewState(captureViewLimits)
   const source = createFileSource(path, { analyzers: defaultAnalyzers })
   const ended = Promise.withResolvers<void>()
   let pageMs: number | undefined

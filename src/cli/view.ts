@@ -48,7 +48,7 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
   context.env['NODE_ENV'] ??= 'production'
   // Loaded here, so that no other command pays for React.
   const { runViewer } = await import('../tui/viewer.tsx')
-  const { captureViewLimits } = await import('../tui/model.ts')
+  const { captureViewLimits } = await import('../tui/view-limits.ts')
   const home = resolveHome(context, flags['home'])
   const saver = createPreferencesSaver(home)
   await runViewer({

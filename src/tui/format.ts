@@ -127,6 +127,11 @@ export function formatCount(count: number): string {
     .replaceAll(/\B(?=(\d{3})+$)/gu, ',')
 }
 
+/** `1 call`, `2 calls`. */
+export function formatPlural(count: number, singular: string): string {
+  return `${formatCount(count)} ${count === 1 ? singular : `${singular}s`}`
+}
+
 /** `$0.0123`, `$4.56`, `$1,234`; an amount below what can be shown reads `<$0.0001`. */
 export function formatUsd(usd: number): string {
   if (usd === 0) return '$0'

@@ -14,34 +14,8 @@ import type { Row, Tally } from './row.ts'
 import { addTallies, appendLive, createRow, emptyTally, subtractTally, summaryOf } from './row.ts'
 import { Sessions } from './sessions.ts'
 import { readStreamDeltas } from './stream-delta.ts'
-
-export interface ViewLimits {
-  readonly maxRows: number
-  /** Rows that keep their details; the oldest lose theirs first. */
-  readonly maxDetails: number
-  /** UTF-16 units kept in the details of all rows; the oldest lose theirs first. */
-  readonly maxDetailBytes: number
-  /** The same for one row. */
-  readonly maxRowBytes: number
-  /** UTF-16 units of prompts and answers in all rows; those of the oldest are cut short first. */
-  readonly maxSummaryUnits: number
-}
-
-export const viewLimits: ViewLimits = {
-  maxRows: 100_000,
-  maxDetails: 20_000,
-  maxDetailBytes: 48 * 1024 * 1024,
-  maxRowBytes: 32 * 1024 * 1024,
-  maxSummaryUnits: 32 * 1024 * 1024,
-}
-
-/** Of a capture: what is let go is read again when it is opened. */
-export const captureViewLimits: ViewLimits = {
-  ...viewLimits,
-  maxDetails: 1000,
-  maxDetailBytes: 12 * 1024 * 1024,
-  maxSummaryUnits: 16 * 1024 * 1024,
-}
+import type { ViewLimits } from './view-limits.ts'
+import { viewLimits } from './view-limits.ts'
 
 /** Dropped rows that were still running: what comes for them later must not make a new row. */
 const maxRemembered = 1000

@@ -3,6 +3,7 @@ import {
   displayWidth,
   fit,
   formatCount,
+  formatPlural,
   formatDuration,
   formatSpend,
   formatSpendShort,
@@ -52,7 +53,7 @@ function itemSpans(item: SessionItem, { width, isFolded }: ItemLook): Span[] {
     case 'lane': {
       const tally = item.rows.reduce((sum, row) => addTallies(sum, tallyOfRow(row)), emptyTally)
       const words = [
-        `${formatCount(item.branch.calls)} calls`,
+        formatPlural(item.branch.calls, 'call'),
         tally.counted
           ? `${formatTokens(tally.inputTokens)} in ${formatTokens(tally.outputTokens)} out`
           : '',

@@ -2,6 +2,7 @@
 import {
   fit,
   formatCount,
+  formatPlural,
   formatSpend,
   formatSpendShort,
   formatTime,
@@ -167,8 +168,8 @@ export function sessionSummary(session: Session, width: number): Line[] {
   const rate = cacheRate(tally)
   const spent = tally.known + tally.unknown > 0 ? formatSpend(tally) : ''
   const counts = [
-    `${formatCount(session.calls)} calls`,
-    `${formatCount(session.turns)} turns`,
+    formatPlural(session.calls, 'call'),
+    formatPlural(session.turns, 'turn'),
     tally.counted ? `${formatTokens(tally.inputTokens - tally.cachedTokens)} fresh` : '',
     tally.counted ? `${formatTokens(tally.cachedTokens)} cached` : '',
     tally.counted ? `${formatTokens(tally.outputTokens)} out` : '',
@@ -178,7 +179,7 @@ export function sessionSummary(session: Session, width: number): Line[] {
   ]
   const lanes = [...session.branches.values()].filter(({ kind }) => kind === 'sub-agent').length
   const used = tools.size === 0 ? 'no tools called' : `tools ${namesText(tools, 24)}`
-  const below = lanes === 0 ? '' : `${formatCount(lanes)} sub-agents`
+  const below = lanes === 0 ? '' : formatPlural(lanes, 'sub-agent')
   return [
     clipLine(
       joined(

@@ -2,7 +2,6 @@
  * Holds the view model and the screen state between messages, keys and frames. Messages change the
  * model at once but ask for a new frame only every `frameMs`; keys ask for one immediately.
  */
-import type { Clock } from '../base/clock.ts'
 import { describeError } from '../base/errors.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Filter } from '../query/filter.ts'
@@ -10,7 +9,7 @@ import { parseFilter } from '../query/filter.ts'
 import type { FunnelVerdict } from '../recorded/funnel.ts'
 import { createBlockCache } from './block.ts'
 import { actOnDetail, isDetailAction } from './detail-actions.ts'
-import type { ExportCall } from './export-call.ts'
+import { ExchangeLoader } from './exchange-loader.ts'
 import type { SpendSum } from './format.ts'
 import { safeLine } from './format.ts'
 import { helpLines } from './help-lines.ts'
@@ -19,12 +18,10 @@ import { actionOf } from './keys.ts'
 import type { Layout } from './layout.ts'
 import { layoutFor } from './layout.ts'
 import { ListView } from './list-view.ts'
-import type { ViewLimits, ViewState } from './model.ts'
+import type { ViewState } from './model.ts'
 import { applyMessage, clearRows, createViewState, endRunningRows, pinRow } from './model.ts'
-import { exchangeOf, openRowOf } from './open-row.ts'
-import type { Preferences } from './preferences.ts'
+import { openRowOf } from './open-row.ts'
 import { applyPreferences, isSamePreferences, preferencesOf } from './preferences.ts'
-import { isIncomplete, restoreRows } from './restore-row.ts'
 import type { RowList } from './row-list.ts'
 import { createRowTest } from './row-subject.ts'
 import type { Row } from './row.ts'
@@ -36,6 +33,7 @@ import { listTop, selectedIndex } from './screens/selection.ts'
 import type { SessionFrame, SessionsFrame } from './screens/sessions-frame.ts'
 import { sessionFrame, sessionsFrame } from './screens/sessions-frame.ts'
 import { callsOf } from './session-tree.ts'
+import type { StoreOptions } from './store-options.ts'
 import type { UiContext, UiState } from './ui.ts'
 import { initialUi, keyScreenOf, reduceTyping, reduceUi } from './ui.ts'
 
@@ -69,30 +67,6 @@ export interface ListFrame extends RowList {
   readonly top: number
 }
 
-export interface StoreOptions {
-  readonly clock: Clock
-  /** Runs `task` once after `delayMs`; the viewer passes a timer, tests what they like. */
-  readonly schedule: (task: () => void, delayMs: number) => void
-  /** Whether the terminal has not taken yet what was written before. */
-  readonly isBlocked?: () => boolean
-  readonly limits?: ViewLimits
-  /** What was chosen in an earlier run. */
-  readonly preferences?: Preferences | undefined
-  /** Called when the user chooses something else. */
-  readonly onPreferences?: ((preferences: Preferences) => void) | undefined
-  readonly initialFilter?: string | undefined
-  /** Asks the proxy `origin` to decrypt `host` from now on; resolves with its answer, one line. */
-  readonly allow?: ((origin: string, host: string) => Promise<string>) | undefined
-  /** Reads the messages of an exchange again, from where `origin` was read. */
-  readonly load?: LoadExchange | undefined
-  /** Writes an escape sequence that copies, as it stands, to the terminal. */
-  readonly copy?: ((sequence: string) => void) | undefined
-  /** Writes a call to a file; resolves with what there is to say about it, one line. */
-  readonly exportCall?: ExportCall | undefined
-}
-
-export type LoadExchange = (origin: string, exchangeId: string) => Promise<readonly AnalysisMsg[]>
-
 /** 25 frames a second at most: smooth to read, and cheap whatever the rate of messages. */
 const frameMs = 40
 /** Where a frame is dear (a huge terminal, a busy machine), at least half of the time stays free. */
@@ -105,8 +79,7 @@ export class ViewerStore {
   readonly #cache = createBlockCache()
   readonly #listeners = new Set<() => void>()
   #ui: UiState
-  /** Rows whose details were asked for again: what the capture lacks is asked for once. */
-  readonly #loaded = new WeakSet<Row>()
+  readonly #loader: ExchangeLoader | undefined
   #filterText = ''
   #filter: Filter | undefined
   #passes: (row: Row) => boolean = () => true
@@ -124,6 +97,7 @@ export class ViewerStore {
     this.#options = options
     this.#state = createViewState(options.limits)
     this.#view = new ListView(this.#state)
+    this.#loader = options.load && new ExchangeLoader(this.#state, options.load)
     const { preferences, initialFilter = '' } = options
     const chosen = preferences === undefined ? initialUi : applyPreferences(initialUi, preferences)
     this.#ui = { ...chosen, list: { ...chosen.list, filter: initialFilter } }
@@ -275,24 +249,12 @@ export class ViewerStore {
 
   /** What was let go of the open row is read again. */
   #loadOpen(): void {
-    const { load } = this.#options
-    const row = this.#state.byId.get(this.#ui.list.selectedId ?? '')
-    if (load === undefined || this.#ui.screen !== 'detail' || row === undefined) return
-    if (!isIncomplete(row) || this.#loaded.has(row)) return
-    this.#loaded.add(row)
+    const { list, screen } = this.#ui
+    const row = screen === 'detail' ? this.#state.byId.get(list.selectedId ?? '') : undefined
+    const loading = row === undefined ? undefined : this.#loader?.load(row)
+    if (loading === undefined) return
     this.#notice = 'reading it again from the capture …'
-    void this.#awaitAnswer(this.#load(row, load))
-  }
-
-  async #load(row: Row, load: LoadExchange): Promise<string> {
-    const exchangeId = exchangeOf(row)
-    const messages = await load(row.origin, exchangeId)
-    const whole = this.#state.byId.get(exchangeId)
-    const rows = whole === undefined || whole === row ? [row] : [row, whole]
-    if (!restoreRows(this.#state, rows, messages)) return 'the capture has no more of it'
-    // It may be let go once more.
-    if (!isIncomplete(row)) this.#loaded.delete(row)
-    return ''
+    void this.#awaitAnswer(loading)
   }
 
   /** What an action does besides changing what is on screen. */

@@ -11,12 +11,12 @@ import type { AnalysisMsg } from '../messages/schema.ts'
 import { App, quitResult } from './components/app.tsx'
 import type { ExportCall } from './export-call.ts'
 import type { SpendSum } from './format.ts'
-import type { ViewLimits } from './model.ts'
-import { viewLimits } from './model.ts'
 import type { Preferences } from './preferences.ts'
 import { ViewerStore } from './store.ts'
 import type { Theme } from './theme.ts'
 import { colorTheme, plainTheme } from './theme.ts'
+import type { ViewLimits } from './view-limits.ts'
+import { viewLimits } from './view-limits.ts'
 
 export interface SourceHandlers {
   /** `origin` names the proxy that `msg` came from. */
@@ -75,21 +75,7 @@ const spendMs = 30_000
 export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended'> {
   const { source, stdin, stdout } = options
   if (!stdin.isTTY || !stdout.isTTY) throw new AppError('ERR_NOT_A_TERMINAL')
-  const { preferences, onPreferences, initialFilter } = options
-  const store = new ViewerStore({
-    clock: createSystemClock(),
-    schedule: (task, delayMs) => setTimeout(task, delayMs),
-    // What a slow line has not taken yet is not added to.
-    isBlocked: () => stdout.writableNeedDrain,
-    allow: source.allow?.bind(source),
-    load: source.load?.bind(source),
-    limits: options.limits ?? viewLimits,
-    preferences,
-    onPreferences,
-    initialFilter,
-    copy: (sequence) => stdout.write(sequence),
-    exportCall: options.exportCall,
-  })
+  const store = openStore(options)
   const instance = render(<App store={store} title={options.title} theme={themeOf(options)} />, {
     stdin,
     stdout,
@@ -133,6 +119,24 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
     await Promise.race([instance.waitUntilExit(), gone.promise])
     gone.stop()
   }
+}
+
+function openStore(options: ViewerOptions): ViewerStore {
+  const { source, stdout, preferences, onPreferences, initialFilter } = options
+  return new ViewerStore({
+    clock: createSystemClock(),
+    schedule: (task, delayMs) => setTimeout(task, delayMs),
+    // What a slow line has not taken yet is not added to.
+    isBlocked: () => stdout.writableNeedDrain,
+    allow: source.allow?.bind(source),
+    load: source.load?.bind(source),
+    limits: options.limits ?? viewLimits,
+    preferences,
+    onPreferences,
+    initialFilter,
+    copy: (sequence) => stdout.write(sequence),
+    exportCall: options.exportCall,
+  })
 }
 
 function themeOf({ noColor, isAscii }: ViewerOptions): Theme {

@@ -5,7 +5,8 @@
 import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { keepHeapSmall, keepYoungGenerationSmall } from '../../src/cli/collector.ts'
 import { createFileSource } from '../../src/control/file-source.ts'
-import { applyMessage, captureViewLimits, createViewState } from '../../src/tui/model.ts'
+import { applyMessage, createViewState } from '../../src/tui/model.ts'
+import { captureViewLimits } from '../../src/tui/view-limits.ts'
 
 const pageRows = 40
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 
 import type { Preferences } from '../../../src/tui/preferences.ts'
-import type { StoreOptions } from '../../../src/tui/store.ts'
+import type { StoreOptions } from '../../../src/tui/store-options.ts'
 import { ViewerStore } from '../../../src/tui/store.ts'
 import { plainExchange, sampleStart, tunnel, wholeCall } from './sample-messages.ts'
 

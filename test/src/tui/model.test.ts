@@ -2,16 +2,17 @@ import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
 
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
-import type { ViewLimits, ViewState } from '../../../src/tui/model.ts'
+import type { ViewState } from '../../../src/tui/model.ts'
 import {
   applyMessage,
   clearRows,
   createViewState,
   endRunningRows,
   pinRow,
-  viewLimits,
 } from '../../../src/tui/model.ts'
 import type { Row } from '../../../src/tui/row.ts'
+import type { ViewLimits } from '../../../src/tui/view-limits.ts'
+import { viewLimits } from '../../../src/tui/view-limits.ts'
 import { anyMessage } from './any-message.ts'
 import {
   callEnd,

@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
 import type { ViewState } from '../../../src/tui/model.ts'
-import { applyMessage, createViewState, pinRow, viewLimits } from '../../../src/tui/model.ts'
+import { applyMessage, createViewState, pinRow } from '../../../src/tui/model.ts'
 import { isIncomplete, restoreRows } from '../../../src/tui/restore-row.ts'
 import type { Row } from '../../../src/tui/row.ts'
+import { viewLimits } from '../../../src/tui/view-limits.ts'
 import { plainExchange, tunnel, wholeCall } from './sample-messages.ts'
 
 const bodies: ReadonlySet<string> = new Set(['request-body', 'response-body', 'http-parsed'])

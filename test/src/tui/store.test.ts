@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 
 import type { Clock } from '../../../src/base/clock.ts'
-import { viewLimits } from '../../../src/tui/model.ts'
 import { screenParts } from '../../../src/tui/screen-parts.ts'
 import { ViewerStore } from '../../../src/tui/store.ts'
+import { viewLimits } from '../../../src/tui/view-limits.ts'
 import {
   callStart,
   plainExchange,

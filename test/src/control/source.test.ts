@@ -9,6 +9,8 @@ import { ControlServer } from '../../../src/control/server.ts'
 import { createLiveSource } from '../../../src/control/source.ts'
 import type { MessageSource } from '../../../src/control/source.ts'
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
+import type { HeardSource } from '../../support/heard-source.ts'
+import { listenTo } from '../../support/heard-source.ts'
 
 let root = ''
 let runDirectory = ''
@@ -34,31 +36,9 @@ function ended(seq: number): AnalysisMsg {
   return { v: 1, seq, at: 1, kind: 'request-ended', bytes: 1 }
 }
 
-/** Starts a source and keeps all it says, one line each; `said` waits for a line. */
-function listen(source: MessageSource) {
-  const lines: string[] = []
-  const waiting = new Set<() => void>()
-  const say = (line: string) => {
-    lines.push(line)
-    for (const look of waiting) look()
-  }
+function listen(source: MessageSource): HeardSource {
   opened.push(source)
-  source.start({
-    onMessage: (msg, origin) => say(`${origin}: ${msg.kind} ${msg.seq}`),
-    onStatus: (text) => say(`status: ${text}`),
-    onEnd: () => say('end'),
-  })
-  const said = (wanted: string) =>
-    new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (!lines.includes(wanted)) return
-        waiting.delete(look)
-        resolve()
-      }
-      waiting.add(look)
-      look()
-    })
-  return { lines, said }
+  return listenTo(source)
 }
 
 describe('a live source', () => {

@@ -97,6 +97,6 @@ function usageOf(message: string): { problem: string; next: string } {
     .trim()
     .replaceAll(/^\(|\)$/gu, '')
   // Arguments are not repeated: one too many may be a secret that was meant for standard input.
-  const problem = first.replace(/(?<= but got \d+): .*$/u, '')
+  const problem = first.replace(/(?<= but got \d+): .*$/u, '').replace(/\.$/u, '')
   return { problem, next: suggestion === '' ? 'see porthole --help' : suggestion }
 }

@@ -10,7 +10,7 @@ import { searchCalls } from '../capture/index/filtered-search.ts'
 import { toMatch } from '../capture/index/search-query.ts'
 import type { CallRow } from '../capture/index/search.ts'
 import { found, snippetOf } from '../capture/index/search.ts'
-import { formatWireText } from '../run/amounts.ts'
+import { formatPlural, formatWireText } from '../run/amounts.ts'
 import type { CliContext } from './context.ts'
 import { createTeller } from './context.ts'
 import { withCurrentIndex } from './indexed-captures.ts'
@@ -60,7 +60,7 @@ async function printHits(
   if ((filter?.skipped ?? 0) > 0) {
     tell(`texts that took the filter too long: ${filter?.skipped}; they count as no match`)
   }
-  if (result.rows.length === 0) tell(`nothing found in ${sets.length} captures`)
+  if (result.rows.length === 0) tell(`nothing found in ${formatPlural(sets.length, 'capture')}`)
   if (result.hasMore) tell(`more is found; see it with --limit ${limit * 10}`)
 }
 

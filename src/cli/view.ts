@@ -63,9 +63,16 @@ async function view(context: CliContext, capture: string | undefined, flags: Fla
     preferences: await loadPreferences(home),
     onPreferences: (preferences) => saver.save(preferences),
     spendToday: capture === undefined ? () => spendToday(home) : undefined,
+    onTerminalMoved,
     exportCall: createCallExporter(resolve(), context.version),
   })
   await saver.settled()
+}
+
+/** Node tells of a new size only where it differs from the one before; the signal always comes. */
+function onTerminalMoved(listener: () => void): () => void {
+  process.on('SIGWINCH', listener)
+  return () => process.off('SIGWINCH', listener)
 }
 
 /** Since midnight here, of all calls that are recorded. Rejects where there is no index to ask. */

@@ -47,6 +47,11 @@ export interface ViewerOptions {
   readonly noColor?: boolean
   /** The terminal has no more than ASCII. */
   readonly isAscii?: boolean
+  /**
+   * Has `listener` called at every change of the terminal's size, one that was taken back before
+   * anybody looked included: the terminal has moved its lines even so. Returns what ends that.
+   */
+  readonly onTerminalMoved?: ((listener: () => void) => () => void) | undefined
   /** What is kept; `viewLimits` unless told otherwise. */
   readonly limits?: ViewLimits | undefined
   /** A filter expression that is in force from the start; one with a mistake shows everything. */
@@ -87,7 +92,7 @@ export async function runViewer(options: ViewerOptions): Promise<'quit' | 'ended
     maxFps: maxFramesPerSecond,
   })
   const gone = watchTerminal(options)
-  const stopRepainting = repaintAfterResize(stdout, () => {
+  const stopRepainting = repaintAfterResize(options, () => {
     instance.clear()
     stdout.write(eraseScreen)
     store.redraw()
@@ -152,16 +157,21 @@ const settledMs = 60
  * Ink draws what changed since its last frame, but a terminal moves and cuts lines by itself when it
  * is resized, before anybody hears of it: what stands there then is nothing to build on.
  */
-function repaintAfterResize(stdout: NodeJS.WriteStream, repaint: () => void): () => void {
+function repaintAfterResize(
+  { stdout, onTerminalMoved }: ViewerOptions,
+  repaint: () => void,
+): () => void {
   let timer: NodeJS.Timeout | undefined
   const onResize = (): void => {
     clearTimeout(timer)
     timer = setTimeout(repaint, settledMs)
   }
   stdout.on('resize', onResize)
+  const stop = onTerminalMoved?.(onResize)
   return () => {
     clearTimeout(timer)
     stdout.off('resize', onResize)
+    stop?.()
   }
 }
 

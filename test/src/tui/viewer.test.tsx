@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 
-import type { MessageSource, SourceHandlers } from '../../../src/tui/viewer.tsx'
+import type { MessageSource, SourceHandlers, ViewerOptions } from '../../../src/tui/viewer.tsx'
 import { runViewer } from '../../../src/tui/viewer.tsx'
 import type { FakeTerminal } from './fake-terminal.ts'
 import { openFakeTerminal } from './fake-terminal.ts'
@@ -19,10 +19,10 @@ class ManualSource implements MessageSource {
   }
 }
 
-function open(terminal: FakeTerminal) {
+function open(terminal: FakeTerminal, options: Partial<ViewerOptions> = {}) {
   const source = new ManualSource()
   const { stdin, stdout } = terminal
-  const ended = runViewer({ source, stdin, stdout, title: 'sample' })
+  const ended = runViewer({ source, stdin, stdout, title: 'sample', ...options })
   return { source, ended }
 }
 
@@ -88,6 +88,32 @@ describe('the viewer', () => {
     )
     terminal.press('q')
     expect(await ended).toBe('quit')
+  })
+
+  it('paints everything anew after a resize that was taken back at once', async () => {
+    const terminal = openFakeTerminal(100, 24)
+    const moved = new Set<() => void>()
+    const { source, ended } = open(terminal, {
+      onTerminalMoved: (listener) => {
+        moved.add(listener)
+        return () => moved.delete(listener)
+      },
+    })
+    for (const msg of wholeCall({ id: 'x1' })) source.handlers?.onMessage(msg, 'p')
+    await shows(terminal, 'claude-sonnet-4-5')
+
+    for (const listener of moved) listener()
+
+    await vi.waitFor(
+      () => {
+        const [, after = ''] = terminal.writes.join('').split('\u001b[H\u001b[J')
+        expect(after).toContain('claude-sonnet-4-5')
+      },
+      { timeout: 10_000 },
+    )
+    terminal.press('q')
+    expect(await ended).toBe('quit')
+    expect(moved.size).toBe(0)
   })
 
   it('ends quietly when the input is closed', async () => {

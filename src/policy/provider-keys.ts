@@ -6,6 +6,8 @@
 export interface ProviderKey {
   /** Host pattern. */
   readonly host: string
+  /** Domains that are the provider's, where more of them are than `host`: it and all below it. */
+  readonly domains?: readonly string[]
   /** As `--header` takes it. */
   readonly header: string
   /** The first is the one of the provider's own SDK. */
@@ -17,10 +19,16 @@ export interface ProviderKey {
 const bearer = 'Authorization: Bearer {}'
 
 export const providerKeys: readonly ProviderKey[] = [
-  { host: 'api.openai.com', header: bearer, variables: ['OPENAI_API_KEY'] },
+  {
+    host: 'api.openai.com',
+    domains: ['openai.com'],
+    header: bearer,
+    variables: ['OPENAI_API_KEY'],
+  },
   { host: 'files.openai.com', header: bearer, variables: ['OPENAI_API_KEY'] },
   {
     host: 'api.anthropic.com',
+    domains: ['anthropic.com'],
     header: 'x-api-key: {}',
     variables: ['ANTHROPIC_API_KEY'],
     rivals: ['ANTHROPIC_AUTH_TOKEN'],
@@ -30,9 +38,19 @@ export const providerKeys: readonly ProviderKey[] = [
     header: 'x-goog-api-key: {}',
     variables: ['GEMINI_API_KEY', 'GOOGLE_API_KEY', 'GOOGLE_GENERATIVE_AI_API_KEY'],
   },
-  { host: '*.openai.azure.com', header: 'api-key: {}', variables: ['AZURE_OPENAI_API_KEY'] },
+  {
+    host: '*.openai.azure.com',
+    domains: ['openai.azure.com'],
+    header: 'api-key: {}',
+    variables: ['AZURE_OPENAI_API_KEY'],
+  },
   { host: 'api.cerebras.ai', header: bearer, variables: ['CEREBRAS_API_KEY'] },
-  { host: 'api.cohere.com', header: bearer, variables: ['CO_API_KEY', 'COHERE_API_KEY'] },
+  {
+    host: 'api.cohere.com',
+    domains: ['cohere.com', 'cohere.ai'],
+    header: bearer,
+    variables: ['CO_API_KEY', 'COHERE_API_KEY'],
+  },
   { host: 'api.deepseek.com', header: bearer, variables: ['DEEPSEEK_API_KEY'] },
   { host: 'api.fireworks.ai', header: bearer, variables: ['FIREWORKS_API_KEY'] },
   { host: 'api.groq.com', header: bearer, variables: ['GROQ_API_KEY'] },
@@ -43,13 +61,33 @@ export const providerKeys: readonly ProviderKey[] = [
     header: bearer,
     variables: ['PERPLEXITY_API_KEY', 'PPLX_API_KEY'],
   },
-  { host: 'api.replicate.com', header: bearer, variables: ['REPLICATE_API_TOKEN'] },
-  { host: 'api.together.xyz', header: bearer, variables: ['TOGETHER_API_KEY'] },
-  { host: 'api.voyageai.com', header: bearer, variables: ['VOYAGE_API_KEY'] },
+  {
+    host: 'api.replicate.com',
+    domains: ['replicate.com'],
+    header: bearer,
+    variables: ['REPLICATE_API_TOKEN'],
+  },
+  {
+    host: 'api.together.xyz',
+    domains: ['together.xyz'],
+    header: bearer,
+    variables: ['TOGETHER_API_KEY'],
+  },
+  {
+    host: 'api.voyageai.com',
+    domains: ['voyageai.com'],
+    header: bearer,
+    variables: ['VOYAGE_API_KEY'],
+  },
   { host: 'api.writer.com', header: bearer, variables: ['WRITER_API_KEY'] },
   { host: 'api.x.ai', header: bearer, variables: ['XAI_API_KEY'] },
   { host: 'openrouter.ai', header: bearer, variables: ['OPENROUTER_API_KEY'] },
-  { host: 'router.huggingface.co', header: bearer, variables: ['HF_TOKEN'] },
+  {
+    host: 'router.huggingface.co',
+    domains: ['huggingface.co'],
+    header: bearer,
+    variables: ['HF_TOKEN'],
+  },
 ]
 
 /** The row of a host, by its name or by a pattern that covers it. */
@@ -58,5 +96,14 @@ export function providerKeyOf(host: string): ProviderKey | undefined {
     row.host.startsWith('*.')
       ? host === row.host || host.endsWith(row.host.slice(1))
       : host === row.host,
+  )
+}
+
+/** The row of the provider that a host belongs to. */
+export function providerOf(host: string): ProviderKey | undefined {
+  return providerKeys.find((row) =>
+    row.domains === undefined
+      ? host === row.host
+      : row.domains.some((domain) => host === domain || host.endsWith(`.${domain}`)),
   )
 }

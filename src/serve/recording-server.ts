@@ -148,10 +148,10 @@ function tellMiss(
   miss: Extract<Finding, { kind: 'miss' }>,
 ): void {
   const { path, recorded, asked } = miss.difference ?? {}
-  const message =
-    request.headers.upgrade === undefined
-      ? describeMiss(miss, options.library.recordings)
-      : `${describeMiss(miss, options.library.recordings)}; WebSockets are not served`
+  const { library } = options
+  const nearest = describeMiss(miss, library.recordings)
+  const isUpgrade = request.headers.upgrade !== undefined
+  const message = isUpgrade ? `${nearest}; WebSockets are not served` : nearest
   options.onServed({
     kind: 'miss',
     method: miss.place.method,

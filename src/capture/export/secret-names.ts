@@ -4,29 +4,7 @@
  * anybody, so that a usual name is given to its own provider alone, over TLS: what a stranger's host
  * is to get has a name that no other program uses.
  */
-
-const known: ReadonlyArray<readonly [host: RegExp, variable: string]> = [
-  [/(?:^|\.)openai\.azure\.com$/u, 'AZURE_OPENAI_API_KEY'],
-  [/(?:^|\.)openai\.com$/u, 'OPENAI_API_KEY'],
-  [/(?:^|\.)anthropic\.com$/u, 'ANTHROPIC_API_KEY'],
-  [/^generativelanguage\.googleapis\.com$/u, 'GEMINI_API_KEY'],
-  [/(?:^|\.)cohere\.(?:com|ai)$/u, 'CO_API_KEY'],
-  [/(?:^|\.)githubcopilot\.com$/u, 'GITHUB_TOKEN'],
-  [/(?:^|\.)replicate\.com$/u, 'REPLICATE_API_TOKEN'],
-  [/(?:^|\.)together\.xyz$/u, 'TOGETHER_API_KEY'],
-  [/(?:^|\.)voyageai\.com$/u, 'VOYAGE_API_KEY'],
-  [/^api\.x\.ai$/u, 'XAI_API_KEY'],
-  [/^api\.cerebras\.ai$/u, 'CEREBRAS_API_KEY'],
-  [/^api\.deepseek\.com$/u, 'DEEPSEEK_API_KEY'],
-  [/^api\.fireworks\.ai$/u, 'FIREWORKS_API_KEY'],
-  [/^api\.groq\.com$/u, 'GROQ_API_KEY'],
-  [/^api\.mistral\.ai$/u, 'MISTRAL_API_KEY'],
-  [/^api\.moonshot\.ai$/u, 'MOONSHOT_API_KEY'],
-  [/^api\.perplexity\.ai$/u, 'PERPLEXITY_API_KEY'],
-  [/^api\.writer\.com$/u, 'WRITER_API_KEY'],
-  [/^openrouter\.ai$/u, 'OPENROUTER_API_KEY'],
-  [/(?:^|\.)huggingface\.co$/u, 'HF_TOKEN'],
-]
+import { providerOf } from '../../policy/provider-keys.ts'
 
 /** Fields and parameters in which a key of an interface stands. */
 const keyNames = new Set(
@@ -41,8 +19,9 @@ export function secretVariable(url: string, name: string, isBearer: boolean): st
   if (isKey && scheme.toLowerCase() === 'https') {
     if (isBearer && /(?:^|\.)anthropic\.com$/u.test(bare)) return 'ANTHROPIC_AUTH_TOKEN'
     if (isBearer && /(?:^|\.)googleapis\.com$/u.test(bare)) return 'GOOGLE_ACCESS_TOKEN'
-    const found = known.find(([pattern]) => pattern.test(bare))
-    if (found !== undefined) return found[1]
+    if (/(?:^|\.)githubcopilot\.com$/u.test(bare)) return 'GITHUB_TOKEN'
+    const [variable] = providerOf(bare)?.variables ?? []
+    if (variable !== undefined) return variable
   }
   return `PORTHOLE_${wordOf(bare)}_${isKey ? 'KEY' : wordOf(name)}`
 }

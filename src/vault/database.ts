@@ -22,10 +22,10 @@ import { platform, userInfo } from 'node:os'
 import { basename, dirname } from 'node:path'
 
 import Sqlite from 'better-sqlite3'
-import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import type { Compilable } from 'kysely'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
+import { createQueryBuilder } from '../base/query-builder.ts'
 import { applicationId, migrations } from './schema.ts'
 import type { VaultTables } from './schema.ts'
 import { mintId } from './sealing.ts'
@@ -38,14 +38,7 @@ const writerPatienceMs = 5000
 export const readerPatienceMs = 100
 
 /** Builds typed queries; it runs none. */
-export const sql = new Kysely<VaultTables>({
-  dialect: {
-    createAdapter: () => new SqliteAdapter(),
-    createDriver: () => new DummyDriver(),
-    createIntrospector: (database) => new SqliteIntrospector(database),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
-  },
-})
+export const sql = createQueryBuilder<VaultTables>()
 
 export class VaultDatabase {
   readonly #sqlite: Sqlite.Database

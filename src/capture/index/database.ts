@@ -8,9 +8,9 @@ import { dirname } from 'node:path'
 
 import Database from 'better-sqlite3'
 import type { CompiledQuery, Compilable } from 'kysely'
-import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 
 import { AppError, describeError, errorCodeOf } from '../../base/errors.ts'
+import { createQueryBuilder } from '../../base/query-builder.ts'
 import { makeFolders } from '../../config/folders.ts'
 import type { IndexTables } from './schema.ts'
 import { migrations } from './schema.ts'
@@ -19,14 +19,7 @@ import { migrations } from './schema.ts'
 const busyTimeoutMs = 5000
 
 /** Queries are written with this and run by `IndexDatabase`: it has no connection of its own. */
-export const tables = new Kysely<IndexTables>({
-  dialect: {
-    createAdapter: () => new SqliteAdapter(),
-    createDriver: () => new DummyDriver(),
-    createIntrospector: (db) => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
-  },
-})
+export const tables = createQueryBuilder<IndexTables>()
 
 export interface OpenIndexOptions {
   /** Told once where the index is begun anew. */

@@ -12,7 +12,6 @@ import { createAuthority } from '../../ca/authority.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import type { Settings } from '../config/settings.ts'
 import { demoHosts, startDemoProvider } from '../demo/provider.ts'
-import type { DemoCertificate } from '../demo/provider.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import type { CliContext, Flags } from './context.ts'
 import { addOptions, loadSettings } from './context.ts'
@@ -35,13 +34,7 @@ export function registerDemoCommand(program: Command, context: CliContext): void
 
 async function demo(context: CliContext, flags: Flags): Promise<void> {
   const { settings: given, home } = await loadSettings(context, 'demo', flags)
-  const root = createAuthority({
-    permittedHosts: demoHosts,
-    now: new Date(),
-    days: 1,
-    commonName: 'Porthole demo provider',
-  })
-  const provider = await startDemoProvider({ certificates: certificatesFrom(root) })
+  const { provider, root } = await startProvider('Porthole demo provider')
   try {
     const settings = demoSettings(given, provider.port)
     const token = mintToken()
@@ -110,13 +103,16 @@ export function runScript(
   return { ended, stop: () => void child.kill() }
 }
 
-/** A certificate for each host that the demo calls. */
-export function certificatesFrom(
-  root: ReturnType<typeof createAuthority>,
-): [DemoCertificate, ...DemoCertificate[]] {
-  const [first, ...rest] = demoHosts.map((host) => ({ host, ...root.issueLeaf(host, new Date()) }))
+/** The embedded provider, with a certificate of an authority of its own for each of its hosts. */
+export async function startProvider(commonName: string): Promise<{
+  readonly provider: Awaited<ReturnType<typeof startDemoProvider>>
+  readonly root: ReturnType<typeof createAuthority>
+}> {
+  const now = new Date()
+  const root = createAuthority({ permittedHosts: demoHosts, now, days: 1, commonName })
+  const [first, ...rest] = demoHosts.map((host) => ({ host, ...root.issueLeaf(host, now) }))
   if (first === undefined) throw new RangeError('the demo has no hosts')
-  return [first, ...rest]
+  return { provider: await startDemoProvider({ certificates: [first, ...rest] }), root }
 }
 
 /** The demo's hosts and nobody else's; all of them lead to the embedded provider. */

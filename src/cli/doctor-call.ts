@@ -8,16 +8,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { defaultAnalyzers, FileLogger } from '../../analyzers/index.ts'
-import { createAuthority } from '../../ca/authority.ts'
 import { AppError, describeError } from '../base/errors.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import { PortholeBuilder } from '../builder.ts'
 import { readCapture } from '../capture/reader.ts'
-import { demoHosts, startDemoProvider } from '../demo/provider.ts'
+import { demoHosts } from '../demo/provider.ts'
 import { Funnel } from '../recorded/funnel.ts'
 import { childEnvironment } from '../run/environment.ts'
 import type { CliContext } from './context.ts'
-import { certificatesFrom, runScript } from './demo.ts'
+import { runScript, startProvider } from './demo.ts'
 import type { Check } from './doctor-checks.ts'
 import { fail, ok } from './doctor-checks.ts'
 import { mintToken } from './session.ts'
@@ -40,13 +39,7 @@ export async function checkRealCall(context: CliContext): Promise<Check> {
 }
 
 async function callThrough(context: CliContext, capturePath: string): Promise<Check> {
-  const root = createAuthority({
-    permittedHosts: demoHosts,
-    now: new Date(),
-    days: 1,
-    commonName: 'Porthole doctor',
-  })
-  const provider = await startDemoProvider({ certificates: certificatesFrom(root) })
+  const { provider, root } = await startProvider('Porthole doctor')
   const funnel = new Funnel()
   const lines: string[] = []
   try {

@@ -19,6 +19,7 @@ import { runChecks } from './doctor-checks.ts'
 import type { Check } from './doctor-checks.ts'
 import { indexCapture } from './index-capture.ts'
 import { openRun, withHosts } from './run.ts'
+import { leaveSignalsToChild } from './stop-signal.ts'
 
 /** Options of `run` that have no meaning here, or another one. */
 const leftOut = ['json', 'readyFile', 'listen', 'limit', 'keepCaptures', 'keepSize']
@@ -97,7 +98,7 @@ async function runAndJudge(
   const { session, home, env, program, args } = await openRun(context, command, flags)
   const funnel = new Funnel()
   session.running.subscribe((msg) => funnel.take(msg))
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+  leaveSignalsToChild()
   try {
     await runChild({
       command: program,

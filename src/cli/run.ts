@@ -17,6 +17,7 @@ import { openRunVault, runAgent } from './session-vault.ts'
 import type { RunVault } from './session-vault.ts'
 import type { Session } from './session.ts'
 import { mintToken, openSession } from './session.ts'
+import { leaveSignalsToChild } from './stop-signal.ts'
 
 /** What the child left running in the background gets to finish its exchanges, in ms. */
 const afterChildMs = 2000
@@ -41,7 +42,7 @@ export function registerRunCommand(program: Command, context: CliContext): void 
 async function run(context: CliContext, command: readonly string[], flags: Flags): Promise<void> {
   const { session, home, env, program, args } = await openRun(context, command, flags)
   // The child decides what a signal means; what follows its end is short and must be told whole.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+  leaveSignalsToChild()
   try {
     const { exitCode } = await runChild({ command: program, args, env })
     context.setExitCode(exitCode)

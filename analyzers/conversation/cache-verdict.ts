@@ -4,6 +4,7 @@
  * explains it for sure. Where none does, it is `unknown`.
  */
 import type { CallLink, Usage } from '../../src/messages/schema.ts'
+import { sentTokens } from '../../src/messages/sent-tokens.ts'
 import type { CacheRequest, CacheRule } from './cache-rules.ts'
 
 type Reason = NonNullable<CallLink['cache']['reason']>
@@ -52,10 +53,6 @@ function expectedTokens(
   if (rule.step === undefined) return undefined
   const whole = Math.floor(sentTokens(usage) / rule.step) * rule.step
   return whole < rule.minimum ? 0 : whole
-}
-
-export function sentTokens(usage: Usage): number {
-  return usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
 }
 
 function reasonOf(

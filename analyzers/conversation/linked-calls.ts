@@ -3,6 +3,7 @@
  * that it says follows from the messages: no clock, no chance.
  */
 import type { AnalysisMsgDraft, CallLink, ModelMessage, MsgOf } from '../../src/messages/schema.ts'
+import { sentTokens } from '../../src/messages/sent-tokens.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { countOf } from '../wire/json.ts'
 import type { Attempt } from './attempts.ts'
@@ -11,7 +12,7 @@ import type { CallRecord, Difference, NewCall } from './branches.ts'
 import { compareCalls } from './branches.ts'
 import type { CacheRule } from './cache-rules.ts'
 import { cacheRule, readCacheRequest } from './cache-rules.ts'
-import { judgeCache, sentTokens } from './cache-verdict.ts'
+import { judgeCache } from './cache-verdict.ts'
 import type { BodyIds, HeadIds } from './client-ids.ts'
 import { readBodyIds } from './client-ids.ts'
 import type { Prompt } from './prompt.ts'

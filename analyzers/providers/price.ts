@@ -7,6 +7,7 @@ import type { ModelPrice, PriceCalculation } from '@pydantic/genai-prices'
 import { calcPrice } from '@pydantic/genai-prices'
 
 import type { Cost } from '../../src/messages/schema.ts'
+import { sentTokens } from '../../src/messages/sent-tokens.ts'
 import type { PriceList, PriceRow } from './price-list.ts'
 import { findPriceRow, hasTier, priceFrom } from './price-list.ts'
 import type { ReportedUsage } from './usage.ts'
@@ -44,7 +45,7 @@ function priceByList({ provider, model, usage, list }: PricedCall): Cost | undef
   if (list === undefined || row === undefined) return undefined
   const { usage: counts, billing } = usage
   const by = {
-    promptTokens: counts.inputTokens + counts.cacheReadTokens + counts.cacheWriteTokens,
+    promptTokens: sentTokens(counts),
     tier: billing.tier,
   }
   const lines = linesOf(usage, ({ listKeys }) => perMillion(row, listKeys, by))
@@ -73,7 +74,7 @@ function priceByTables({ provider, model, usage, at }: PricedCall): Cost {
   const found = model === undefined ? null : lookUp(provider, model, at, usage)
   if (found === null) return { confidence: 'unknown', lines: [] }
   const { usage: counts } = usage
-  const allInput = counts.inputTokens + counts.cacheReadTokens + counts.cacheWriteTokens
+  const allInput = sentTokens(counts)
   const lines = linesOf(usage, ({ keys }) =>
     keys.map((key) => rateOf(found.model_price, key, allInput)).find((rate) => rate !== undefined),
   )
@@ -112,7 +113,7 @@ function lookUp(
 /** The library counts inclusively: its input holds the cache, audio and all. */
 function libraryUsage({ usage, billing }: ReportedUsage): Record<string, number> {
   return {
-    input_tokens: usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens,
+    input_tokens: sentTokens(usage),
     cache_read_tokens: usage.cacheReadTokens,
     cache_write_tokens: usage.cacheWriteTokens,
     cache_write_1h_tokens: billing.cacheWriteLongTokens,

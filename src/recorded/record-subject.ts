@@ -3,6 +3,7 @@
  * exchange carries several calls, over a WebSocket, each of them is a subject of its own.
  */
 import type { HeaderPairs, MsgOf, Part } from '../messages/schema.ts'
+import { sentTokens } from '../messages/sent-tokens.ts'
 import type { FilterSubject } from '../query/filter-subject.ts'
 import type { Filter } from '../query/filter.ts'
 import { maxTextLength } from '../query/text-pattern.ts'
@@ -145,9 +146,7 @@ function costOf(answered: MsgOf<'model-answered'> | undefined): number | undefin
 
 function tokensOf(answered: MsgOf<'model-answered'> | undefined): number | undefined {
   const usage = answered?.usage
-  if (usage === undefined) return undefined
-  const { inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens } = usage
-  return inputTokens + cacheReadTokens + cacheWriteTokens + outputTokens
+  return usage === undefined ? undefined : sentTokens(usage) + usage.outputTokens
 }
 
 function durationOf(record: ExchangeRecord, call: RecordedCall | undefined): number | undefined {

@@ -1,4 +1,5 @@
 /** The summary as lines for the end of a run; every word from the wire is made safe to print. */
+import { sentTokens } from '../messages/sent-tokens.ts'
 import { formatBytes, formatCount, formatPlural, formatUsd, formatWireText } from './amounts.ts'
 import type { ModelTotals } from './call-totals.ts'
 import type { ConversationSummary } from './conversation-totals.ts'
@@ -69,8 +70,7 @@ function headline(summary: RunSummary): string {
 function modelLine(totals: ModelTotals): string {
   const name = formatWireText(`${totals.provider} ${totals.model}`.trim())
   const about = totals.hasEstimatedUsage ? 'about ' : ''
-  const tokens =
-    totals.inputTokens + totals.cacheReadTokens + totals.cacheWriteTokens + totals.outputTokens
+  const tokens = sentTokens(totals) + totals.outputTokens
   const cached = [
     totals.cacheReadTokens > 0 ? ` + ${formatCount(totals.cacheReadTokens)} cached` : '',
     totals.cacheWriteTokens > 0 ? ` + ${formatCount(totals.cacheWriteTokens)} into the cache` : '',

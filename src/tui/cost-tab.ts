@@ -5,6 +5,7 @@
  */
 import { contextWindowOf } from '../../analyzers/providers/context-window.ts'
 import type { CallLink, Cost, MsgOf, RateLimits, Usage } from '../messages/schema.ts'
+import { sentTokens } from '../messages/sent-tokens.ts'
 import { gaugeText } from './bar.ts'
 import type { TabView } from './block.ts'
 import { heading, spacer, textLines } from './block.ts'
@@ -97,7 +98,7 @@ function contextLines(answered: MsgOf<'model-answered'>, width: number): Line[] 
   const { usage, provider, model } = answered
   const contextWindow = contextWindowOf(provider, model)
   if (usage === undefined || contextWindow === undefined) return []
-  const used = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
+  const used = sentTokens(usage)
   const all = used + usage.outputTokens
   const share = all / contextWindow
   const text = `${(share * 100).toFixed(1)} % · ${formatCount(all)} of ${formatCount(contextWindow)} tokens`

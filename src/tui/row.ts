@@ -4,6 +4,7 @@
  * messages) that is dropped first when memory runs short. Rows change in place; `version` tells.
  */
 import type { AnalysisMsg, CallLink, HeaderPairs, MsgOf } from '../messages/schema.ts'
+import { sentTokens } from '../messages/sent-tokens.ts'
 import type { SpendSum } from './format.ts'
 import type { StreamDelta } from './stream-delta.ts'
 
@@ -283,8 +284,7 @@ export function tallyOf(answer: MsgOf<'model-answered'>): Tally {
   const { usage, cost } = answer
   const isKnown = cost?.usd !== undefined && cost.confidence !== 'unknown'
   return {
-    inputTokens:
-      usage === undefined ? 0 : usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens,
+    inputTokens: usage === undefined ? 0 : sentTokens(usage),
     cachedTokens: usage?.cacheReadTokens ?? 0,
     outputTokens: usage?.outputTokens ?? 0,
     counted: usage !== undefined,

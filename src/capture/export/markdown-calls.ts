@@ -3,6 +3,7 @@
  * said. A prompt that repeats what an earlier call of the same export said shows the rest alone.
  */
 import type { MsgOf, Part } from '../../messages/schema.ts'
+import { sentTokens } from '../../messages/sent-tokens.ts'
 import type { ExchangeRecord, RecordedCall } from '../../recorded/exchange-record.ts'
 import { isoTime } from './export-text.ts'
 import { fenced, inCode } from './markdown-text.ts'
@@ -88,11 +89,10 @@ function factsOf(record: ExchangeRecord, { answered, link }: RecordedCall): stri
     facts.push(`session ${inCode(link.sessionId)} turn ${link.turn} (${link.branch})`)
   }
   if (usage !== undefined) {
-    const { inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens } = usage
+    const { cacheReadTokens, outputTokens } = usage
     const cached = cacheReadTokens === 0 ? '' : ` (${cacheReadTokens} from the cache)`
     const about = usage.source === 'estimated' ? 'about ' : ''
-    const input = inputTokens + cacheReadTokens + cacheWriteTokens
-    facts.push(`${about}${input} tokens in${cached}, ${outputTokens} out`)
+    facts.push(`${about}${sentTokens(usage)} tokens in${cached}, ${outputTokens} out`)
   }
   if (cost !== undefined) facts.push(costText(cost))
   if (answered !== undefined) facts.push(`${(answered.durationMs / 1000).toFixed(2)} s`)

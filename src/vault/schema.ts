@@ -13,6 +13,8 @@ export interface VaultTables {
   readonly secrets: SecretRow
   readonly agents: AgentRow
   readonly grants: GrantRow
+  readonly rules: RuleRow
+  readonly tokens: TokenRow
 }
 
 /** One row: what this vault is called in everything that it seals. */
@@ -58,6 +60,8 @@ export interface AgentRow {
   /** JSON array of host patterns; null for every host. */
   readonly hosts: string | null
   readonly sees_all: 0 | 1
+  /** What becomes of requests that no rule decides; null for the proxy's own default. */
+  readonly default_action: 'allow' | 'block' | null
   /** Epoch milliseconds; null for never. */
   readonly expires_at: number | null
   readonly created_at: number
@@ -67,6 +71,34 @@ export interface AgentRow {
 export interface GrantRow {
   readonly agent_id: string
   readonly secret_id: string
+}
+
+export interface RuleRow {
+  readonly id: string
+  readonly name: string
+  readonly action: 'block' | 'allow' | 'rate' | 'budget' | 'observe'
+  readonly mode: 'enforce' | 'observe'
+  /** JSON of what it matches, hosts as patterns. */
+  readonly match: string
+  /** JSON of a `RateLimit` or a `Budget`; null for rules without one. */
+  readonly amount: string | null
+  readonly created_at: number
+  readonly changed_at: number
+}
+
+/** An opaque token that stands for a secret in what an agent sends. */
+export interface TokenRow {
+  readonly id: string
+  /** SHA-256 of the token. */
+  readonly token_hash: Buffer
+  readonly secret_id: string
+  /** JSON array of host patterns, within those of the secret. */
+  readonly hosts: string
+  /** The only agent that it is replaced for; null for every one that has the secret. */
+  readonly agent_id: string | null
+  /** Epoch milliseconds; null for never. */
+  readonly expires_at: number | null
+  readonly created_at: number
 }
 
 /** Step n takes a database from version n to n + 1. */
@@ -109,5 +141,27 @@ export const migrations: readonly string[] = [
     secret_id text not null references secrets (id) on delete cascade,
     primary key (agent_id, secret_id)
   ) strict, without rowid;
+  `,
+  `
+  create table rules (
+    id text primary key,
+    name text not null unique,
+    action text not null check (action in ('block', 'allow', 'rate', 'budget', 'observe')),
+    mode text not null check (mode in ('enforce', 'observe')),
+    match text not null,
+    amount text,
+    created_at integer not null,
+    changed_at integer not null
+  ) strict;
+  create table tokens (
+    id text primary key,
+    token_hash blob not null unique,
+    secret_id text not null references secrets (id) on delete cascade,
+    hosts text not null,
+    agent_id text references agents (id) on delete cascade,
+    expires_at integer,
+    created_at integer not null
+  ) strict;
+  alter table agents add column default_action text check (default_action in ('allow', 'block'));
   `,
 ]

@@ -194,7 +194,12 @@ const table = {
   },
   ERR_SECRET_AMBIGUOUS: {
     message: '{name} would fill the same place as the secret {other}, for {host}',
-    hint: 'remove {other}, rotate its value, or bind one of them to a path with --path',
+    hint: 'remove {other}, rotate its value, or bind one of them to a path (--path) or an agent (--agent)',
+    exitCode: 2,
+  },
+  ERR_SECRET_RESERVED: {
+    message: 'the secret {name} is for one agent alone, and cannot be granted or denied',
+    hint: 'see porthole secrets show {name}; another one can be added for another agent',
     exitCode: 2,
   },
   ERR_SECRET_UNKNOWN: {

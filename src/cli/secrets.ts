@@ -31,6 +31,7 @@ interface AddFlags extends LocationFlags {
   readonly host: readonly string[]
   readonly path?: string
   readonly from?: string
+  readonly agent?: string
   readonly keyFrom?: KeySource
 }
 
@@ -71,6 +72,7 @@ function registerAdd(secrets: Command, context: CliContext): void {
     .option('--basic <USER>', 'the password of this user, as Authorization: Basic')
     .option('--if-present', 'only where the program sent something there itself')
     .option('--from <REFERENCE>', 'where to find it at the time of use, instead of a value')
+    .option('--agent <NAME>', 'for this agent alone, in place of what others get for that host')
     .addOption(keyOption('what seals the vault, where this is its first secret'))
     .description('store a secret; its value is read from standard input, or asked for')
     .addHelpText('after', addExamples)
@@ -86,6 +88,7 @@ else a key file beside it; --key-from passphrase asks for one.
 Examples:
   porthole secrets add openai --host api.openai.com < key.txt
   porthole secrets add claude --host api.anthropic.com --from op://dev/anthropic/key
+  porthole secrets add ci-openai --host api.openai.com --agent ci < ci-key.txt
   porthole secrets add bot --host api.telegram.org --url-path '/bot{}/'
   porthole secrets add search --host api.example.com --path '/v2/*' --query key --if-present`
 
@@ -101,7 +104,7 @@ async function add(
   const path = boundPathFrom(flags.path)
   const content = await readContent(context, flags.from)
   await withVault(context, command, (vault) =>
-    vault.secrets.add({ name, hosts, path, location, content }, flags.keyFrom),
+    vault.secrets.add({ name, hosts, path, location, content, agent: flags.agent }, flags.keyFrom),
   )
   const where = hosts.map(({ text }) => text).join(', ')
   tell(context, `${name} goes to ${where}${path ?? ''} as ${describeLocation(location)}`)
@@ -124,9 +127,11 @@ function registerList(secrets: Command, context: CliContext): void {
             secret.hosts.map(({ text }) => text).join(','),
             secret.path ?? '*',
             describeLocation(secret.location),
+            shownAgent(secret),
             secret.hint ?? '',
           ])
-          context.stdout.write(formatTable([['NAME', 'HOSTS', 'PATH', 'PLACE', 'VALUE'], ...rows]))
+          const titles = ['NAME', 'HOSTS', 'PATH', 'PLACE', 'AGENT', 'VALUE']
+          context.stdout.write(formatTable([titles, ...rows]))
         }
       }),
     )
@@ -204,11 +209,17 @@ function forJson(secret: SecretDescription): Record<string, unknown> {
     location,
     kind,
     ...(hint === undefined ? {} : { hint }),
+    ...(secret.agent === undefined ? {} : { agent: shownAgent(secret) }),
     version,
     keyId,
     createdAt: formatMoment(createdAt),
     changedAt: formatMoment(changedAt),
   }
+}
+
+/** `*`: whoever is granted it. */
+function shownAgent({ agent }: SecretDescription): string {
+  return agent === undefined ? '*' : (agent ?? 'revoked')
 }
 
 function showValue(value: unknown): string {

@@ -30,6 +30,8 @@ export interface CredentialBinding {
   /** `/v1/models`, or `/v1/*` for `/v1` and all below it; undefined for every path. */
   readonly path: string | undefined
   readonly location: CredentialLocation
+  /** Id of the only agent that it is for; then it goes before one that several may use. */
+  readonly reservedFor?: string | undefined
 }
 
 /** The credential is for TLS alone: what a pattern without a port stands for. */
@@ -94,9 +96,10 @@ export function canonicalHost({ host, wildcard, port }: HostPattern): string {
   return `${wildcard ? '*.' : ''}${host}:${port ?? tlsPort}`
 }
 
-/** The hosts that two bindings share, where both fill the same slot for the same path. */
+/** The host that two bindings share, where both fill the same slot for the same path and agents. */
 export function ambiguousHost(a: CredentialBinding, b: CredentialBinding): string | undefined {
-  if (slotOf(a.location) !== slotOf(b.location) || a.path !== b.path) return undefined
+  const isApart = a.path !== b.path || a.reservedFor !== b.reservedFor
+  if (isApart || slotOf(a.location) !== slotOf(b.location)) return undefined
   const others = new Set(b.hosts.map(canonicalHost))
   return a.hosts.find((host) => others.has(canonicalHost(host)))?.text
 }
@@ -114,7 +117,7 @@ export class CredentialIndex<T extends CredentialBinding> {
         else known.push(credential)
       }
     }
-    for (const list of this.#byHost.values()) list.sort(byPath)
+    for (const list of this.#byHost.values()) list.sort(bySpecificity)
   }
 
   /** The most specific for each slot among those that `may` be used. */
@@ -169,9 +172,16 @@ function matchesPath(bound: string, path: string): boolean {
   return path === prefix || path.startsWith(`${prefix}/`)
 }
 
-/** Exact path, then the longest prefix, then none; among paths to fill, the longest. */
-function byPath(a: CredentialBinding, b: CredentialBinding): number {
-  return pathRank(b) - pathRank(a) || patternLength(b) - patternLength(a)
+/**
+ * Exact path, then the longest prefix, then none; among paths to fill, the longest; last, what is
+ * for one agent before what is for several.
+ */
+function bySpecificity(a: CredentialBinding, b: CredentialBinding): number {
+  return (
+    pathRank(b) - pathRank(a) ||
+    patternLength(b) - patternLength(a) ||
+    Number(b.reservedFor !== undefined) - Number(a.reservedFor !== undefined)
+  )
 }
 
 function pathRank({ path }: CredentialBinding): number {

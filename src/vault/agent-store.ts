@@ -7,7 +7,7 @@ import type { HostPattern } from '../policy/host-pattern.ts'
 import { hashAgentToken, mintAgentToken } from './agent-token.ts'
 import type { VaultDatabase } from './database.ts'
 import { sql } from './database.ts'
-import type { AgentRow } from './schema.ts'
+import type { AgentRow, SecretRow } from './schema.ts'
 import { mintId } from './sealing.ts'
 
 export interface NewAgent {
@@ -60,7 +60,7 @@ export class AgentStore {
         expires_at: expiresAt ?? null,
         created_at: now,
         rotated_at: now,
-      default_action: null,
+        default_action: null,
       }
       this.#database.run(sql.insertInto('agents').values(row))
       for (const secret of secrets === 'all' ? [] : new Set(secrets)) this.#grant(id, secret)
@@ -78,6 +78,9 @@ export class AgentStore {
           .select(['grants.agent_id as agent', 'secrets.name as secret'])
           .orderBy('secrets.name'),
       )
+      const reserved = this.#database.all(
+        sql.selectFrom('secrets').select(['agent_id as agent', 'name as secret']).orderBy('name'),
+      )
       return this.#database
         .all(sql.selectFrom('agents').selectAll().orderBy('name'))
         .map((row) => ({
@@ -86,7 +89,10 @@ export class AgentStore {
           secrets:
             row.sees_all === 1
               ? ('all' as const)
-              : granted.filter(({ agent }) => agent === row.id).map(({ secret }) => secret),
+              : [...granted, ...reserved]
+                  .filter(({ agent }) => agent === row.id)
+                  .map(({ secret }) => secret)
+                  .toSorted(),
           expiresAt: row.expires_at ?? undefined,
           createdAt: row.created_at,
           rotatedAt: row.rotated_at,
@@ -112,7 +118,10 @@ export class AgentStore {
     })
   }
 
-  /** Lets it use a secret; `all` for every one there is and will be. */
+  /**
+   * Lets it use a secret; `all` for every one there is and will be, but those that are reserved for
+   * other agents. Throws `ERR_SECRET_RESERVED`, `ERR_SECRET_UNKNOWN`, `ERR_AGENT_UNKNOWN`.
+   */
   grant(name: string, secret: string): void {
     this.#database.write(() => {
       const { id } = this.#need(name)
@@ -122,7 +131,7 @@ export class AgentStore {
     })
   }
 
-  /** Takes a secret away again. An agent that saw all then sees all others that there are now. */
+  /** Takes a secret away again, or throws as `grant`. An agent that saw all then sees all others that there are now. */
   deny(name: string, secret: string): void {
     this.#database.write(() => {
       const { id, sees_all: seesAll } = this.#need(name)
@@ -131,7 +140,8 @@ export class AgentStore {
       if (secret === 'all') {
         this.#database.run(sql.deleteFrom('grants').where('agent_id', '=', id))
       } else {
-        const secretId = this.#secretId(secret)
+        const { id: secretId, agent_id: owner } = this.#secret(secret)
+        if (owner !== null) throw new AppError('ERR_SECRET_RESERVED', { name: secret })
         this.#database.run(
           sql.deleteFrom('grants').where('agent_id', '=', id).where('secret_id', '=', secretId),
         )
@@ -142,7 +152,9 @@ export class AgentStore {
   }
 
   #grant(agentId: string, secret: string): void {
-    const row = { agent_id: agentId, secret_id: this.#secretId(secret) }
+    const { id, agent_id: owner } = this.#secret(secret)
+    if (owner !== null) throw new AppError('ERR_SECRET_RESERVED', { name: secret })
+    const row = { agent_id: agentId, secret_id: id }
     this.#database.run(
       sql
         .insertInto('grants')
@@ -152,15 +164,17 @@ export class AgentStore {
   }
 
   #secrets(): string[] {
-    return this.#database.all(sql.selectFrom('secrets').select('name')).map(({ name }) => name)
+    return this.#database
+      .all(sql.selectFrom('secrets').select('name').where('agent_id', 'is', null))
+      .map(({ name }) => name)
   }
 
-  #secretId(name: string): string {
+  #secret(name: string): Pick<SecretRow, 'id' | 'agent_id'> {
     const found = this.#database.first(
-      sql.selectFrom('secrets').select('id').where('name', '=', name),
+      sql.selectFrom('secrets').select(['id', 'agent_id']).where('name', '=', name),
     )
     if (found === undefined) throw new AppError('ERR_SECRET_UNKNOWN', { name })
-    return found.id
+    return found
   }
 
   #find(name: string): AgentRow | undefined {

@@ -50,6 +50,8 @@ export interface SecretRow {
   readonly sealed: Buffer
   readonly created_at: number
   readonly changed_at: number
+  /** Id of the only agent that may use it, also after that was revoked; null for all it is granted to. */
+  readonly agent_id: string | null
 }
 
 export interface AgentRow {
@@ -162,6 +164,7 @@ export const migrations: readonly string[] = [
     expires_at integer,
     created_at integer not null
   ) strict;
+  alter table secrets add column agent_id text;
   alter table agents add column default_action text check (default_action in ('allow', 'block'));
   `,
 ]

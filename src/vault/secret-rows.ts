@@ -35,7 +35,8 @@ export function bindingOf(row: SecretRow): CredentialBinding {
     const hosts = z.array(z.string()).parse(JSON.parse(row.hosts))
     const location = locationShape.parse(JSON.parse(row.location))
     const path = row.path ?? undefined
-    return { id: row.name, hosts: hosts.map(parseHostPattern), path, location }
+    const reservedFor = row.agent_id ?? undefined
+    return { id: row.name, hosts: hosts.map(parseHostPattern), path, location, reservedFor }
   } catch (error) {
     throw new AppError('ERR_VAULT_TAMPERED', { what: row.name }, error)
   }
@@ -66,7 +67,11 @@ export function openRow(row: SecretRow, key: NamedKey, vaultId: string): string 
 function secretBinding(row: Omit<SecretRow, 'sealed'>, vaultId: string): Binding {
   const path = row.path === null ? 'any' : `path ${row.path}`
   const { id, name, hosts, location, kind, key_id: keyId, version, created_at: at } = row
-  return ['secret', format, vaultId, id, name, hosts, path, location, kind, keyId, version, at]
+  const bound = ['secret', format, vaultId, id, name, hosts, path, location, kind, keyId]
+  // Rows from before there were reserved ones open as they were sealed.
+  return row.agent_id === null
+    ? [...bound, version, at]
+    : [...bound, version, at, 'agent', row.agent_id]
 }
 
 /** What a data key's ciphertext is bound to; the parameters of its own key among it. */

@@ -32,6 +32,8 @@ export interface NewSecret {
   readonly path: string | undefined
   readonly location: CredentialLocation
   readonly content: SecretContent
+  /** Name of the only agent that it is for; undefined for those that are granted it. */
+  readonly agent?: string | undefined
 }
 
 /** What may be shown of a secret. */
@@ -41,6 +43,8 @@ export interface SecretDescription extends CredentialBinding {
   readonly hint: string | undefined
   readonly version: number
   readonly keyId: string
+  /** Of the agent that it is for; null where that was revoked. */
+  readonly agent?: string | null
   readonly createdAt: number
   readonly changedAt: number
 }
@@ -61,7 +65,8 @@ export class SecretStore {
 
   /**
    * Stores a secret; the first one makes the vault's keys, under a key of `source`. Throws
-   * `ERR_SECRET_INVALID`, `ERR_SECRET_AMBIGUOUS`, `ERR_NAME_TAKEN`, `ERR_VAULT_…`.
+   * `ERR_SECRET_INVALID`, `ERR_SECRET_AMBIGUOUS`, `ERR_NAME_TAKEN`, `ERR_AGENT_UNKNOWN`,
+   * `ERR_VAULT_…`.
    */
   async add(secret: NewSecret, source?: KeySource): Promise<void> {
     const { name, path, location, content } = secret
@@ -71,7 +76,9 @@ export class SecretStore {
       if (rows.secrets.some((row) => row.name === name)) {
         throw new AppError('ERR_NAME_TAKEN', { what: 'a secret', name })
       }
-      refuseAmbiguity({ id: name, hosts: secret.hosts, path, location }, rows.secrets)
+      const agentId = secret.agent === undefined ? undefined : this.#agentId(secret.agent)
+      const binding = { id: name, hosts: secret.hosts, path, location, reservedFor: agentId }
+      refuseAmbiguity(binding, rows.secrets)
       const now = this.#now()
       const row = {
         id: mintId('secret'),
@@ -83,6 +90,7 @@ export class SecretStore {
         version: 1,
         created_at: now,
         changed_at: now,
+        agent_id: agentId ?? null,
       }
       const sealed = sealRow(row, content.text, key, rows.vaultId)
       this.#database.run(sql.insertInto('secrets').values(sealed))
@@ -116,9 +124,16 @@ export class SecretStore {
 
   /** All secrets, by name; without hints where the key is not at hand. Asks for nothing. */
   async list(): Promise<SecretDescription[]> {
-    const rows = this.#database.read(() => readVault(this.#database))
+    const [rows, agents] = this.#database.read(() => [
+      readVault(this.#database),
+      new Map(
+        this.#database
+          .all(sql.selectFrom('agents').select(['id', 'name']))
+          .map(({ id, name }) => [id, name]),
+      ),
+    ])
     const key = await this.#keyWithoutAsking(rows)
-    return rows.secrets.map((row) => describe(row, key, rows.vaultId))
+    return rows.secrets.map((row) => describe(row, key, rows.vaultId, agents))
   }
 
   /**
@@ -172,6 +187,14 @@ export class SecretStore {
     return { source: known, parameters: row.parameters, bytes }
   }
 
+  #agentId(name: string): string {
+    const found = this.#database.first(
+      sql.selectFrom('agents').select('id').where('name', '=', name),
+    )
+    if (found === undefined) throw new AppError('ERR_AGENT_UNKNOWN', { name })
+    return found.id
+  }
+
   async #change(
     source: KeySource | undefined,
     work: (vault: { readonly rows: VaultRows; readonly key: NamedKey }) => void,
@@ -222,7 +245,12 @@ export class SecretStore {
   }
 }
 
-function describe(row: SecretRow, key: NamedKey | undefined, vaultId: string): SecretDescription {
+function describe(
+  row: SecretRow,
+  key: NamedKey | undefined,
+  vaultId: string,
+  agents: ReadonlyMap<string, string>,
+): SecretDescription {
   const hint = key === undefined ? undefined : hintOf(row.kind, openRow(row, key, vaultId))
   return {
     ...bindingOf(row),
@@ -230,6 +258,7 @@ function describe(row: SecretRow, key: NamedKey | undefined, vaultId: string): S
     hint,
     version: row.version,
     keyId: row.key_id,
+    ...(row.agent_id === null ? {} : { agent: agents.get(row.agent_id) ?? null }),
     createdAt: row.created_at,
     changedAt: row.changed_at,
   }

@@ -71,9 +71,13 @@ export class VaultCredentials implements CredentialSource {
 
   #mayUse(snapshot: VaultSnapshot, agent: string | undefined): (entry: SecretEntry) => boolean {
     if (agent === undefined) return () => false
-    if (agent === this.#options.unrestricted) return () => true
-    const secrets = snapshot.agentsByName.get(agent)?.secrets ?? new Set<string>()
-    return ({ row }) => secrets === 'all' || secrets.has(row.id)
+    const isUnrestricted = agent === this.#options.unrestricted
+    const entry = isUnrestricted ? undefined : snapshot.agentsByName.get(agent)
+    const secrets = isUnrestricted ? 'all' : (entry?.secrets ?? new Set<string>())
+    return ({ row, reservedFor }) =>
+      reservedFor === undefined
+        ? secrets === 'all' || secrets.has(row.id)
+        : reservedFor === entry?.id
   }
 
   #reveal(snapshot: VaultSnapshot, entry: SecretEntry): string | Promise<string> {

@@ -128,6 +128,24 @@ describe('two agents, three hosts and five secrets', () => {
     expect(cells).toEqual(expected)
   })
 
+  test('S1 one host has a key of its own for each agent, and a third for all others', async () => {
+    const { vault, upstream, proxy, token } = await bench('a.example')
+    const store = vault.writable
+    const tokens = ['alice', 'bob'].map((name) => store.agents.add(agent(name)))
+    await store.secrets.add(secret('shared', 'a.example', canaryOf('shared')))
+    for (const name of ['alice', 'bob']) {
+      await store.secrets.add(secret(name, 'a.example', canaryOf(name), { agent: name }))
+    }
+    await expect(
+      store.secrets.add(secret('again', 'a.example', canaryOf('again'), { agent: 'bob' })),
+    ).rejects.toMatchObject({ code: 'ERR_SECRET_AMBIGUOUS', details: { other: 'bob' } })
+
+    for (const each of [...tokens, token]) await askAs(proxy, each, { host: 'a.example' })
+
+    const sent = [...upstream.received().matchAll(/CANARY-(\w+)-/gu)].map(([, name]) => name)
+    expect(sent).toEqual(['alice', 'bob', 'shared'])
+  })
+
   test('S1 a new agent gets no secret until one is granted, and none once it is denied', async () => {
     const { vault, upstream, proxy } = await bench('a.example')
     await vault.writable.secrets.add(secret('one', 'a.example', value.replaceAll(/[" \\]/gu, '')))

@@ -52,7 +52,7 @@ export function secret(
   name: string,
   host: string | readonly string[],
   value: string,
-  over: Partial<Pick<NewSecret, 'path' | 'location' | 'content'>> = {},
+  over: Partial<Pick<NewSecret, 'agent' | 'path' | 'location' | 'content'>> = {},
 ): NewSecret {
   return {
     name,

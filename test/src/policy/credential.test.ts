@@ -83,6 +83,15 @@ describe('of several for one place', () => {
   )
 })
 
+test('one that is for one agent goes before one that several have, and after a longer path', () => {
+  const own = { ...binding('own', 'h.example'), reservedFor: 'x' }
+  const list = [binding('shared', 'h.example'), own, binding('path', 'h.example', '/v1/*')]
+
+  expect(chosen(list, 'h.example', '/')).toEqual(['own'])
+  expect(chosen(list.toReversed(), 'h.example', '/')).toEqual(['own'])
+  expect(chosen(list, 'h.example', '/v1/x')).toEqual(['path'])
+})
+
 test('places of their own are filled side by side, a password and a header in one', () => {
   const both = [
     binding('a', 'h.example', undefined, header('Authorization')),
@@ -123,6 +132,12 @@ test.each([
   [binding('a', 'x.example,*.h.example'), binding('b', '*.h.example'), '*.h.example'],
   [binding('a', 'h.example', '/v1/*'), binding('b', 'h.example', '/v1/*'), 'h.example'],
   [binding('a', 'h.example'), binding('b', '*.h.example'), undefined],
+  [{ ...binding('a', 'h.example'), reservedFor: 'x' }, binding('b', 'h.example'), undefined],
+  [
+    { ...binding('a', 'h.example'), reservedFor: 'x' },
+    { ...binding('b', 'h.example'), reservedFor: 'x' },
+    'h.example',
+  ],
   [binding('a', 'h.example'), binding('b', 'h.example', '/v1/*'), undefined],
   [binding('a', 'h.example'), binding('b', 'h.example', undefined, basic), undefined],
 ])('what two bindings share (%#)', (one, other, host) => {

@@ -76,6 +76,26 @@ describe('an agent', () => {
     )
   })
 
+  test('has what is reserved for it, which no other can be granted, nor it be denied', async () => {
+    const { agents, secrets } = vault.writable
+    for (const name of ['a', 'b']) agents.add(agent(name))
+    await secrets.add(secret('own', 'one.example', 'value-of-its-own', { agent: 'a' }))
+
+    expect(agents.list().map((each) => each.secrets)).toEqual([['own'], []])
+    const reserved = expect.objectContaining({ code: 'ERR_SECRET_RESERVED' })
+    expect(() => agents.grant('b', 'own')).toThrow(reserved)
+    expect(() => agents.deny('a', 'own')).toThrow(reserved)
+    agents.grant('b', 'all')
+    expect(visible('a')).toEqual(['own'])
+    expect(visible('b')).toEqual(['one', 'three', 'two'])
+    expect((await secrets.list()).find(({ id }) => id === 'own')).toMatchObject({ agent: 'a' })
+
+    agents.revoke('a')
+    agents.add(agent('a', { secrets: 'all' }))
+    expect(visible('a')).toEqual(['one', 'three', 'two'])
+    expect((await secrets.list()).find(({ id }) => id === 'own')).toMatchObject({ agent: null })
+  })
+
   test('that is granted a secret that there is not is not made', () => {
     const { agents } = vault.writable
 

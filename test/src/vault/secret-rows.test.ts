@@ -70,6 +70,7 @@ describe('S13 a database in which', () => {
     ],
     ['the cost of the key was changed', `update data_keys set parameters = '{"key":"kek_x"}'`],
     ['the source of the key was changed', "update data_keys set source = 'environment'"],
+    ['secrets were given to one agent', "update secrets set agent_id = 'agent_x'"],
     ['the manifest was emptied', "update data_keys set manifest = x''"],
   ])('%s sends no secret', async (_what, statement) => {
     file.pragma('foreign_keys = off')

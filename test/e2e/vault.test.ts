@@ -146,6 +146,21 @@ describe('the commands', () => {
     expect((await porthole(['secrets', 'list'])).out).not.toContain('one')
   }, 120_000)
 
+  test('of secrets keep one for a single agent beside that of all others', async () => {
+    const add = (name: string, ...more: string[]): Promise<{ readonly err: string }> =>
+      porthole(['secrets', 'add', name, '--host', host, ...more], canary)
+    await add('shared')
+    expect((await add('own', '--agent', 'ci')).err).toContain('there is no agent named ci')
+    await porthole(['agents', 'add', 'ci'])
+    await add('own', '--agent', 'ci')
+
+    const { out } = await porthole(['secrets', 'list'])
+    expect(out).toMatch(/^own +\S+ +\* +authorization +ci +/mu)
+    expect(out).toMatch(/^shared +\S+ +\* +authorization +\* +/mu)
+    const granted = await porthole(['agents', 'grant', 'ci', 'own'])
+    expect(granted.err).toContain('the secret own is for one agent alone')
+  }, 120_000)
+
   test.each([
     [['--host', 'api.example.com'], 'where the key of api.example.com goes is not known'],
     [['--host', '*'], 'not a host pattern'],

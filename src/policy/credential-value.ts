@@ -91,7 +91,8 @@ function fillQuery(
   return text
 }
 
-function isParameter(pair: string, name: string): boolean {
+/** Whether a pair of a query has this name, however that is encoded. */
+export function isParameter(pair: string, name: string): boolean {
   const at = pair.indexOf('=')
   const written = (at === -1 ? pair : pair.slice(0, at)).replaceAll('+', ' ')
   try {

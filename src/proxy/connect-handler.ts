@@ -19,6 +19,7 @@ import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Reporter } from './exchange-report.ts'
+import type { GuessBrake } from './guess-brake.ts'
 import { moduleAnswer } from './hook-filters.ts'
 import { toPairs } from './http-messages.ts'
 import { explainClientTls, interceptTls } from './intercept.ts'
@@ -43,6 +44,7 @@ export interface ConnectServices {
   readonly tunnelsOnReject: boolean
   readonly connector: UpstreamConnector
   readonly deadlines: Deadlines
+  readonly brake: GuessBrake
   readonly handshakeTimeoutMs: number
   /** Runs what modules registered with `onConnect`; a rejection refuses. */
   runHooks(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void>
@@ -70,11 +72,16 @@ export async function handleConnect(
     return
   }
   const { authority } = parsed
-  const identity = services.authenticator.authenticate(
-    headerValues(toPairs(request.rawHeaders), 'proxy-authorization'),
-  )
+  const given = headerValues(toPairs(request.rawHeaders), 'proxy-authorization')
+  const identity = services.authenticator.authenticate(given)
   if (!identity.ok) {
-    refuse(services, connection, authority, 'unauthenticated', unauthenticatedAnswer, head)
+    // Asking without a token is how many clients begin; it is no guess.
+    if (given.length === 0) challenge(services, connection, authority, head)
+    else {
+      services.brake.slow(socket.remoteAddress ?? '', (mayStay) =>
+        challenge(services, connection, authority, mayStay ? head : undefined),
+      )
+    }
     return
   }
   connection.agent = identity.agent
@@ -110,6 +117,15 @@ export async function handleConnect(
   ) {
     await tunnel(arrived, 'client-rejects-ca')
   } else await intercept(arrived, leaves)
+}
+
+function challenge(
+  services: ConnectServices,
+  connection: ClientConnection,
+  authority: Authority,
+  keepOpenWith: Buffer | undefined,
+): void {
+  refuse(services, connection, authority, 'unauthenticated', unauthenticatedAnswer, keepOpenWith)
 }
 
 function refuseForModule(
@@ -323,6 +339,7 @@ function refuse(
     socket.end(bytes)
     return
   }
+  if (socket.destroyed) return
   socket.write(bytes)
   if (keepOpenWith.length > 0) socket.unshift(keepOpenWith)
   services.resumeHttp(socket)

@@ -23,6 +23,7 @@ import { Deadlines } from './deadlines.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { Reporter } from './exchange-report.ts'
 import { hasExchangeHooks, runConnectHooks, throughRequestHooks } from './hooks.ts'
+import { GuessBrake } from './guess-brake.ts'
 import type { Forwarder } from './http-messages.ts'
 import { isWebSocketUpgrade, toPairs } from './http-messages.ts'
 import { readByEvents } from './inner-socket.ts'
@@ -33,6 +34,7 @@ import { ModuleProxy } from './module-surface.ts'
 import { RequestHandler } from './request-handler.ts'
 import type { PendingRequest } from './request-handler.ts'
 import type { ReverseRoutes } from './reverse-routes.ts'
+import type { RouteGuard } from './route-auth.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 
 export interface EngineServices {
@@ -46,6 +48,7 @@ export interface EngineServices {
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
   readonly routes: ReverseRoutes
+  readonly routeGuard?: RouteGuard | undefined
   readonly limits: EngineLimits
 }
 
@@ -70,6 +73,7 @@ export class PortholeEngine extends ModuleProxy {
   /** Requests on their way through the inherited path, which knows only node's objects. */
   readonly #hooked = new WeakMap<IncomingMessage, PendingRequest>()
   readonly #unsubscribe: () => void
+  readonly #brake: GuessBrake
   #listenHost = ''
 
   constructor(services: EngineServices) {
@@ -97,8 +101,17 @@ export class PortholeEngine extends ModuleProxy {
     this.#inner = createInnerServer(serverOptions)
     const isOwnListener = (authority: Authority): boolean => this.#isOwnListener(authority)
     const deadlines = new Deadlines(services.limits, () => services.reporter.clock.monotonicMs())
+    this.#brake = new GuessBrake({
+      monotonicMs: () => services.reporter.clock.monotonicMs(),
+      schedule: (run, delayMs) => {
+        const timer = setTimeout(run, delayMs).unref()
+        return () => clearTimeout(timer)
+      },
+    })
     this.#requests = new RequestHandler({
       ...services,
+      routeGuard: services.routeGuard,
+      brake: this.#brake,
       deadlines,
       registry: this.#registry,
       listenHost: () => this.#listenHost,
@@ -106,6 +119,7 @@ export class PortholeEngine extends ModuleProxy {
     })
     this.#connects = {
       ...services,
+      brake: this.#brake,
       deadlines,
       handshakeTimeoutMs: services.limits.handshakeTimeoutMs,
       registry: this.#registry,
@@ -152,6 +166,7 @@ export class PortholeEngine extends ModuleProxy {
     this.#outer.close()
     this.#outer.closeIdleConnections()
     this.#inner.close()
+    this.#brake.close()
     await this.#requests.drained(drainMs)
     this.#outer.closeAllConnections()
     this.#inner.closeAllConnections()

@@ -8,17 +8,11 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import type { IdSource } from '../base/ids.ts'
-import { headerValues } from '../messages/header-values.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import type { Authenticator } from './client-auth.ts'
-import {
-  mayReach,
-  outOfScopeAnswer,
-  unauthenticatedAnswer,
-  unauthenticatedRouteAnswer,
-} from './client-auth.ts'
+import { mayReach, outOfScopeAnswer, unauthenticatedAnswer } from './client-auth.ts'
 import { answerClient } from './client-response.ts'
 import type { ProxyAnswer } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
@@ -31,12 +25,15 @@ import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
 import type { ExchangeResult } from './exchange.ts'
 import { moduleAnswer } from './hook-filters.ts'
-import { toPairs } from './http-messages.ts'
+import { createHeaderList, toPairs } from './http-messages.ts'
 import type { Forwarder } from './http-messages.ts'
+import type { GuessBrake } from './guess-brake.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
 import type { RequestLine, RequestTarget } from './request-target.ts'
-import { resolveRoute } from './reverse-routes.ts'
+import { matchRoute, resolveRoute } from './reverse-routes.ts'
 import type { ReverseRoutes } from './reverse-routes.ts'
+import { admitByProxyToken } from './route-auth.ts'
+import type { RouteAdmission, RouteGuard } from './route-auth.ts'
 
 export interface RequestServices {
   readonly reporter: Reporter
@@ -49,6 +46,9 @@ export interface RequestServices {
   readonly limits: EngineLimits
   readonly deadlines: Deadlines
   readonly routes: ReverseRoutes
+  /** Knows the tokens of routes, and where they stand; undefined where there are none. */
+  readonly routeGuard: RouteGuard | undefined
+  readonly brake: GuessBrake
   /** The address to listen on, as the user named it. */
   readonly listenHost: () => string
   readonly isOwnListener: (authority: Authority) => boolean
@@ -191,7 +191,7 @@ export class RequestHandler {
     upgrade: ExchangeInput['upgrade'],
   ): PendingRequest | undefined {
     const headers = toPairs(request.rawHeaders)
-    const line = { method: request.method ?? '', target: request.url ?? '', headers }
+    const sent = { method: request.method ?? '', target: request.url ?? '', headers }
     const inner = this.#services.registry.innerOf(request.socket)
     if (inner !== undefined) this.#services.registry.markSpoken(inner)
     const connection = inner?.connection ?? this.#services.registry.outerOf(request.socket)
@@ -200,12 +200,12 @@ export class RequestHandler {
       response.destroy()
       return undefined
     }
-    const isRouted = inner === undefined && this.#isForRoute(line)
-    const isKnown =
+    const isRouted = inner === undefined && this.#isForRoute(sent)
+    const line =
       inner === undefined
-        ? this.#isAuthenticated(connection, line, response)
-        : this.#isStillKnown(connection, response)
-    if (!isKnown) return undefined
+        ? this.#letIn(connection, sent, response)
+        : this.#isStillKnown(connection, response) && sent
+    if (line === false) return undefined
     const target = this.#inScope(
       connection,
       inner === undefined
@@ -232,6 +232,7 @@ export class RequestHandler {
         path: target.path,
         httpVersion: request.httpVersion,
         headers: target.headers,
+        concealed: this.#keysIn(target),
         body: request,
         requestTrailers: () => toPairs(request.rawTrailers),
         response,
@@ -259,22 +260,47 @@ export class RequestHandler {
     return { ok: false, status: 403, code: 'loop', message }
   }
 
-  #isAuthenticated(
+  /** The request, without what it was let in by; false where it was not, and has been answered. */
+  #letIn(
     connection: ClientConnection,
     line: RequestLine,
     response: ServerResponse,
-  ): boolean {
-    const identity = this.#services.authenticator.authenticate(
-      headerValues(line.headers, 'proxy-authorization'),
-    )
-    if (identity.ok) {
-      connection.agent = identity.agent
-      connection.identity = identity
-      return true
+  ): RequestLine | false {
+    const admission = this.#admit(line)
+    if (admission.ok) {
+      connection.agent = admission.identity.agent
+      connection.identity = admission.identity
+      return { ...line, headers: admission.headers }
     }
-    const answer = this.#isForRoute(line) ? unauthenticatedRouteAnswer : unauthenticatedAnswer
-    this.#refuseStranger(connection, answer, response)
+    if (!admission.isGuess) {
+      this.#refuseStranger(connection, admission.answer, response)
+      return false
+    }
+    this.#tellStranger(connection, admission.answer)
+    this.#services.brake.slow(connection.socket.remoteAddress ?? '', (mayStay) => {
+      if (!mayStay) response.shouldKeepAlive = false
+      answerClient(response, admission.answer)
+    })
     return false
+  }
+
+  #admit(line: RequestLine): RouteAdmission {
+    const { authenticator, routes, routeGuard } = this.#services
+    if (!this.#isForRoute(line)) {
+      return admitByProxyToken(line.headers, authenticator, unauthenticatedAnswer)
+    }
+    const match = matchRoute(line.target, routes)
+    return match === undefined || routeGuard === undefined
+      ? admitByProxyToken(line.headers, authenticator)
+      : routeGuard.admit(match, line.headers, authenticator)
+  }
+
+  /** Keys that the client sends itself: they are nothing to be told, wherever they stand. */
+  #keysIn({ destination, path, headers }: Extract<RequestTarget, { ok: true }>): string[] {
+    const { routeGuard } = this.#services
+    if (routeGuard === undefined || destination.scheme !== 'https') return []
+    const { host, port } = destination.authority
+    return routeGuard.keysIn(host, port, { path, headers: createHeaderList(headers) })
   }
 
   /** An intercepted connection was let in; whoever it belongs to may have been put out since. */
@@ -290,6 +316,11 @@ export class RequestHandler {
     answer: ProxyAnswer,
     response: ServerResponse,
   ): void {
+    this.#tellStranger(connection, answer)
+    answerClient(response, answer)
+  }
+
+  #tellStranger(connection: ClientConnection, answer: ProxyAnswer): void {
     this.#services.reporter.publish({
       kind: 'connection-refused',
       connectionId: connection.id,
@@ -297,7 +328,6 @@ export class RequestHandler {
       reason: 'unauthenticated',
       message: answer.message,
     })
-    answerClient(response, answer)
   }
 
   #inScope({ identity = {} }: ClientConnection, target: RequestTarget): RequestTarget {

@@ -22,7 +22,9 @@ export function replaceOwnTokens(text: string, replacement: string): string {
 export function holdsOwnToken(value: string): boolean {
   if (value.includes(beginning) && value.search(ownToken) !== -1) return true
   const basic = /^basic +(?<pair>[\w+/=-]+)$/iu.exec(value)?.groups?.['pair']
-  return basic !== undefined && Buffer.from(basic, 'base64').toString('latin1').search(ownToken) > -1
+  return (
+    basic !== undefined && Buffer.from(basic, 'base64').toString('latin1').search(ownToken) > -1
+  )
 }
 
 /** Whether a program sends this because it has no key of its own: it stands for one, and is none. */

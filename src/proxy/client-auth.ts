@@ -82,9 +82,7 @@ export function createAuthenticator(
 ): Authenticator {
   const known = hashTokens(tokens)
   const demandsToken = (): boolean =>
-    demand === 'auto'
-      ? known.length > 0 || directory?.demandsToken() === true
-      : demand === 'always'
+    demand === 'auto' ? known.length > 0 || directory?.demandsToken() === true : demand === 'always'
   const agentOf = (hashes: readonly Buffer[]): Identity | undefined => {
     const pass = directory?.find(hashes)
     return pass?.isValid() === true ? { agent: pass.agent, pass } : undefined

@@ -64,24 +64,18 @@ export async function handleConnect(
   const parsed = parseAuthority(request.url ?? '')
   if (!parsed.ok) {
     const message = `bad CONNECT authority: ${parsed.problem}`
-    refuse(services, connection, undefined, 'bad-authority', {
-      status: 400,
-      code: 'bad-authority',
-      message,
-    })
+    const answer = { status: 400, code: 'bad-authority', message }
+    refuse(services, connection, undefined, 'bad-authority', answer)
     return
   }
   const { authority } = parsed
   const given = headerValues(toPairs(request.rawHeaders), 'proxy-authorization')
   const identity = services.authenticator.authenticate(given)
   if (!identity.ok) {
-    // Asking without a token is how many clients begin; it is no guess.
-    if (given.length === 0) challenge(services, connection, authority, head)
-    else {
-      services.brake.slow(socket.remoteAddress ?? '', (mayStay) =>
-        challenge(services, connection, authority, mayStay ? head : undefined),
-      )
-    }
+    services.brake.answer(socket.remoteAddress, given.length > 0, (mayStay) => {
+      const rest = mayStay ? head : undefined
+      refuse(services, connection, authority, 'unauthenticated', unauthenticatedAnswer, rest)
+    })
     return
   }
   connection.agent = identity.agent
@@ -117,15 +111,6 @@ export async function handleConnect(
   ) {
     await tunnel(arrived, 'client-rejects-ca')
   } else await intercept(arrived, leaves)
-}
-
-function challenge(
-  services: ConnectServices,
-  connection: ClientConnection,
-  authority: Authority,
-  keepOpenWith: Buffer | undefined,
-): void {
-  refuse(services, connection, authority, 'unauthenticated', unauthenticatedAnswer, keepOpenWith)
 }
 
 function refuseForModule(

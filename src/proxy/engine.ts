@@ -15,15 +15,15 @@ import type { IdSource } from '../base/ids.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import type { Authenticator } from './client-auth.ts'
-import { rawAnswer } from './client-response.ts'
+import { malformedAnswer, rawAnswer } from './client-response.ts'
 import { handleConnect } from './connect-handler.ts'
 import type { ConnectServices, InterceptPolicy } from './connect-handler.ts'
 import { ConnectionRegistry } from './connections.ts'
 import { Deadlines } from './deadlines.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { Reporter } from './exchange-report.ts'
+import { brakeClock, GuessBrake } from './guess-brake.ts'
 import { hasExchangeHooks, runConnectHooks, throughRequestHooks } from './hooks.ts'
-import { GuessBrake } from './guess-brake.ts'
 import type { Forwarder } from './http-messages.ts'
 import { isWebSocketUpgrade, toPairs } from './http-messages.ts'
 import { readByEvents } from './inner-socket.ts'
@@ -101,16 +101,9 @@ export class PortholeEngine extends ModuleProxy {
     this.#inner = createInnerServer(serverOptions)
     const isOwnListener = (authority: Authority): boolean => this.#isOwnListener(authority)
     const deadlines = new Deadlines(services.limits, () => services.reporter.clock.monotonicMs())
-    this.#brake = new GuessBrake({
-      monotonicMs: () => services.reporter.clock.monotonicMs(),
-      schedule: (run, delayMs) => {
-        const timer = setTimeout(run, delayMs).unref()
-        return () => clearTimeout(timer)
-      },
-    })
+    this.#brake = new GuessBrake(brakeClock(services.reporter.clock))
     this.#requests = new RequestHandler({
       ...services,
-      routeGuard: services.routeGuard,
       brake: this.#brake,
       deadlines,
       registry: this.#registry,
@@ -334,26 +327,8 @@ export class PortholeEngine extends ModuleProxy {
       socket.destroy()
       return
     }
-    const answers: Record<string, readonly [number, string, string]> = {
-      HPE_HEADER_OVERFLOW: [
-        431,
-        'Request Header Fields Too Large',
-        'the header block is too large',
-      ],
-      ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'the request head did not arrive in time'],
-    }
-    const [status, reason, message] = answers[code ?? ''] ?? [
-      400,
-      'Bad Request',
-      'the request is not HTTP/1.1',
-    ]
-    socket.end(
-      rawAnswer(
-        { status, code: reason.toLowerCase().replaceAll(' ', '-'), message },
-        reason,
-        false,
-      ),
-    )
+    const { answer, phrase } = malformedAnswer(code)
+    socket.end(rawAnswer(answer, phrase, false))
     // Who does not hang up on that keeps no exchange waiting.
     setTimeout(() => socket.destroy(), refusedLingerMs).unref()
   }

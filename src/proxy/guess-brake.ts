@@ -3,11 +3,24 @@
  * wrong one waits, longer each time. A right token never comes here, so that nobody is locked out,
  * though all programs of a machine share an address. What waits, and what is remembered, is bounded.
  */
+import type { Clock } from '../base/clock.ts'
+
 /** What it takes to wait; a timer must not keep the process alive. */
 export interface BrakeClock {
   monotonicMs(): number
   /** Calls `run` after that time, in milliseconds. Returns what prevents it. */
   schedule(run: () => void, delayMs: number): () => void
+}
+
+/** The real one, beside the proxy's own clock. */
+export function brakeClock({ monotonicMs }: Pick<Clock, 'monotonicMs'>): BrakeClock {
+  return {
+    monotonicMs,
+    schedule: (run, delayMs) => {
+      const timer = setTimeout(run, delayMs).unref()
+      return () => clearTimeout(timer)
+    },
+  }
 }
 
 /** As many wrong tokens are answered at once: a mistyped one, a stale one in several programs. */
@@ -46,11 +59,12 @@ export class GuessBrake {
   }
 
   /**
-   * A wrong token came from there: calls `answer` once, now or later. `mayStay` is false where the
-   * connection must end with it: too many wait already, and a new connection takes its time.
+   * Somebody there was not let in: calls `answer` once, now or, after a guess, later. Asking without
+   * a token is how many clients begin; it is no guess. `mayStay` is false where the connection must
+   * end with the answer: too many wait already, and a new connection takes its time.
    */
-  slow(address: string, answer: (mayStay: boolean) => void): void {
-    const delayMs = this.#delayFor(address)
+  answer(address: string | undefined, isGuess: boolean, answer: (mayStay: boolean) => void): void {
+    const delayMs = isGuess ? this.#delayFor(address ?? '') : 0
     if (delayMs === 0 || this.#isClosed) {
       answer(true)
       return

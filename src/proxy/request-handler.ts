@@ -11,44 +11,33 @@ import type { IdSource } from '../base/ids.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
-import type { Authenticator } from './client-auth.ts'
-import { mayReach, outOfScopeAnswer, unauthenticatedAnswer } from './client-auth.ts'
+import { mayReach, outOfScopeAnswer } from './client-auth.ts'
 import { answerClient } from './client-response.ts'
-import type { ProxyAnswer } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import { idsOf } from './connections.ts'
-import type { ClientConnection, ConnectionRegistry } from './connections.ts'
+import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
 import type { Deadlines } from './deadlines.ts'
+import { Doorkeeper } from './doorkeeper.ts'
+import type { DoorServices } from './doorkeeper.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { ExchangeInput } from './exchange-input.ts'
-import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
 import type { ExchangeResult } from './exchange.ts'
 import { moduleAnswer } from './hook-filters.ts'
-import { createHeaderList, toPairs } from './http-messages.ts'
+import { toPairs } from './http-messages.ts'
 import type { Forwarder } from './http-messages.ts'
-import type { GuessBrake } from './guess-brake.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
 import type { RequestLine, RequestTarget } from './request-target.ts'
-import { matchRoute, resolveRoute } from './reverse-routes.ts'
-import type { ReverseRoutes } from './reverse-routes.ts'
-import { admitByProxyToken } from './route-auth.ts'
-import type { RouteAdmission, RouteGuard } from './route-auth.ts'
+import { resolveRoute } from './reverse-routes.ts'
 
-export interface RequestServices {
-  readonly reporter: Reporter
+export interface RequestServices extends DoorServices {
   readonly ids: IdSource
   readonly registry: ConnectionRegistry
-  readonly authenticator: Authenticator
   readonly intercepts: InterceptPolicy
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
   readonly limits: EngineLimits
   readonly deadlines: Deadlines
-  readonly routes: ReverseRoutes
-  /** Knows the tokens of routes, and where they stand; undefined where there are none. */
-  readonly routeGuard: RouteGuard | undefined
-  readonly brake: GuessBrake
   /** The address to listen on, as the user named it. */
   readonly listenHost: () => string
   readonly isOwnListener: (authority: Authority) => boolean
@@ -62,6 +51,7 @@ export interface PendingRequest {
 
 export class RequestHandler {
   readonly #services: RequestServices
+  readonly #door: Doorkeeper
   /** Per connection, the latest request that is not yet answered in full. */
   readonly #unanswered = new WeakMap<Duplex, ServerResponse>()
   readonly #idle = new Set<() => void>()
@@ -69,6 +59,7 @@ export class RequestHandler {
 
   constructor(services: RequestServices) {
     this.#services = services
+    this.#door = new Doorkeeper(services)
   }
 
   /** Exchanges now running. */
@@ -200,18 +191,9 @@ export class RequestHandler {
       response.destroy()
       return undefined
     }
-    const isRouted = inner === undefined && this.#isForRoute(sent)
-    const line =
-      inner === undefined
-        ? this.#letIn(connection, sent, response)
-        : this.#isStillKnown(connection, response) && sent
-    if (line === false) return undefined
-    const target = this.#inScope(
-      connection,
-      inner === undefined
-        ? this.#resolveOuter(line, request.socket)
-        : resolveIntercepted(line, inner.authority),
-    )
+    const isRouted = inner === undefined && this.#door.isForRoute(sent)
+    const target = this.#targetOf(sent, { connection, inner, response })
+    if (target === undefined) return undefined
     if (!target.ok) {
       this.#refuseTarget(connection, target, response)
       return undefined
@@ -228,11 +210,11 @@ export class RequestHandler {
         exchangeId: this.#services.ids.next('x'),
         agent: connection.agent,
         destination: target.destination,
-        method: line.method,
+        method: sent.method,
         path: target.path,
         httpVersion: request.httpVersion,
         headers: target.headers,
-        concealed: this.#keysIn(target),
+        concealed: this.#door.keysIn(target),
         body: request,
         requestTrailers: () => toPairs(request.rawTrailers),
         response,
@@ -243,14 +225,30 @@ export class RequestHandler {
     }
   }
 
-  /** In origin form a request speaks to us as to a server. */
-  #isForRoute({ target }: RequestLine): boolean {
-    return this.#services.routes.size > 0 && target.startsWith('/')
+  /** Where a request leads that its sender may send; undefined where that has been answered. */
+  #targetOf(
+    sent: RequestLine,
+    {
+      connection,
+      inner,
+      response,
+    }: {
+      readonly connection: ClientConnection
+      readonly inner: InterceptedConnection | undefined
+      readonly response: ServerResponse
+    },
+  ): RequestTarget | undefined {
+    if (inner !== undefined) {
+      if (!this.#door.isStillKnown(connection, response)) return undefined
+      return this.#inScope(connection, resolveIntercepted(sent, inner.authority))
+    }
+    const line = this.#door.letIn(connection, sent, response)
+    return line && this.#inScope(connection, this.#resolveOuter(line, response.req.socket))
   }
 
   /** Where a request on the listener itself leads: to a route's upstream, or where it says. */
   #resolveOuter(line: RequestLine, socket: Socket): RequestTarget {
-    if (!this.#isForRoute(line)) return resolvePlain(line)
+    if (!this.#door.isForRoute(line)) return resolvePlain(line)
     const { routes, listenHost, isOwnListener } = this.#services
     const { localAddress = '', localPort = 0 } = socket
     const place = { host: listenHost(), address: localAddress, port: localPort }
@@ -258,76 +256,6 @@ export class RequestHandler {
     if (!target.ok || !isOwnListener(target.destination.authority)) return target
     const message = 'the proxy does not connect to itself'
     return { ok: false, status: 403, code: 'loop', message }
-  }
-
-  /** The request, without what it was let in by; false where it was not, and has been answered. */
-  #letIn(
-    connection: ClientConnection,
-    line: RequestLine,
-    response: ServerResponse,
-  ): RequestLine | false {
-    const admission = this.#admit(line)
-    if (admission.ok) {
-      connection.agent = admission.identity.agent
-      connection.identity = admission.identity
-      return { ...line, headers: admission.headers }
-    }
-    if (!admission.isGuess) {
-      this.#refuseStranger(connection, admission.answer, response)
-      return false
-    }
-    this.#tellStranger(connection, admission.answer)
-    this.#services.brake.slow(connection.socket.remoteAddress ?? '', (mayStay) => {
-      if (!mayStay) response.shouldKeepAlive = false
-      answerClient(response, admission.answer)
-    })
-    return false
-  }
-
-  #admit(line: RequestLine): RouteAdmission {
-    const { authenticator, routes, routeGuard } = this.#services
-    if (!this.#isForRoute(line)) {
-      return admitByProxyToken(line.headers, authenticator, unauthenticatedAnswer)
-    }
-    const match = matchRoute(line.target, routes)
-    return match === undefined || routeGuard === undefined
-      ? admitByProxyToken(line.headers, authenticator)
-      : routeGuard.admit(match, line.headers, authenticator)
-  }
-
-  /** Keys that the client sends itself: they are nothing to be told, wherever they stand. */
-  #keysIn({ destination, path, headers }: Extract<RequestTarget, { ok: true }>): string[] {
-    const { routeGuard } = this.#services
-    if (routeGuard === undefined || destination.scheme !== 'https') return []
-    const { host, port } = destination.authority
-    return routeGuard.keysIn(host, port, { path, headers: createHeaderList(headers) })
-  }
-
-  /** An intercepted connection was let in; whoever it belongs to may have been put out since. */
-  #isStillKnown(connection: ClientConnection, response: ServerResponse): boolean {
-    if (this.#services.authenticator.isCurrent(connection.identity ?? {})) return true
-    response.shouldKeepAlive = false
-    this.#refuseStranger(connection, unauthenticatedAnswer, response)
-    return false
-  }
-
-  #refuseStranger(
-    connection: ClientConnection,
-    answer: ProxyAnswer,
-    response: ServerResponse,
-  ): void {
-    this.#tellStranger(connection, answer)
-    answerClient(response, answer)
-  }
-
-  #tellStranger(connection: ClientConnection, answer: ProxyAnswer): void {
-    this.#services.reporter.publish({
-      kind: 'connection-refused',
-      connectionId: connection.id,
-      status: answer.status,
-      reason: 'unauthenticated',
-      message: answer.message,
-    })
   }
 
   #inScope({ identity = {} }: ClientConnection, target: RequestTarget): RequestTarget {

@@ -7,18 +7,14 @@
 import { headerValues } from '../messages/header-values.ts'
 import type { HeaderPairs } from '../messages/schema.ts'
 import type { HeaderList } from '../pipeline/analyzer.ts'
+import type { AgentPass } from '../policy/agent-pass.ts'
 import type { ReadableRequest } from '../policy/credential-slot.ts'
 import { slotValues, tokensIn } from '../policy/credential-slot.ts'
 import type { CredentialLocation, CredentialPlaces } from '../policy/credential.ts'
 import { keyPlaceholder, standsForKey } from '../policy/own-token.ts'
 import { isKeyHeader } from '../policy/redaction.ts'
 import type { Authenticator, HashedToken, Identity, ProxyToken } from './client-auth.ts'
-import {
-  hashTokens,
-  matchToken,
-  sha256,
-  unauthenticatedRouteAnswer,
-} from './client-auth.ts'
+import { hashTokens, matchToken, sha256, unauthenticatedRouteAnswer } from './client-auth.ts'
 import type { ProxyAnswer } from './client-response.ts'
 import { createHeaderList } from './http-messages.ts'
 import type { RouteMatch } from './reverse-routes.ts'
@@ -54,6 +50,13 @@ const unreadable: ProxyAnswer = {
 /** Shorter values are no keys, and could not be hidden without hiding words. */
 const leastKeyLength = 8
 
+/** Where credentials of upstreams stand, and who those are that come by a route's own token. */
+export interface RouteCredentials {
+  readonly places: CredentialPlaces
+  readonly agent: string
+  readonly pass?: AgentPass | undefined
+}
+
 export class RouteGuard {
   readonly #places: CredentialPlaces
   readonly #tokens: ReadonlyMap<string, readonly HashedToken[]>
@@ -74,9 +77,7 @@ export class RouteGuard {
       return []
     }
     return places.flatMap((place) =>
-      slotValues(request, place)
-        .flatMap((value) => [value, ...tokensIn(value, place)])
-        .filter((value) => value.length >= leastKeyLength && !standsForKey(value)),
+      slotValues(request, place).flatMap((value) => keysOf(value, place)),
     )
   }
 
@@ -97,7 +98,11 @@ export class RouteGuard {
       // An agent that gets no credential here uses its own, as on a route without any.
       if (agent !== undefined && this.#places.placesFor(target, agent).length === 0) return other
       const isGuess = places.some((place) => slotValues(request, place).some(isTried))
-      return { ok: false, answer: wantsRouteToken, isGuess: isGuess || (!other.ok && other.isGuess) }
+      return {
+        ok: false,
+        answer: wantsRouteToken,
+        isGuess: isGuess || (!other.ok && other.isGuess),
+      }
     } catch {
       return { ok: false, answer: unreadable, isGuess: false }
     }
@@ -135,12 +140,23 @@ export function admitByProxyToken(
   return ok ? { ok, identity, headers } : { ok, answer, isGuess: values.some(isTried) }
 }
 
+/** A value and what it carries; nothing where that only stands for a key. */
+function keysOf(value: string, place: CredentialLocation): string[] {
+  const tokens = tokensIn(value, place)
+  if (tokens.some(standsForKey)) return []
+  return [value, ...tokens].filter((text) => text.length >= leastKeyLength)
+}
+
 function isTried(value: string): boolean {
   return value !== '' && !value.endsWith(keyPlaceholder)
 }
 
 function withoutOtherKeys(pairs: HeaderPairs, place: CredentialLocation): HeaderPairs {
   const own =
-    place.type === 'header' ? place.name.toLowerCase() : place.type === 'basic' ? 'authorization' : ''
+    place.type === 'header'
+      ? place.name.toLowerCase()
+      : place.type === 'basic'
+        ? 'authorization'
+        : ''
   return pairs.filter(([name]) => name.toLowerCase() === own || !isKeyHeader(name))
 }

@@ -17,6 +17,8 @@ import { seal, unseal } from './sealing.ts'
 
 const format = 1
 
+const variableName = /^[A-Za-z_]\w{0,99}$/u
+
 const locationShape = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('header'),
@@ -35,7 +37,8 @@ export function bindingOf(row: SecretRow): CredentialBinding {
     const hosts = z.array(z.string()).parse(JSON.parse(row.hosts))
     const location = locationShape.parse(JSON.parse(row.location))
     const path = row.path ?? undefined
-    return { id: row.name, hosts: hosts.map(parseHostPattern), path, location }
+    const variable = z.nullable(z.string().regex(variableName)).parse(row.variable) ?? undefined
+    return { id: row.name, hosts: hosts.map(parseHostPattern), path, location, variable }
   } catch (error) {
     throw new AppError('ERR_VAULT_TAMPERED', { what: row.name }, error)
   }
@@ -66,7 +69,22 @@ export function openRow(row: SecretRow, key: NamedKey, vaultId: string): string 
 function secretBinding(row: Omit<SecretRow, 'sealed'>, vaultId: string): Binding {
   const path = row.path === null ? 'any' : `path ${row.path}`
   const { id, name, hosts, location, kind, key_id: keyId, version, created_at: at } = row
-  return ['secret', format, vaultId, id, name, hosts, path, location, kind, keyId, version, at]
+  const bound = [
+    'secret',
+    format,
+    vaultId,
+    id,
+    name,
+    hosts,
+    path,
+    location,
+    kind,
+    keyId,
+    version,
+    at,
+  ]
+  // Rows from before there were variables are bound without one.
+  return row.variable === null ? bound : [...bound, 'variable', row.variable]
 }
 
 /** What a data key's ciphertext is bound to; the parameters of its own key among it. */

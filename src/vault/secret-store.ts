@@ -32,6 +32,8 @@ export interface NewSecret {
   readonly path: string | undefined
   readonly location: CredentialLocation
   readonly content: SecretContent
+  /** The environment variable in which programs look for it, where that is not the usual one. */
+  readonly variable?: string | undefined
 }
 
 /** What may be shown of a secret. */
@@ -79,6 +81,7 @@ export class SecretStore {
         hosts: JSON.stringify(hosts),
         path: path ?? null,
         location: JSON.stringify(location),
+        variable: secret.variable ?? null,
         kind: content.kind,
         version: 1,
         created_at: now,

@@ -7,7 +7,7 @@
 import { AppError, asError, describeError } from '../src/base/errors.ts'
 import type { Analyzer, OutgoingRequest, Refusal } from '../src/pipeline/analyzer.ts'
 import { slotValues, tokensIn } from '../src/policy/credential-slot.ts'
-import { fillSlot } from '../src/policy/credential-value.ts'
+import { clearSlot, fillSlot } from '../src/policy/credential-value.ts'
 import type {
   CredentialBinding,
   CredentialHost,
@@ -19,6 +19,7 @@ import type {
 import { CredentialIndex, describeLocation, slotOf } from '../src/policy/credential.ts'
 import { parseHostPattern } from '../src/policy/host-pattern.ts'
 import { standsForKey } from '../src/policy/own-token.ts'
+import { otherPlaces } from '../src/policy/provider-keys.ts'
 
 export interface StaticCredential {
   /** Names it in messages; never the value. */
@@ -79,9 +80,9 @@ export class CredentialInjector implements Analyzer, CredentialPlaces {
       ...this.placesFor(request),
       ...this.#select(request).map(({ location }) => location),
     ]
-    return places.some((place) =>
+    return [...places, ...otherPlaces(request.host, places)].some((place) =>
       slotValues(request, place).some(
-        (value) =>
+        ({ value }) =>
           // What a client without a key sends: a scheme alone.
           !/^\s*(?:(?:bearer|basic|token)\s*)?$/iu.test(value) &&
           !tokensIn(value, place).some(standsForKey),
@@ -135,6 +136,10 @@ export class CredentialInjector implements Analyzer, CredentialPlaces {
       const value = values[index] ?? ''
       const text = fillSlot(request, location, value)
       if (text === undefined) continue
+      // Another key beside it would be the client's own, or a placeholder that nobody knows.
+      for (const other of otherPlaces(request.host, [location])) {
+        if (!isFilled(other, selected)) clearSlot(request, other)
+      }
       request.conceal(value)
       if (text !== value) request.conceal(text)
       request.emit({
@@ -146,6 +151,10 @@ export class CredentialInjector implements Analyzer, CredentialPlaces {
       })
     }
   }
+}
+
+function isFilled(place: CredentialLocation, by: readonly SelectedCredential[]): boolean {
+  return by.some(({ location }) => slotOf(location) === slotOf(place))
 }
 
 /** What cannot be had at once fails like what has to be waited for. */

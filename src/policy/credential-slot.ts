@@ -16,29 +16,41 @@ export interface ReadableRequest {
 /** Longest value that is looked at, in characters; longer ones hold no token. */
 const maxValueLength = 4096
 
-/** All values in that place, decoded where the place wants them encoded; more than one is ambiguous. */
+export interface SlotValue {
+  /** Decoded, where the place wants it encoded. */
+  readonly value: string
+  readonly written: string
+}
+
+/** All values in that place; more than one is ambiguous. */
 export function slotValues(
   { path: target, headers }: ReadableRequest,
   location: CredentialLocation,
-): string[] {
+): SlotValue[] {
   const { path, query } = splitTarget(target)
   switch (location.type) {
     case 'header':
-      return headers.values(location.name)
+      return headers.values(location.name).map(plain)
     case 'basic':
-      return headers.values('authorization')
+      return headers.values('authorization').map(plain)
     case 'query':
       return query
         .slice(1)
         .split('&')
         .filter((pair) => pair !== '' && isParameter(pair, location.name))
-        .map((pair) => decoded(pair.replace(/^[^=]*=?/u, '').replaceAll('+', ' ')))
+        .map((pair) => pair.replace(/^[^=]*=?/u, ''))
+        .map((written) => ({ value: decoded(written.replaceAll('+', ' ')), written }))
     case 'url-path': {
       const hole = holeIn(location.pattern, path)
-      const text = hole === undefined ? '' : path.slice(hole.start, hole.end)
-      return text === '' ? [] : [decoded(text)]
+      const written = hole === undefined ? '' : path.slice(hole.start, hole.end)
+      // Not decoded: a path that another reader could take for another gets no credential.
+      return written === '' ? [] : [plain(written)]
     }
   }
+}
+
+function plain(value: string): SlotValue {
+  return { value, written: value }
 }
 
 /**

@@ -8,10 +8,11 @@ import { headerValues } from '../messages/header-values.ts'
 import type { HeaderPairs } from '../messages/schema.ts'
 import type { HeaderList } from '../pipeline/analyzer.ts'
 import type { AgentPass } from '../policy/agent-pass.ts'
-import type { ReadableRequest } from '../policy/credential-slot.ts'
+import type { ReadableRequest, SlotValue } from '../policy/credential-slot.ts'
 import { slotValues, tokensIn } from '../policy/credential-slot.ts'
-import type { CredentialLocation, CredentialPlaces } from '../policy/credential.ts'
+import type { CredentialHost, CredentialLocation, CredentialPlaces } from '../policy/credential.ts'
 import { keyPlaceholder, standsForKey } from '../policy/own-token.ts'
+import { otherPlaces } from '../policy/provider-keys.ts'
 import { isKeyHeader } from '../policy/redaction.ts'
 import type { Authenticator, HashedToken, Identity, ProxyToken } from './client-auth.ts'
 import { hashTokens, matchToken, sha256, unauthenticatedRouteAnswer } from './client-auth.ts'
@@ -71,13 +72,13 @@ export class RouteGuard {
   keysIn(host: string, port: number, request: ReadableRequest): string[] {
     let places: readonly CredentialLocation[]
     try {
-      places = this.#places.placesFor({ host, port })
+      places = this.#placesOf({ host, port })
     } catch {
       // Where the places are not known, the request is refused before it is sent.
       return []
     }
     return places.flatMap((place) =>
-      slotValues(request, place).flatMap((value) => keysOf(value, place)),
+      slotValues(request, place).flatMap((found) => keysOf(found, place)),
     )
   }
 
@@ -89,7 +90,7 @@ export class RouteGuard {
     const { host, port } = authority
     const target = { host, port, basePath: match.route.basePath }
     try {
-      const places = this.#places.placesFor(target)
+      const places = this.#placesOf(target)
       if (places.length === 0) return admitByProxyToken(headers, authenticator)
       const found = this.#find(match.route.name, places, request, authenticator)
       if (found !== undefined) return found
@@ -97,7 +98,9 @@ export class RouteGuard {
       const agent = other.ok ? other.identity.agent : undefined
       // An agent that gets no credential here uses its own, as on a route without any.
       if (agent !== undefined && this.#places.placesFor(target, agent).length === 0) return other
-      const isGuess = places.some((place) => slotValues(request, place).some(isTried))
+      const isGuess = places.some((place) =>
+        slotValues(request, place).some(({ value }) => isTried(value)),
+      )
       return {
         ok: false,
         answer: wantsRouteToken,
@@ -108,6 +111,12 @@ export class RouteGuard {
     }
   }
 
+  /** With those in which clients of the provider may send the same key. */
+  #placesOf(target: CredentialHost): readonly CredentialLocation[] {
+    const places = this.#places.placesFor(target)
+    return [...places, ...otherPlaces(target.host, places)]
+  }
+
   #find(
     route: string,
     places: readonly CredentialLocation[],
@@ -115,10 +124,10 @@ export class RouteGuard {
     authenticator: Authenticator,
   ): RouteAdmission | undefined {
     for (const place of places) {
-      const [value, ...others] = slotValues(request, place)
+      const [found, ...others] = slotValues(request, place)
       // Twice in one place says two things; which of them counts is not for us to choose.
-      if (value === undefined || others.length > 0) continue
-      const tokens = tokensIn(value, place)
+      if (found === undefined || others.length > 0) continue
+      const tokens = tokensIn(found.value, place)
       const identity =
         matchToken(this.#tokens.get(route) ?? [], tokens.map(sha256)) ??
         authenticator.identify(tokens)
@@ -140,11 +149,14 @@ export function admitByProxyToken(
   return ok ? { ok, identity, headers } : { ok, answer, isGuess: values.some(isTried) }
 }
 
-/** A value and what it carries; nothing where that only stands for a key. */
-function keysOf(value: string, place: CredentialLocation): string[] {
+/** As written, and what that carries; what only stands for a key is masked by its looks. */
+function keysOf({ value, written }: SlotValue, place: CredentialLocation): string[] {
   const tokens = tokensIn(value, place)
-  if (tokens.some(standsForKey)) return []
-  return [value, ...tokens].filter((text) => text.length >= leastKeyLength)
+  const isKey = !tokens.some(standsForKey)
+  if (!isKey && value === written) return []
+  return [written, ...(isKey ? [value, ...tokens] : [])].filter(
+    (text) => text.length >= leastKeyLength,
+  )
 }
 
 function isTried(value: string): boolean {

@@ -6,15 +6,20 @@
  */
 import { AppError, asError, describeError } from '../src/base/errors.ts'
 import type { Analyzer, OutgoingRequest, Refusal } from '../src/pipeline/analyzer.ts'
-import { fillSlot } from '../src/policy/credential-value.ts'
+import { slotValues, tokensIn } from '../src/policy/credential-slot.ts'
+import { clearSlot, fillSlot } from '../src/policy/credential-value.ts'
 import type {
   CredentialBinding,
+  CredentialHost,
   CredentialLocation,
+  CredentialPlaces,
   CredentialSource,
   SelectedCredential,
 } from '../src/policy/credential.ts'
 import { CredentialIndex, describeLocation, slotOf } from '../src/policy/credential.ts'
 import { parseHostPattern } from '../src/policy/host-pattern.ts'
+import { standsForKey } from '../src/policy/own-token.ts'
+import { otherPlaces } from '../src/policy/provider-keys.ts'
 
 export interface StaticCredential {
   /** Names it in messages; never the value. */
@@ -28,9 +33,13 @@ export interface StaticCredential {
   readonly value: string
 }
 
-export class CredentialInjector implements Analyzer {
+/** What becomes of a key that a program sends itself to a host that has a credential. */
+export type OwnKeys = 'replace' | 'refuse'
+
+export class CredentialInjector implements Analyzer, CredentialPlaces {
   readonly name = 'credential-injector'
   readonly #sources: readonly CredentialSource[]
+  #ownKeys: OwnKeys = 'replace'
 
   /**
    * Where several sources fill one place, the first wins. Throws `ERR_CREDENTIAL_INVALID` for a
@@ -42,15 +51,43 @@ export class CredentialInjector implements Analyzer {
     )
   }
 
+  /** With `refuse`, a request that brings a key of its own where a credential goes is not sent. */
+  ownKeys(choice: OwnKeys): this {
+    this.#ownKeys = choice
+    return this
+  }
+
+  /** For `PortholeBuilder.routeCredentials()`. Throws where a source cannot be read. */
+  placesFor(target: CredentialHost, agent?: string): readonly CredentialLocation[] {
+    return this.#sources.flatMap((source) => source.placesFor?.(target, agent) ?? [])
+  }
+
   onRequest(request: OutgoingRequest): void | Refusal | Promise<void | Refusal> {
     if (request.scheme !== 'https') return undefined
     let selected: SelectedCredential[]
     try {
+      if (this.#ownKeys === 'refuse' && this.#bringsKey(request)) return ownKeyRefused
       selected = this.#select(request)
     } catch (error) {
       return unavailable(describeError(error))
     }
     return selected.length === 0 ? undefined : this.#inject(request, selected)
+  }
+
+  /** Whoever the credential is for: an agent without it may not bring its own instead. */
+  #bringsKey(request: OutgoingRequest): boolean {
+    const places = [
+      ...this.placesFor(request),
+      ...this.#select(request).map(({ location }) => location),
+    ]
+    return [...places, ...otherPlaces(request.host, places)].some((place) =>
+      slotValues(request, place).some(
+        ({ value }) =>
+          // What a client without a key sends: a scheme alone.
+          !/^\s*(?:(?:bearer|basic|token)\s*)?$/iu.test(value) &&
+          !tokensIn(value, place).some(standsForKey),
+      ),
+    )
   }
 
   #select(request: OutgoingRequest): SelectedCredential[] {
@@ -99,6 +136,10 @@ export class CredentialInjector implements Analyzer {
       const value = values[index] ?? ''
       const text = fillSlot(request, location, value)
       if (text === undefined) continue
+      // Another key beside it would be the client's own, or a placeholder that nobody knows.
+      for (const other of otherPlaces(request.host, [location])) {
+        if (!isFilled(other, selected)) clearSlot(request, other)
+      }
       request.conceal(value)
       if (text !== value) request.conceal(text)
       request.emit({
@@ -110,6 +151,10 @@ export class CredentialInjector implements Analyzer {
       })
     }
   }
+}
+
+function isFilled(place: CredentialLocation, by: readonly SelectedCredential[]): boolean {
+  return by.some(({ location }) => slotOf(location) === slotOf(place))
 }
 
 /** What cannot be had at once fails like what has to be waited for. */
@@ -130,6 +175,15 @@ function unavailable(problem: string): Refusal {
   }
 }
 
+/** Says nothing of what was sent. */
+const ownKeyRefused: Refusal = {
+  status: 403,
+  reason: 'own-key-refused',
+  message:
+    'this host gets its credential from porthole, and the request brought one of its own: ' +
+    'send porthole-placeholder or nothing in its place',
+}
+
 interface StaticEntry extends CredentialBinding {
   readonly value: string
 }
@@ -137,6 +191,7 @@ interface StaticEntry extends CredentialBinding {
 function createStaticSource(credentials: readonly StaticCredential[]): CredentialSource {
   const index = new CredentialIndex(credentials.map(readStatic))
   return {
+    placesFor: (target) => index.places(target, () => true),
     select: (request) =>
       index
         .select(request, () => true)

@@ -11,6 +11,7 @@ import type { AgentDirectory, AgentPass } from './policy/agent-pass.ts'
 import type { Authority } from './policy/authority.ts'
 import { parseListenAddress } from './policy/authority.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
+import type { CredentialPlaces } from './policy/credential.ts'
 import { parseHostPattern } from './policy/host-pattern.ts'
 import { defaultAllow } from './policy/providers.ts'
 import type { MitmModule, Plan } from './porthole.ts'
@@ -30,6 +31,8 @@ export class PortholeBuilder {
     agents: undefined,
     modules: [],
     routes: new Map(),
+    routeCredentials: undefined,
+    demand: 'auto',
     extraRootPaths: [],
     replacedRootPaths: [],
     bounds: defaultBounds,
@@ -132,6 +135,19 @@ export class PortholeBuilder {
     return this
   }
 
+  /**
+   * Where credentials of routes' upstreams stand, as a `CredentialInjector` knows it. A route with
+   * one takes no request without a token in that place: its own (`routes` of the running proxy), as
+   * which a request is one of `agent`, or that of one of `agents()`.
+   */
+  routeCredentials(
+    places: CredentialPlaces,
+    as: { readonly agent: string; readonly pass?: AgentPass | undefined },
+  ): this {
+    this.#plan.routeCredentials = { places, ...as }
+    return this
+  }
+
   /** PEM roots to trust for upstreams, in addition to Node's own. */
   upstreamCa(...pems: readonly string[]): this {
     this.#plan.upstreamRoots.push(...pems)
@@ -141,6 +157,16 @@ export class PortholeBuilder {
   /** From the first token on, every connection must carry one. `pass` narrows what it reaches. */
   requireToken(agent: string, token: string, pass?: AgentPass): this {
     this.#plan.tokens.push({ agent, token, pass })
+    return this
+  }
+
+  /**
+   * `auto`, the default, demands a token as soon as there is one, or an agent or secret, and always
+   * on an address that is not loopback; where nobody has one, the proxy makes one for itself
+   * (`proxyUrl`). `off` demands none, on loopback alone: `start()` throws `ERR_USAGE` elsewhere.
+   */
+  authentication(demand: 'auto' | 'off'): this {
+    this.#plan.demand = demand
     return this
   }
 

@@ -16,6 +16,7 @@ import type { AnalysisMsg } from './messages/schema.ts'
 import type { Analyzer } from './pipeline/analyzer.ts'
 import { MessageStream } from './pipeline/message-stream.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
+import { isLoopbackListener } from './policy/address-guard.ts'
 import type { AgentDirectory } from './policy/agent-pass.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
 import type { HostPattern } from './policy/host-pattern.ts'
@@ -25,8 +26,13 @@ import { createAuthenticator } from './proxy/client-auth.ts'
 import { PortholeEngine } from './proxy/engine.ts'
 import { createHttp1Forwarder } from './proxy/http1-forwarder.ts'
 import type { ParentProxy } from './proxy/parent-proxy.ts'
-import { formatReverseRoute } from './proxy/reverse-routes.ts'
 import type { ReverseRoute } from './proxy/reverse-routes.ts'
+import { RouteGuard } from './proxy/route-auth.ts'
+import type { RouteCredentials } from './proxy/route-auth.ts'
+import { runningRoutes } from './proxy/running-routes.ts'
+import type { RunningRoute } from './proxy/running-routes.ts'
+import { mintRouteTokens, tokensFor } from './proxy/session-token.ts'
+import type { RouteTokens } from './proxy/session-token.ts'
 import type { ConnectTo } from './proxy/upstream-connector.ts'
 import { UpstreamConnector } from './proxy/upstream-connector.ts'
 import { childEnvironment } from './run/environment.ts'
@@ -61,7 +67,9 @@ export interface RunningPorthole {
    */
   readonly caFailure: AppError | undefined
   /** Base URLs that lead to an upstream, for programs that know no proxy. */
-  readonly routes: ReadonlyArray<{ readonly url: string; readonly upstream: string }>
+  readonly routes: readonly RunningRoute[]
+  /** `url` with the first token, as a client takes it; without one where none is demanded. */
+  readonly proxyUrl: string
   /** Proxy and trust variables for a child process; the proxy URL carries the first token. */
   env(): Record<string, string>
   /** Every message from now on. A reader that falls too far behind loses some, and is told. */
@@ -93,6 +101,8 @@ export interface Plan {
   readonly modules: MitmModule[]
   /** By name. */
   readonly routes: Map<string, ReverseRoute>
+  routeCredentials: RouteCredentials | undefined
+  demand: 'auto' | 'off'
   readonly extraRootPaths: string[]
   readonly replacedRootPaths: string[]
   bounds: Bounds
@@ -112,7 +122,8 @@ export class Porthole {
 
   /** Throws `AppError`: the CA cannot be used or does not cover a host, the port is taken, … */
   async start(): Promise<RunningPorthole> {
-    const plan = this.#plan
+    const plan = { ...this.#plan, tokens: tokensFor(this.#plan) }
+    const routeTokens = mintRouteTokens(plan)
     const clock = createSystemClock()
     const { trust, caFailure } = await openTrustOrFallBack(plan)
     const pipeline = new Pipeline({
@@ -130,11 +141,12 @@ export class Porthole {
           })
         : undefined
     const allow = [...plan.allow]
-    const engine = createEngine({ ...plan, allow }, leaves, pipeline, clock)
+    const engine = createEngine({ ...plan, allow }, { leaves, pipeline, clock, routeTokens })
     try {
       for (const module of plan.modules) engine.use(module)
       const address = await engine.start(plan.listen.host, plan.listen.port)
-      return new Running(plan, { engine, pipeline, trust, caFailure, allow }, address)
+      const parts = { engine, pipeline, trust, caFailure, allow, routeTokens }
+      return new Running(plan, parts, address)
     } catch (error) {
       await engine.shutdown(0)
       await trust.dispose()
@@ -163,6 +175,7 @@ interface Parts {
   readonly caFailure: AppError | undefined
   /** What the engine asks; grows while it runs. */
   readonly allow: HostPattern[]
+  readonly routeTokens: RouteTokens
 }
 
 /** Added while it runs; far more than anyone adds by hand. */
@@ -177,7 +190,8 @@ class Running implements RunningPorthole {
   readonly bundlePath: string
   readonly certificateAuthority: Omit<CertificateAuthority, 'issueLeaf'>
   readonly caFailure: AppError | undefined
-  readonly routes: RunningPorthole['routes']
+  readonly routes: readonly RunningRoute[]
+  readonly proxyUrl: string
   readonly #plan: Readonly<Plan>
   readonly #parts: Parts
   readonly #streams = new Set<MessageStream>()
@@ -194,18 +208,16 @@ class Running implements RunningPorthole {
     this.bundlePath = parts.trust.bundlePath
     this.certificateAuthority = parts.trust.authority
     this.caFailure = parts.caFailure
-    this.routes = [...plan.routes.values()].map((route) => ({
-      url: `${this.url}/${route.name}`,
-      upstream: formatReverseRoute(route),
-    }))
+    this.routes = runningRoutes(plan, this.url, parts.routeTokens)
+    const [token] = plan.tokens
+    const credentials = token === undefined ? '' : `${token.agent}:${token.token}@`
+    this.proxyUrl = this.url.replace('http://', `http://${credentials}`)
   }
 
   env(): Record<string, string> {
-    const [token] = this.#plan.tokens
-    const credentials = token === undefined ? '' : `${token.agent}:${token.token}@`
     const { env } = childEnvironment({
       parent: {},
-      proxyUrl: this.url.replace('http://', `http://${credentials}`),
+      proxyUrl: this.proxyUrl,
       caCertPath: this.addedRootsPath,
       bundlePath: this.bundlePath,
       platform: process.platform,
@@ -272,10 +284,19 @@ class Running implements RunningPorthole {
 
 function createEngine(
   plan: Readonly<Plan>,
-  leaves: LeafCache | undefined,
-  pipeline: Pipeline,
-  clock: Clock,
+  {
+    leaves,
+    pipeline,
+    clock,
+    routeTokens,
+  }: {
+    readonly leaves: LeafCache | undefined
+    readonly pipeline: Pipeline
+    readonly clock: Clock
+    readonly routeTokens: RouteTokens
+  },
 ): PortholeEngine {
+  const { routeCredentials } = plan
   const connector = new UpstreamConnector({
     connectTo: plan.connectTo,
     extraRoots: plan.upstreamRoots,
@@ -294,7 +315,11 @@ function createEngine(
       publishUnread: (unread) => pipeline.publishUnread(unread),
     },
     ids: createIdSource(),
-    authenticator: createAuthenticator(plan.tokens, plan.agents),
+    authenticator: createAuthenticator(
+      plan.tokens,
+      plan.agents,
+      isLoopbackListener(plan.listen.host) ? plan.demand : 'always',
+    ),
     intercepts: (target, schemePort) => matchesAny(plan.allow, target, schemePort),
     leaves,
     tunnelsOnReject: plan.tunnelsOnReject,
@@ -306,6 +331,10 @@ function createEngine(
     }),
     analyzers: plan.analyzers,
     routes: plan.routes,
+    routeGuard:
+      routeCredentials === undefined
+        ? undefined
+        : new RouteGuard(routeCredentials.places, routeTokens),
     limits: plan.bounds,
   })
 }

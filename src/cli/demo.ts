@@ -13,11 +13,12 @@ import { visibleLine } from '../base/visible-text.ts'
 import type { Settings } from '../config/settings.ts'
 import { demoHosts, startDemoProvider } from '../demo/provider.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
+import { mintSessionToken } from '../proxy/session-token.ts'
 import type { CliContext, Flags } from './context.ts'
 import { addOptions, loadSettings } from './context.ts'
 import { environmentFor } from './run.ts'
 import type { Session } from './session.ts'
-import { mintToken, openSession } from './session.ts'
+import { openSession } from './session.ts'
 import { printLines } from './start.ts'
 import { isTerminal, runViewerProcess } from './viewer-process.ts'
 
@@ -37,7 +38,7 @@ async function demo(context: CliContext, flags: Flags): Promise<void> {
   const { provider, root } = await startProvider('Porthole demo provider')
   try {
     const settings = demoSettings(given, provider.port)
-    const token = mintToken()
+    const token = mintSessionToken()
     const session = await openSession(context, {
       settings,
       home,

@@ -13,13 +13,13 @@ import { visibleLine } from '../base/visible-text.ts'
 import { PortholeBuilder } from '../builder.ts'
 import { readCapture } from '../capture/reader.ts'
 import { demoHosts } from '../demo/provider.ts'
+import { mintSessionToken } from '../proxy/session-token.ts'
 import { Funnel } from '../recorded/funnel.ts'
 import { childEnvironment } from '../run/environment.ts'
 import type { CliContext } from './context.ts'
 import { runScript, startProvider } from './demo.ts'
 import type { Check } from './doctor-checks.ts'
 import { fail, ok } from './doctor-checks.ts'
-import { mintToken } from './session.ts'
 
 /** The call takes about one second. */
 const callTimeoutMs = 60_000
@@ -45,7 +45,7 @@ async function callThrough(context: CliContext, capturePath: string): Promise<Ch
   try {
     const capture = new FileLogger(capturePath, { porthole: context.version })
     await capture.open()
-    const token = mintToken()
+    const token = mintSessionToken()
     const running = await builderFor(provider.port, root.certificatePem, token, capture)
       .build()
       .start()

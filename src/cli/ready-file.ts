@@ -21,11 +21,21 @@ export async function removeStaleReadyFile(path: string, ownPid: number): Promis
 
 /** What it says; a proxy names its certificates too, null where nothing is intercepted. */
 export interface ReadyState {
+  /** With a token, where the proxy has made one for itself. */
   readonly url: string
   readonly port: number
   readonly caCert?: string | null
   readonly bundle?: string | null
   readonly pid: number
+  readonly routes?: readonly RouteState[]
+}
+
+/** A base URL, and what stands in the place of its API key. */
+export interface RouteState {
+  readonly name: string
+  readonly url: string
+  readonly upstream: string
+  readonly token?: string
 }
 
 /** Throws `ERR_HOME_UNWRITABLE`. */

@@ -4,19 +4,25 @@ import { basename } from 'node:path'
 import type { Command } from 'commander'
 
 import type { Settings } from '../config/settings.ts'
+import type { CredentialBinding } from '../policy/credential.ts'
+import type { HostPattern } from '../policy/host-pattern.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
+import { providerKeyOf } from '../policy/provider-keys.ts'
+import type { RunningPorthole } from '../porthole.ts'
+import { mintSessionToken } from '../proxy/session-token.ts'
 import { runChild } from '../run/child.ts'
 import { recogniseClient, recognitionNotice } from '../run/clients.ts'
 import { childEnvironment, extraRootFiles, replacedRootFiles } from '../run/environment.ts'
 import { withoutKeys } from '../run/key-variables.ts'
+import { routeVariables } from '../run/route-variables.ts'
 import { keyVariables } from '../vault/key-sources.ts'
 import type { CliContext, Flags } from './context.ts'
 import { addOptions, loadSettings } from './context.ts'
 import { indexCapture } from './index-capture.ts'
 import { openRunVault, runAgent } from './session-vault.ts'
-import type { RunVault } from './session-vault.ts'
+import type { RunVault, SessionVault } from './session-vault.ts'
 import type { Session } from './session.ts'
-import { mintToken, openSession } from './session.ts'
+import { openSession } from './session.ts'
 import { leaveSignalsToChild } from './stop-signal.ts'
 
 /** What the child left running in the background gets to finish its exchanges, in ms. */
@@ -72,7 +78,7 @@ export async function openRun(
   const { settings: given, home } = await loadSettings(context, 'run', flags)
   const client = recogniseClient(program, args)
   const settings = client === undefined ? given : withHosts(given, client.hosts)
-  const token = mintToken()
+  const token = mintSessionToken()
   const vault = await openRunVault(context, home, settings.agent)
   const session = await openSession(context, {
     settings,
@@ -118,10 +124,11 @@ export function environmentFor(
   vault?: RunVault,
 ): NodeJS.ProcessEnv {
   const { running } = session
+  const bindings = bindingsOf(settings, vault)
   const keys = withoutKeys({
     env: context.env,
     bindings: vault?.bindings ?? [],
-    intercepted: settings.allow,
+    intercepted: [...settings.allow, ...routedHosts(running)],
     sources: [...settings.credentials.map(({ variable }) => variable), ...(vault?.variables ?? [])],
     withheld: keyVariables,
   })
@@ -134,8 +141,36 @@ export function environmentFor(
     platform: context.platform,
     interceptedHosts: settings.allow.map(({ text }) => text),
   })
-  for (const note of notes) session.tell(note)
-  return env
+  const routes = routeVariables(running.routes, bindings, env)
+  for (const note of [...notes, ...routes.notes]) session.tell(note)
+  return { ...env, ...routes.variables }
+}
+
+/** Routes with a credential: what goes there gets it, as what goes through the proxy does. */
+function routedHosts({ routes }: RunningPorthole): HostPattern[] {
+  return routes
+    .filter(({ token }) => token !== undefined)
+    .map(({ upstream }) => new URL(upstream))
+    .filter(({ hostname }) => !hostname.startsWith('['))
+    .map(({ hostname, port }) => parseHostPattern(port === '' ? hostname : `${hostname}:${port}`))
+}
+
+/**
+ * What may be put into requests, as far as it is known by name. A variable that the proxy reads is
+ * where a program looks too, unless its provider has a usual one.
+ */
+export function bindingsOf(
+  settings: Settings,
+  vault: SessionVault | undefined,
+): readonly CredentialBinding[] {
+  const own = settings.credentials.map(({ host, header, variable, format }) => ({
+    id: variable,
+    hosts: [host],
+    path: undefined,
+    location: { type: 'header' as const, name: header, format, ifPresent: false },
+    variable: providerKeyOf(host.host) === undefined ? variable : undefined,
+  }))
+  return [...(vault?.bindings ?? []), ...own]
 }
 
 /** The settings with hosts put on their allowlist. */

@@ -4,6 +4,7 @@ import {
   parseBasicLocation,
   parseBoundPath,
   parseHeaderLocation,
+  parseKeyVariable,
   parsePathLocation,
   parseQueryLocation,
 } from '../policy/credential-syntax.ts'
@@ -39,6 +40,11 @@ export function locationFrom(
 /** The path of `--path`; undefined for every path. Throws `ERR_USAGE`. */
 export function boundPathFrom(text: string | undefined): string | undefined {
   return text === undefined ? undefined : taken(parseBoundPath(text), '--path')
+}
+
+/** The variable of `--env-var`; undefined for the usual one. Throws `ERR_USAGE`. */
+export function variableFrom(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : taken(parseKeyVariable(text), '--env-var')
 }
 
 function defaultHeader(hosts: readonly HostPattern[]): string {

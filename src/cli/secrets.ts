@@ -14,7 +14,7 @@ import type { SecretContent, SecretDescription } from '../vault/secret-store.ts'
 import type { CliContext } from './context.ts'
 import { askerOf, readPiped } from './hidden-prompt.ts'
 import type { LocationFlags } from './secret-location.ts'
-import { boundPathFrom, locationFrom } from './secret-location.ts'
+import { boundPathFrom, locationFrom, variableFrom } from './secret-location.ts'
 import {
   checkedName,
   formatMoment,
@@ -32,6 +32,7 @@ interface AddFlags extends LocationFlags {
   readonly path?: string
   readonly from?: string
   readonly agent?: string
+  readonly envVar?: string
   readonly keyFrom?: KeySource
 }
 
@@ -73,6 +74,7 @@ function registerAdd(secrets: Command, context: CliContext): void {
     .option('--if-present', 'only where the program sent something there itself')
     .option('--from <REFERENCE>', 'where to find it at the time of use, instead of a value')
     .option('--agent <NAME>', 'for this agent alone, in place of what others get for that host')
+    .option('--env-var <NAME>', 'the variable in which programs look for it, where it is unusual')
     .addOption(keyOption('what seals the vault, where this is its first secret'))
     .description('store a secret; its value is read from standard input, or asked for')
     .addHelpText('after', addExamples)
@@ -102,9 +104,13 @@ async function add(
   const hosts = flags.host.map((text): HostPattern => parseHostPattern(text))
   const location = locationFrom(flags, hosts)
   const path = boundPathFrom(flags.path)
+  const variable = variableFrom(flags.envVar)
   const content = await readContent(context, flags.from)
   await withVault(context, command, (vault) =>
-    vault.secrets.add({ name, hosts, path, location, content, agent: flags.agent }, flags.keyFrom),
+    vault.secrets.add(
+      { name, hosts, path, location, content, agent: flags.agent, variable },
+      flags.keyFrom,
+    ),
   )
   const where = hosts.map(({ text }) => text).join(', ')
   tell(context, `${name} goes to ${where}${path ?? ''} as ${describeLocation(location)}`)
@@ -201,12 +207,14 @@ async function readContent(context: CliContext, from: string | undefined): Promi
 }
 
 function forJson(secret: SecretDescription): Record<string, unknown> {
-  const { id, hosts, path, location, kind, hint, version, keyId, createdAt, changedAt } = secret
+  const { id, hosts, path, location, variable, kind, hint, version, keyId, createdAt, changedAt } =
+    secret
   return {
     name: id,
     hosts: hosts.map(({ text }) => text),
     path: path ?? '*',
     location,
+    ...(variable === undefined ? {} : { variable }),
     kind,
     ...(hint === undefined ? {} : { hint }),
     ...(secret.agent === undefined ? {} : { agent: shownAgent(secret) }),

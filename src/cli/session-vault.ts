@@ -11,7 +11,7 @@ import type { Vault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import { askerOf } from './hidden-prompt.ts'
 
-/** The agent of a run that names none. */
+/** The agent of a run that names none, and of those who come by the token of a route. */
 export const runAgent = 'porthole'
 
 export interface SessionVault {
@@ -19,19 +19,25 @@ export interface SessionVault {
   readonly directory: AgentDirectory
   /** Variables that secrets refer to, which no child may inherit. */
   readonly variables: readonly string[]
+  /** What may be put into the requests of this run, or of the session's own routes. */
+  readonly bindings: readonly CredentialBinding[]
 }
 
 export interface RunVault extends SessionVault {
   readonly agent: string
   readonly pass: AgentPass | undefined
-  /** What may be put into the requests of this run. */
-  readonly bindings: readonly CredentialBinding[]
 }
 
 /** Looked for all the time: it may be made while the proxy runs. Throws `ERR_VAULT_…`. */
 export async function openStandingVault(context: CliContext, home: string): Promise<SessionVault> {
-  const vault = await openVault({ home, env: context.env, ask: askerOf(context) })
-  return { vault, directory: vault.agents, variables: await vault.credentials.unlock() }
+  const ask = askerOf(context)
+  const vault = await openVault({ home, env: context.env, ask, unrestricted: runAgent })
+  return {
+    vault,
+    directory: vault.agents,
+    variables: await vault.credentials.unlock(),
+    bindings: vault.credentials.bindingsFor(runAgent),
+  }
 }
 
 /** Undefined where there is no vault. Throws `ERR_AGENT_UNKNOWN`, `ERR_VAULT_…`. */

@@ -2,7 +2,6 @@
  * One proxy with all that a command puts around it: analyzers, capture, control socket, messages
  * on stdout, the summary. `start`, `run` and `demo` differ only in what they do while it runs.
  */
-import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
@@ -21,6 +20,7 @@ import { encodeLine } from '../messages/codec.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { RunningPorthole } from '../porthole.ts'
+import type { RunningRoute } from '../proxy/running-routes.ts'
 import { formatSummary } from '../run/summary-text.ts'
 import { createSummary } from '../run/summary.ts'
 import type { BoundedOutput } from './bounded-output.ts'
@@ -28,7 +28,7 @@ import { createBoundedOutput } from './bounded-output.ts'
 import { pruneAtStart } from './captures-retention.ts'
 import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
-import type { ReadyState } from './ready-file.ts'
+import type { ReadyState, RouteState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
@@ -64,11 +64,6 @@ export interface Session {
   /** What it came to, on stderr. */
   printSummary(): void
   close(drainMs?: number): Promise<void>
-}
-
-/** A run's token: 256 random bits, base64url. */
-export function mintToken(): string {
-  return randomBytes(32).toString('base64url')
 }
 
 export async function openSession(context: CliContext, plan: SessionPlan): Promise<Session> {
@@ -109,7 +104,9 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     },
   }
   try {
-    if (readyFile !== undefined) await writeReadyFile(readyFile, readyState(context, running))
+    if (readyFile !== undefined) {
+      await writeReadyFile(readyFile, readyState(context, plan, running))
+    }
   } catch (error) {
     await session.close(0)
     throw error
@@ -117,16 +114,26 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
   return session
 }
 
-function readyState(context: CliContext, running: RunningPorthole): ReadyState {
+function readyState(
+  context: CliContext,
+  { token }: SessionPlan,
+  running: RunningPorthole,
+): ReadyState {
   // No certificate that stands for nothing: nothing is intercepted then.
   const isUsed = running.caFailure === undefined
   return {
-    url: running.url,
+    // The token of a run is its child's alone.
+    url: token === undefined ? running.proxyUrl : running.url,
     port: running.port,
     caCert: isUsed ? running.caCertPath : null,
     bundle: isUsed ? running.bundlePath : null,
     pid: context.pid,
+    routes: token === undefined ? running.routes.map(routeState) : [],
   }
+}
+
+function routeState({ name, url, upstream, token }: RunningRoute): RouteState {
+  return { name, url, upstream, ...(token === undefined ? {} : { token }) }
 }
 
 /** Who reads a capture later was not there when the option was set. */
@@ -169,11 +176,12 @@ async function startProxy(
     builder.upstreamProxy(settings.upstreamProxy, settings.upstreamProxyBypass)
   }
   if (plan.keepsCa) builder.caDirectory(join(plan.home, 'ca'))
-  letIn(builder, plan)
+  const credentials = injector(context, settings, plan.vault)
+  letIn(builder, plan, credentials)
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
-    injector(context, settings, plan.vault),
+    credentials,
     ...defaultAnalyzers({ prices: await readPrices(settings.prices) }),
     capture,
   ]
@@ -186,11 +194,19 @@ async function startProxy(
   return proxy.start()
 }
 
-/** Who may use the proxy. */
-function letIn(builder: PortholeBuilder, { token, vault }: SessionPlan): void {
+/** Who may use the proxy, and its routes. */
+function letIn(
+  builder: PortholeBuilder,
+  { settings, token, vault }: SessionPlan,
+  credentials: CredentialInjector | undefined,
+): void {
   const run = vault !== undefined && 'pass' in vault ? vault : undefined
-  if (token !== undefined) builder.requireToken(run?.agent ?? runAgent, token, run?.pass)
+  const agent = run?.agent ?? runAgent
+  builder.authentication(settings.auth)
+  if (token !== undefined) builder.requireToken(agent, token, run?.pass)
   if (vault !== undefined) builder.agents(vault.directory)
+  if (credentials === undefined || settings.auth === 'off') return
+  builder.routeCredentials(credentials, { agent, pass: run?.pass })
 }
 
 function injector(
@@ -209,7 +225,7 @@ function injector(
   return new CredentialInjector(
     credentials,
     ...(vault === undefined ? [] : [vault.vault.credentials]),
-  )
+  ).ownKeys(settings.ownKeys)
 }
 
 async function readPrices(path: string | undefined): Promise<PriceList | undefined> {

@@ -1,12 +1,16 @@
 /** `porthole start`: a standing proxy, with the viewer on a terminal and one line per call without. */
 import type { Command } from 'commander'
 
+import type { Settings } from '../config/settings.ts'
 import { extraRootFiles, replacedRootFiles } from '../run/environment.ts'
 import { createLineReporter } from '../run/line-reporter.ts'
+import { formatVariables, routeVariables } from '../run/route-variables.ts'
 import type { CliContext, Flags } from './context.ts'
 import { addOptions, loadSettings } from './context.ts'
 import { indexCapture } from './index-capture.ts'
+import { bindingsOf } from './run.ts'
 import { openStandingVault } from './session-vault.ts'
+import type { SessionVault } from './session-vault.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -43,12 +47,7 @@ async function start(context: CliContext, flags: Flags): Promise<void> {
     },
   })
   const stopped = stopSignal()
-  announce(
-    context,
-    session,
-    settings.allow.map(({ text }) => text),
-    vault.directory.demandsToken(),
-  )
+  announce(context, session, settings, vault)
   if (
     settings.viewer &&
     !settings.json &&
@@ -82,10 +81,11 @@ async function showViewer(
 function announce(
   context: CliContext,
   session: Session,
-  allow: readonly string[],
-  demandsToken: boolean,
+  settings: Settings,
+  vault: SessionVault,
 ): void {
   const { running } = session
+  const allow = settings.allow.map(({ text }) => text)
   session.tell(`listening on ${running.url}, decrypting ${allow.join(', ')}`)
   if (running.caFailure !== undefined) {
     const { message, hint } = running.caFailure
@@ -93,14 +93,35 @@ function announce(
   } else session.tell(`CA certificate ${running.caCertPath}`)
   for (const { url, upstream } of running.routes) session.tell(`route ${url} to ${upstream}`)
   if (session.capturePath !== undefined) session.tell(`recording to ${session.capturePath}`)
-  if (demandsToken) {
+  if (running.proxyUrl !== running.url) {
+    session.tell('other machines reach this address, so programs need the token of this session:')
+    session.tell(`HTTPS_PROXY=${running.proxyUrl}`)
+  } else if (settings.auth === 'off') {
+    session.tell('warning: --auth off: any program of this machine can use the proxy')
+  } else if (vault.directory.demandsToken()) {
     session.tell('programs need a token of their own: porthole agents add NAME makes one')
-  } else if (!['127.0.0.1', '::1'].includes(running.host)) {
+  }
+  announceRoutes(context, session, settings, vault)
+  if (context.stdin.isTTY) session.tell('Ctrl-C stops it')
+}
+
+/** Tokens are printed where they were asked for alone, and on stdout, so that a shell can read them. */
+function announceRoutes(
+  context: CliContext,
+  session: Session,
+  settings: Settings,
+  vault: SessionVault,
+): void {
+  const { routes } = session.running
+  if (settings.printEnv) {
+    const { variables, notes } = routeVariables(routes, bindingsOf(settings, vault))
+    for (const note of notes) session.tell(note)
+    for (const line of formatVariables(variables, context.platform)) session.print(line)
+  } else if (routes.some(({ token }) => token !== undefined)) {
     session.tell(
-      'warning: anyone who reaches this address can use the proxy; porthole agents add NAME closes it',
+      'routes with a credential take a token in place of the API key: that of an agent, or the one that --print-env prints',
     )
   }
-  if (context.stdin.isTTY) session.tell('Ctrl-C stops it')
 }
 
 /** One line per call on stdout. */

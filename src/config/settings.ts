@@ -8,6 +8,7 @@ import { AppError } from '../base/errors.ts'
 import { nearestName } from '../base/nearest.ts'
 import { durationFactors, parseUnits, sizeFactors } from '../base/units.ts'
 import { visibleLine } from '../base/visible-text.ts'
+import { isLoopbackListener } from '../policy/address-guard.ts'
 import type { Authority } from '../policy/authority.ts'
 import { parseAuthority, parseListenAddress } from '../policy/authority.ts'
 import type { ContentRedaction } from '../policy/content-secrets.ts'
@@ -54,6 +55,10 @@ export interface Settings {
   readonly upstreamCa: readonly string[]
   /** As `NAME=URL`. */
   readonly route: readonly string[]
+  /** Whether the variables of routes are printed. */
+  readonly printEnv: boolean
+  readonly auth: 'auto' | 'off'
+  readonly ownKeys: 'replace' | 'refuse'
   readonly readyFile: string | undefined
   /** Name of an agent of the vault. */
   readonly agent: string | undefined
@@ -100,6 +105,8 @@ const fileShape = z.strictObject({
   connectTo: listShape.optional(),
   upstreamCa: listShape.optional(),
   route: listShape.optional(),
+  auth: z.string().optional(),
+  ownKeys: z.string().optional(),
   allowPrivate: z.boolean().optional(),
   tunnelOnReject: z.boolean().optional(),
   onCaFailure: z.string().optional(),
@@ -136,6 +143,9 @@ export function resolveSettings(input: SettingsInput): Settings {
     upstreamProxyBypass: listOf(raw, 'upstreamProxyBypass'),
     upstreamCa: listOf(raw, 'upstreamCa'),
     route: listOf(raw, 'route'),
+    printEnv: raw['printEnv'] === true,
+    auth: choiceOf(raw, 'auth', '--auth', ['auto', 'off']),
+    ownKeys: choiceOf(raw, 'ownKeys', '--own-keys', ['replace', 'refuse']),
     readyFile: textOf(raw, 'readyFile'),
     agent: textOf(raw, 'agent'),
     credentials: (file.credentials ?? []).map(({ host, header, env, format }) => ({
@@ -145,7 +155,17 @@ export function resolveSettings(input: SettingsInput): Settings {
       format,
     })),
   }
+  refuseOpenDoor(settings)
   return deepFreeze(settings)
+}
+
+/** Beyond this machine there is no proxy without a token. */
+function refuseOpenDoor({ auth, listen }: Settings): void {
+  if (auth === 'auto' || isLoopbackListener(listen.host)) return
+  throw usage(
+    `--auth off is for loopback, and ${listen.host} can be reached from elsewhere`,
+    'listen on 127.0.0.1, or leave --auth out',
+  )
 }
 
 /** Unlike other lists, limits of several sources add up: each of them is looked for by itself. */

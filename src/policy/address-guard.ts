@@ -94,6 +94,11 @@ export function classifyAddress(address: string): AddressClass {
   return lists.find(({ list }) => list.check(address, family))?.name ?? 'public'
 }
 
+/** Whether nobody beyond this machine reaches a listener on this host; of names, `localhost` alone. */
+export function isLoopbackListener(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^(?:::ffff:)?127(?:\.\d+){3}$/iu.test(host)
+}
+
 type Words = readonly number[]
 
 function isZero(words: Words, from: number, to: number): boolean {

@@ -64,6 +64,19 @@ export function parseBasicLocation(text: string, ifPresent: boolean): Parsed<Cre
   return { ok: true, value: { type: 'basic', user: text, ifPresent } }
 }
 
+/** Variables that decide what a program is, where it looks and whom it believes. */
+const decidingVariables =
+  /^(?:path|home|shell|ifs|env|bash_env|node_options|node_path|pythonpath|pythonstartup|perl5opt|rubyopt|java_tool_options|ld_.*|dyld_.*|git_.*|.*_proxy|.*_base_url|porthole_.*|secret_encryption_key)$/iu
+
+/** The environment variable in which programs look for a key. */
+export function parseKeyVariable(text: string): Parsed<string> {
+  if (!/^[A-Za-z_]\w{0,99}$/u.test(text)) {
+    return bad(`${JSON.stringify(text)} is not the name of an environment variable`)
+  }
+  if (decidingVariables.test(text)) return bad(`${text} is not a variable for keys`)
+  return { ok: true, value: text }
+}
+
 /** `/v1/models`, or `/v1/*` for `/v1` and all below it; `/*` and `*` stand for every path. */
 export function parseBoundPath(text: string): Parsed<string | undefined> {
   if (text === '*' || text === '/*') return { ok: true, value: undefined }

@@ -62,6 +62,18 @@ export function fillSlot(
   }
 }
 
+/** Takes everything out of a place that is a field or a parameter of its own. */
+export function clearSlot(request: FillableRequest, location: CredentialLocation): void {
+  if (location.type === 'header') request.headers.remove(location.name)
+  if (location.type !== 'query') return
+  const { path, query } = splitTarget(request.path)
+  const others = query
+    .slice(1)
+    .split('&')
+    .filter((pair) => !isParameter(pair, location.name))
+  request.path = others.join('') === '' ? path : `${path}?${others.join('&')}`
+}
+
 function fillHeader(
   { headers }: FillableRequest,
   { name, ifPresent }: { readonly name: string; readonly ifPresent: boolean },
@@ -91,7 +103,8 @@ function fillQuery(
   return text
 }
 
-function isParameter(pair: string, name: string): boolean {
+/** Whether a pair of a query has this name, however that is encoded. */
+export function isParameter(pair: string, name: string): boolean {
   const at = pair.indexOf('=')
   const written = (at === -1 ? pair : pair.slice(0, at)).replaceAll('+', ' ')
   try {

@@ -32,6 +32,8 @@ export interface CredentialBinding {
   readonly location: CredentialLocation
   /** Id of the only agent that it is for; then it goes before one that several may use. */
   readonly reservedFor?: string | undefined
+  /** The environment variable in which programs look for it, where the user has named one. */
+  readonly variable?: string | undefined
 }
 
 /** The credential is for TLS alone: what a pattern without a port stands for. */
@@ -52,8 +54,25 @@ export interface SelectedCredential {
   reveal(): string | Promise<string>
 }
 
+/** A host, as the places of its credentials are asked for. */
+export interface CredentialHost {
+  readonly host: string
+  readonly port: number
+  /** Nothing outside of it is asked for: `/v1`; empty for all paths. */
+  readonly basePath?: string
+}
+
+/** Knows where in a request credentials stand, without knowing any. */
+export interface CredentialPlaces {
+  /**
+   * The places of all credentials of a host, or of those that `agent` may use. Throws where that
+   * cannot be known.
+   */
+  placesFor(target: CredentialHost, agent?: string): readonly CredentialLocation[]
+}
+
 /** Where credentials come from. */
-export interface CredentialSource {
+export interface CredentialSource extends Partial<CredentialPlaces> {
   /**
    * At most one for each slot, as of this moment: what changes later does not touch what was given.
    * Throws where that cannot be known.
@@ -139,8 +158,20 @@ export class CredentialIndex<T extends CredentialBinding> {
     return found
   }
 
+  /** Each place that credentials of a host have, once. */
+  places(target: CredentialHost, may: (credential: T) => boolean): CredentialLocation[] {
+    const found = new Map<string, CredentialLocation>()
+    for (const list of this.#candidates(target)) {
+      for (const credential of list) {
+        if (!isWithin(credential.path, target.basePath ?? '') || !may(credential)) continue
+        found.set(placeOf(credential.location), credential.location)
+      }
+    }
+    return [...found.values()]
+  }
+
   /** Exact before wildcard, longer wildcard before shorter. */
-  *#candidates({ host, port }: CredentialRequest): Generator<readonly T[]> {
+  *#candidates({ host, port }: CredentialHost): Generator<readonly T[]> {
     const exact = this.#byHost.get(`${host}:${port}`)
     if (exact !== undefined) yield exact
     for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
@@ -148,6 +179,20 @@ export class CredentialIndex<T extends CredentialBinding> {
       if (below !== undefined) yield below
     }
   }
+}
+
+/** Finer than a slot: two forms of one header are two places. */
+function placeOf(location: CredentialLocation): string {
+  const form = location.type === 'header' ? location.format : ''
+  return `${location.type} ${slotOf(location)} ${form}`
+}
+
+/** Whether requests below `base` may be ones that a credential for the path `bound` is for. */
+function isWithin(bound: string | undefined, base: string): boolean {
+  if (bound === undefined || base === '') return true
+  const path = bound.endsWith('/*') ? bound.slice(0, -2) : bound
+  const isBelow = path === base || path.startsWith(`${base}/`)
+  return isBelow || (path !== bound && base.startsWith(`${path}/`))
 }
 
 function readTarget(target: string): { path: string; isPlain: boolean } {

@@ -40,9 +40,9 @@ const keyShapes: readonly KeyShape[] = [
   { literals: ['npm_'], anchor: 3, shape: /npm_[A-Za-z\d]{36,}/uy },
   { literals: ['aoc_'], anchor: 3, shape: /aoc_\w{16,}/uy, run: /\w*/uy },
   {
-    literals: ['porthole_agent_'],
+    literals: ['porthole_agent_', 'porthole_route_'],
     anchor: 14,
-    shape: /porthole_agent_[\w-]{51,}/uy,
+    shape: /porthole_(?:agent|route)_[\w-]{51,}/uy,
     run: /[\w-]*/uy,
   },
   { literals: ['starpod:v1:'], anchor: 10, shape: /starpod:v1:[\w+/=.-]{16,}/uy },

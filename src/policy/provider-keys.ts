@@ -3,6 +3,8 @@
  * it. Facts of 2026-11, from the providers' API references and SDKs.
  */
 
+import type { CredentialLocation } from './credential.ts'
+
 export interface ProviderKey {
   /** Host pattern. */
   readonly host: string
@@ -10,6 +12,8 @@ export interface ProviderKey {
   readonly domains?: readonly string[]
   /** As `--header` takes it. */
   readonly header: string
+  /** Other places in which the provider takes the same key, and some of its clients send it. */
+  readonly others?: readonly CredentialLocation[]
   /** The first is the one of the provider's own SDK. */
   readonly variables: readonly string[]
   /** Variables that would make an SDK sign in in another way beside the key. */
@@ -17,6 +21,12 @@ export interface ProviderKey {
 }
 
 const bearer = 'Authorization: Bearer {}'
+const asBearer: CredentialLocation = {
+  type: 'header',
+  name: 'Authorization',
+  format: 'Bearer {}',
+  ifPresent: false,
+}
 
 export const providerKeys: readonly ProviderKey[] = [
   {
@@ -30,18 +40,21 @@ export const providerKeys: readonly ProviderKey[] = [
     host: 'api.anthropic.com',
     domains: ['anthropic.com'],
     header: 'x-api-key: {}',
+    others: [asBearer],
     variables: ['ANTHROPIC_API_KEY'],
     rivals: ['ANTHROPIC_AUTH_TOKEN'],
   },
   {
     host: 'generativelanguage.googleapis.com',
     header: 'x-goog-api-key: {}',
+    others: [{ type: 'query', name: 'key', ifPresent: false }],
     variables: ['GEMINI_API_KEY', 'GOOGLE_API_KEY', 'GOOGLE_GENERATIVE_AI_API_KEY'],
   },
   {
     host: '*.openai.azure.com',
     domains: ['openai.azure.com'],
     header: 'api-key: {}',
+    others: [asBearer],
     variables: ['AZURE_OPENAI_API_KEY'],
   },
   { host: 'api.cerebras.ai', header: bearer, variables: ['CEREBRAS_API_KEY'] },
@@ -106,4 +119,18 @@ export function providerOf(host: string): ProviderKey | undefined {
       ? host === row.host
       : row.domains.some((domain) => host === domain || host.endsWith(`.${domain}`)),
   )
+}
+
+/** Where clients of a host may put a key for one of `places`, beside these: as its provider says. */
+export function otherPlaces(
+  host: string,
+  places: readonly CredentialLocation[],
+): readonly CredentialLocation[] {
+  const row = providerKeyOf(host)
+  if (row?.others === undefined) return []
+  const usual = row.header.replace(/:.*$/su, '').toLowerCase()
+  const isUsual = places.some(
+    (place) => place.type === 'header' && place.name.toLowerCase() === usual,
+  )
+  return isUsual ? row.others : []
 }

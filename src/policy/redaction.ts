@@ -4,10 +4,11 @@
  * sink (capture, viewer, log) needs to be trusted with it. Names are compared without case.
  */
 import type { HeaderPairs } from '../messages/schema.ts'
+import { replaceOwnTokens } from './own-token.ts'
 
 export const redacted = '[REDACTED]'
 
-/** Header fields whose whole value is a secret. */
+/** Header fields whose whole value is a secret: those in which APIs take their key, and more. */
 const secretHeaders = new Set([
   'authorization',
   'proxy-authorization',
@@ -27,6 +28,15 @@ const secretHeaders = new Set([
   'bearer',
   'token',
 ])
+
+/** Of those, what belongs to a session and not to a key. */
+const sessionHeaders = new Set(['cookie', 'set-cookie', 'x-csrf-token', 'proxy-authorization'])
+
+/** Whether programs put their key into a field of this name. */
+export function isKeyHeader(name: string): boolean {
+  const lower = name.toLowerCase()
+  return secretHeaders.has(lower) && !sessionHeaders.has(lower)
+}
 
 /** Query parameters whose value is a secret. */
 const secretParameters = new Set([
@@ -82,7 +92,8 @@ export function redactHeaders(pairs: HeaderPairs): HeaderPairs {
 }
 
 /** An absolute URL or a request target, with secret parameters and any userinfo replaced. */
-export function redactUrl(url: string): string {
+export function redactUrl(text: string): string {
+  const url = replaceOwnTokens(text, redacted)
   // Up to the last @ before the path: that is where URL parsers see the host begin.
   const withoutUser = url.includes('@')
     ? url.replace(/^((?:[a-z][a-z0-9+.-]*:)?\/\/)[^/?#]*@/iu, `$1${redacted}@`)
@@ -153,7 +164,7 @@ function redactHeaderValue(name: string, value: string): string {
     case 'cookie':
       return redactCookie(value, lower)
   }
-  if (!secretHeaders.has(lower)) return value
+  if (!secretHeaders.has(lower)) return replaceOwnTokens(value, redacted)
   const named = scheme.exec(value)
   return named === null ? redacted : `${named[0]} ${redacted}`
 }

@@ -22,11 +22,19 @@ export interface Identity {
   readonly pass?: AgentPass | undefined
 }
 
+/**
+ * When a token is demanded: `auto` as soon as anybody has one, `always` also where nobody does,
+ * `off` never; one that is given and right says who it is even so.
+ */
+export type TokenDemand = 'auto' | 'always' | 'off'
+
 export interface Authenticator {
   /** `values`: all of `Proxy-Authorization`. */
   authenticate(
     values: readonly string[],
   ): ({ readonly ok: true } & Identity) | { readonly ok: false }
+  /** The agent whose token is among these, given in another place than `Proxy-Authorization`. */
+  identify(tokens: readonly string[]): Identity | undefined
   /** Whether one who was let in would still be: false once a token was revoked or has expired. */
   isCurrent(identity: Identity): boolean
   /** `listener` is called when `isCurrent` may have changed. Returns what ends that. */
@@ -65,34 +73,54 @@ const maxCredentialLength = 4096
 
 /**
  * Tokens given at the start, and agents that come and go. Without the former, everybody is let in,
- * nameless, until the directory demands a token.
+ * nameless, until the directory demands a token, unless `demand` says otherwise.
  */
 export function createAuthenticator(
   tokens: readonly ProxyToken[],
   directory?: AgentDirectory,
+  demand: TokenDemand = 'auto',
 ): Authenticator {
-  const known = tokens.map(({ agent, token, pass }) => ({ agent, pass, hash: sha256(token) }))
-  const demandsToken = (): boolean => known.length > 0 || directory?.demandsToken() === true
+  const known = hashTokens(tokens)
+  const demandsToken = (): boolean =>
+    demand === 'auto' ? known.length > 0 || directory?.demandsToken() === true : demand === 'always'
+  const agentOf = (hashes: readonly Buffer[]): Identity | undefined => {
+    const pass = directory?.find(hashes)
+    return pass?.isValid() === true ? { agent: pass.agent, pass } : undefined
+  }
   return {
     authenticate(values) {
-      if (values.length !== 1) return demandsToken() ? { ok: false } : { ok: true }
-      const candidates = readCredentials(values[0] ?? '').map(sha256)
-      let found: Identity | undefined
-      // Every pair is compared: the time taken does not tell which token came close.
-      for (const { agent, pass, hash } of known) {
-        for (const candidate of candidates) {
-          if (timingSafeEqual(hash, candidate)) found = { agent, pass }
-        }
+      if (values.length === 1) {
+        const candidates = readCredentials(values[0] ?? '').map(sha256)
+        const found = matchToken(known, candidates) ?? agentOf(candidates)
+        if (found !== undefined) return { ok: true, ...found }
       }
-      const pass = directory?.find(candidates)
-      found ??= pass === undefined ? undefined : { agent: pass.agent, pass }
-      if (found !== undefined && found.pass?.isValid() !== false) return { ok: true, ...found }
       return demandsToken() ? { ok: false } : { ok: true }
     },
+    identify: (texts) => agentOf(texts.map(sha256)),
     isCurrent: ({ agent, pass }) =>
       pass === undefined ? agent !== undefined || !demandsToken() : pass.isValid(),
     subscribe: (listener) => directory?.subscribe(listener) ?? (() => {}),
   }
+}
+
+export type HashedToken = Identity & { readonly hash: Buffer }
+
+export function hashTokens(tokens: readonly ProxyToken[]): readonly HashedToken[] {
+  return tokens.map(({ agent, token, pass }) => ({ agent, pass, hash: sha256(token) }))
+}
+
+/** Every pair is compared: the time taken does not tell which token came close. */
+export function matchToken(
+  known: readonly HashedToken[],
+  candidates: readonly Buffer[],
+): Identity | undefined {
+  let found: Identity | undefined
+  for (const { agent, pass, hash } of known) {
+    for (const candidate of candidates) {
+      if (timingSafeEqual(hash, candidate)) found = { agent, pass }
+    }
+  }
+  return found?.pass?.isValid() === false ? undefined : found
 }
 
 function readCredentials(value: string): string[] {
@@ -106,6 +134,6 @@ function readCredentials(value: string): string[] {
   return parts.filter((part) => part !== '')
 }
 
-function sha256(text: string): Buffer {
+export function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

@@ -95,6 +95,23 @@ export function rawAnswer(answer: ProxyAnswer, reason: string, keepOpen: boolean
   return `HTTP/1.1 ${answer.status} ${reason}\r\n${head}\r\n${body}`
 }
 
+/** For what node's parser could not read, by the code of its error. */
+export function malformedAnswer(code: string | undefined): {
+  readonly answer: ProxyAnswer
+  readonly phrase: string
+} {
+  const answers: Record<string, readonly [number, string, string]> = {
+    HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'the header block is too large'],
+    ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'the request head did not arrive in time'],
+  }
+  const [status, phrase, message] = answers[code ?? ''] ?? [
+    400,
+    'Bad Request',
+    'the request is not HTTP/1.1',
+  ]
+  return { answer: { status, code: phrase.toLowerCase().replaceAll(' ', '-'), message }, phrase }
+}
+
 function renderAnswer(answer: ProxyAnswer): {
   headers: Array<readonly [string, string]>
   body: string

@@ -19,6 +19,7 @@ import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Reporter } from './exchange-report.ts'
+import type { GuessBrake } from './guess-brake.ts'
 import { moduleAnswer } from './hook-filters.ts'
 import { toPairs } from './http-messages.ts'
 import { explainClientTls, interceptTls } from './intercept.ts'
@@ -43,6 +44,7 @@ export interface ConnectServices {
   readonly tunnelsOnReject: boolean
   readonly connector: UpstreamConnector
   readonly deadlines: Deadlines
+  readonly brake: GuessBrake
   readonly handshakeTimeoutMs: number
   /** Runs what modules registered with `onConnect`; a rejection refuses. */
   runHooks(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void>
@@ -62,19 +64,18 @@ export async function handleConnect(
   const parsed = parseAuthority(request.url ?? '')
   if (!parsed.ok) {
     const message = `bad CONNECT authority: ${parsed.problem}`
-    refuse(services, connection, undefined, 'bad-authority', {
-      status: 400,
-      code: 'bad-authority',
-      message,
-    })
+    const answer = { status: 400, code: 'bad-authority', message }
+    refuse(services, connection, undefined, 'bad-authority', answer)
     return
   }
   const { authority } = parsed
-  const identity = services.authenticator.authenticate(
-    headerValues(toPairs(request.rawHeaders), 'proxy-authorization'),
-  )
+  const given = headerValues(toPairs(request.rawHeaders), 'proxy-authorization')
+  const identity = services.authenticator.authenticate(given)
   if (!identity.ok) {
-    refuse(services, connection, authority, 'unauthenticated', unauthenticatedAnswer, head)
+    services.brake.answer(socket.remoteAddress, given.length > 0, (mayStay) => {
+      const rest = mayStay ? head : undefined
+      refuse(services, connection, authority, 'unauthenticated', unauthenticatedAnswer, rest)
+    })
     return
   }
   connection.agent = identity.agent
@@ -323,6 +324,7 @@ function refuse(
     socket.end(bytes)
     return
   }
+  if (socket.destroyed) return
   socket.write(bytes)
   if (keepOpenWith.length > 0) socket.unshift(keepOpenWith)
   services.resumeHttp(socket)

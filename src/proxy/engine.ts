@@ -15,13 +15,14 @@ import type { IdSource } from '../base/ids.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import type { Authenticator } from './client-auth.ts'
-import { rawAnswer } from './client-response.ts'
+import { malformedAnswer, rawAnswer } from './client-response.ts'
 import { handleConnect } from './connect-handler.ts'
 import type { ConnectServices, InterceptPolicy } from './connect-handler.ts'
 import { ConnectionRegistry } from './connections.ts'
 import { Deadlines } from './deadlines.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { Reporter } from './exchange-report.ts'
+import { brakeClock, GuessBrake } from './guess-brake.ts'
 import { hasExchangeHooks, runConnectHooks, throughRequestHooks } from './hooks.ts'
 import type { Forwarder } from './http-messages.ts'
 import { isWebSocketUpgrade, toPairs } from './http-messages.ts'
@@ -33,6 +34,7 @@ import { ModuleProxy } from './module-surface.ts'
 import { RequestHandler } from './request-handler.ts'
 import type { PendingRequest } from './request-handler.ts'
 import type { ReverseRoutes } from './reverse-routes.ts'
+import type { RouteGuard } from './route-auth.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 
 export interface EngineServices {
@@ -46,6 +48,7 @@ export interface EngineServices {
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
   readonly routes: ReverseRoutes
+  readonly routeGuard?: RouteGuard | undefined
   readonly limits: EngineLimits
 }
 
@@ -70,6 +73,7 @@ export class PortholeEngine extends ModuleProxy {
   /** Requests on their way through the inherited path, which knows only node's objects. */
   readonly #hooked = new WeakMap<IncomingMessage, PendingRequest>()
   readonly #unsubscribe: () => void
+  readonly #brake: GuessBrake
   #listenHost = ''
 
   constructor(services: EngineServices) {
@@ -97,8 +101,10 @@ export class PortholeEngine extends ModuleProxy {
     this.#inner = createInnerServer(serverOptions)
     const isOwnListener = (authority: Authority): boolean => this.#isOwnListener(authority)
     const deadlines = new Deadlines(services.limits, () => services.reporter.clock.monotonicMs())
+    this.#brake = new GuessBrake(brakeClock(services.reporter.clock))
     this.#requests = new RequestHandler({
       ...services,
+      brake: this.#brake,
       deadlines,
       registry: this.#registry,
       listenHost: () => this.#listenHost,
@@ -106,6 +112,7 @@ export class PortholeEngine extends ModuleProxy {
     })
     this.#connects = {
       ...services,
+      brake: this.#brake,
       deadlines,
       handshakeTimeoutMs: services.limits.handshakeTimeoutMs,
       registry: this.#registry,
@@ -152,6 +159,7 @@ export class PortholeEngine extends ModuleProxy {
     this.#outer.close()
     this.#outer.closeIdleConnections()
     this.#inner.close()
+    this.#brake.close()
     await this.#requests.drained(drainMs)
     this.#outer.closeAllConnections()
     this.#inner.closeAllConnections()
@@ -319,26 +327,8 @@ export class PortholeEngine extends ModuleProxy {
       socket.destroy()
       return
     }
-    const answers: Record<string, readonly [number, string, string]> = {
-      HPE_HEADER_OVERFLOW: [
-        431,
-        'Request Header Fields Too Large',
-        'the header block is too large',
-      ],
-      ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'the request head did not arrive in time'],
-    }
-    const [status, reason, message] = answers[code ?? ''] ?? [
-      400,
-      'Bad Request',
-      'the request is not HTTP/1.1',
-    ]
-    socket.end(
-      rawAnswer(
-        { status, code: reason.toLowerCase().replaceAll(' ', '-'), message },
-        reason,
-        false,
-      ),
-    )
+    const { answer, phrase } = malformedAnswer(code)
+    socket.end(rawAnswer(answer, phrase, false))
     // Who does not hang up on that keeps no exchange waiting.
     setTimeout(() => socket.destroy(), refusedLingerMs).unref()
   }

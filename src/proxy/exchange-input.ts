@@ -19,6 +19,8 @@ export interface ExchangeInput {
   readonly path: string
   readonly httpVersion: string
   readonly headers: HeaderPairs
+  /** What the client has put where credentials go: masked in whatever is told. */
+  readonly concealed?: readonly string[]
   readonly body: Readable
   readonly requestTrailers: () => HeaderPairs
   readonly response: ServerResponse

@@ -137,12 +137,14 @@ export class ExchangeReport {
   started(url: string): void {
     if (!this.#isTold) return
     const { method, httpVersion, headers, destination } = this.#identity
+    // What stands in fields that nobody knows to be secret is masked by its value.
+    const secrets = this.#concealed.size === 0 ? [] : this.#secrets
     this.emit({
       kind: 'request-started',
       method,
-      url: redactUrl(url),
+      url: maskValues(redactUrl(url), secrets),
       httpVersion,
-      headers: redactHeaders(headers),
+      headers: secrets.length === 0 ? redactHeaders(headers) : shownFields(headers, secrets),
       host: destination.authority.host,
     })
   }

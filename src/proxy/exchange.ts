@@ -81,6 +81,7 @@ class Exchange {
         isCredentialExchange(host, input.path) ||
         (sent !== input && isCredentialExchange(host, sent.path)),
     })
+    for (const value of input.concealed ?? []) this.#report.conceal(value)
     if (input.hooks !== undefined) {
       this.#modules = new ModuleTurns(input.hooks, input, {
         report: this.#report,

@@ -3,6 +3,7 @@ import type { Transform } from 'node:stream'
 
 import type { HeaderList, Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
+import { dropOwnTokens } from '../policy/own-token.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
 import type { ExchangeReport } from './exchange-report.ts'
 import type { UpstreamRequest } from './http-messages.ts'
@@ -46,6 +47,8 @@ export async function prepareRequest(
   const verdict = await judgeRequest(services.analyzers, outgoing, services.limits.judgeDeadlineMs)
   if ('status' in verdict) return { refusal: verdict }
   if (verdict.transforms.length > 0) frameAnew(headers)
+  // Whoever has put a token of ours where none was wanted has not put it there for the upstream.
+  dropOwnTokens(outgoing)
   return {
     request: { destination, method, path: outgoing.path, headers: headers.pairs() },
     transforms: verdict.transforms,

@@ -8,26 +8,19 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import type { IdSource } from '../base/ids.ts'
-import { headerValues } from '../messages/header-values.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
-import type { Authenticator } from './client-auth.ts'
-import {
-  mayReach,
-  outOfScopeAnswer,
-  unauthenticatedAnswer,
-  unauthenticatedRouteAnswer,
-} from './client-auth.ts'
+import { mayReach, outOfScopeAnswer } from './client-auth.ts'
 import { answerClient } from './client-response.ts'
-import type { ProxyAnswer } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import { idsOf } from './connections.ts'
-import type { ClientConnection, ConnectionRegistry } from './connections.ts'
+import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
 import type { Deadlines } from './deadlines.ts'
+import { Doorkeeper } from './doorkeeper.ts'
+import type { DoorServices } from './doorkeeper.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { ExchangeInput } from './exchange-input.ts'
-import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
 import type { ExchangeResult } from './exchange.ts'
 import { moduleAnswer } from './hook-filters.ts'
@@ -36,19 +29,15 @@ import type { Forwarder } from './http-messages.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
 import type { RequestLine, RequestTarget } from './request-target.ts'
 import { resolveRoute } from './reverse-routes.ts'
-import type { ReverseRoutes } from './reverse-routes.ts'
 
-export interface RequestServices {
-  readonly reporter: Reporter
+export interface RequestServices extends DoorServices {
   readonly ids: IdSource
   readonly registry: ConnectionRegistry
-  readonly authenticator: Authenticator
   readonly intercepts: InterceptPolicy
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
   readonly limits: EngineLimits
   readonly deadlines: Deadlines
-  readonly routes: ReverseRoutes
   /** The address to listen on, as the user named it. */
   readonly listenHost: () => string
   readonly isOwnListener: (authority: Authority) => boolean
@@ -62,6 +51,7 @@ export interface PendingRequest {
 
 export class RequestHandler {
   readonly #services: RequestServices
+  readonly #door: Doorkeeper
   /** Per connection, the latest request that is not yet answered in full. */
   readonly #unanswered = new WeakMap<Duplex, ServerResponse>()
   readonly #idle = new Set<() => void>()
@@ -69,6 +59,7 @@ export class RequestHandler {
 
   constructor(services: RequestServices) {
     this.#services = services
+    this.#door = new Doorkeeper(services)
   }
 
   /** Exchanges now running. */
@@ -191,7 +182,7 @@ export class RequestHandler {
     upgrade: ExchangeInput['upgrade'],
   ): PendingRequest | undefined {
     const headers = toPairs(request.rawHeaders)
-    const line = { method: request.method ?? '', target: request.url ?? '', headers }
+    const sent = { method: request.method ?? '', target: request.url ?? '', headers }
     const inner = this.#services.registry.innerOf(request.socket)
     if (inner !== undefined) this.#services.registry.markSpoken(inner)
     const connection = inner?.connection ?? this.#services.registry.outerOf(request.socket)
@@ -200,18 +191,9 @@ export class RequestHandler {
       response.destroy()
       return undefined
     }
-    const isRouted = inner === undefined && this.#isForRoute(line)
-    const isKnown =
-      inner === undefined
-        ? this.#isAuthenticated(connection, line, response)
-        : this.#isStillKnown(connection, response)
-    if (!isKnown) return undefined
-    const target = this.#inScope(
-      connection,
-      inner === undefined
-        ? this.#resolveOuter(line, request.socket)
-        : resolveIntercepted(line, inner.authority),
-    )
+    const isRouted = inner === undefined && this.#door.isForRoute(sent)
+    const target = this.#targetOf(sent, { connection, inner, response })
+    if (target === undefined) return undefined
     if (!target.ok) {
       this.#refuseTarget(connection, target, response)
       return undefined
@@ -228,10 +210,11 @@ export class RequestHandler {
         exchangeId: this.#services.ids.next('x'),
         agent: connection.agent,
         destination: target.destination,
-        method: line.method,
+        method: sent.method,
         path: target.path,
         httpVersion: request.httpVersion,
         headers: target.headers,
+        concealed: this.#door.keysIn(target),
         body: request,
         requestTrailers: () => toPairs(request.rawTrailers),
         response,
@@ -242,14 +225,30 @@ export class RequestHandler {
     }
   }
 
-  /** In origin form a request speaks to us as to a server. */
-  #isForRoute({ target }: RequestLine): boolean {
-    return this.#services.routes.size > 0 && target.startsWith('/')
+  /** Where a request leads that its sender may send; undefined where that has been answered. */
+  #targetOf(
+    sent: RequestLine,
+    {
+      connection,
+      inner,
+      response,
+    }: {
+      readonly connection: ClientConnection
+      readonly inner: InterceptedConnection | undefined
+      readonly response: ServerResponse
+    },
+  ): RequestTarget | undefined {
+    if (inner !== undefined) {
+      if (!this.#door.isStillKnown(connection, response)) return undefined
+      return this.#inScope(connection, resolveIntercepted(sent, inner.authority))
+    }
+    const line = this.#door.letIn(connection, sent, response)
+    return line && this.#inScope(connection, this.#resolveOuter(line, response.req.socket))
   }
 
   /** Where a request on the listener itself leads: to a route's upstream, or where it says. */
   #resolveOuter(line: RequestLine, socket: Socket): RequestTarget {
-    if (!this.#isForRoute(line)) return resolvePlain(line)
+    if (!this.#door.isForRoute(line)) return resolvePlain(line)
     const { routes, listenHost, isOwnListener } = this.#services
     const { localAddress = '', localPort = 0 } = socket
     const place = { host: listenHost(), address: localAddress, port: localPort }
@@ -257,47 +256,6 @@ export class RequestHandler {
     if (!target.ok || !isOwnListener(target.destination.authority)) return target
     const message = 'the proxy does not connect to itself'
     return { ok: false, status: 403, code: 'loop', message }
-  }
-
-  #isAuthenticated(
-    connection: ClientConnection,
-    line: RequestLine,
-    response: ServerResponse,
-  ): boolean {
-    const identity = this.#services.authenticator.authenticate(
-      headerValues(line.headers, 'proxy-authorization'),
-    )
-    if (identity.ok) {
-      connection.agent = identity.agent
-      connection.identity = identity
-      return true
-    }
-    const answer = this.#isForRoute(line) ? unauthenticatedRouteAnswer : unauthenticatedAnswer
-    this.#refuseStranger(connection, answer, response)
-    return false
-  }
-
-  /** An intercepted connection was let in; whoever it belongs to may have been put out since. */
-  #isStillKnown(connection: ClientConnection, response: ServerResponse): boolean {
-    if (this.#services.authenticator.isCurrent(connection.identity ?? {})) return true
-    response.shouldKeepAlive = false
-    this.#refuseStranger(connection, unauthenticatedAnswer, response)
-    return false
-  }
-
-  #refuseStranger(
-    connection: ClientConnection,
-    answer: ProxyAnswer,
-    response: ServerResponse,
-  ): void {
-    this.#services.reporter.publish({
-      kind: 'connection-refused',
-      connectionId: connection.id,
-      status: answer.status,
-      reason: 'unauthenticated',
-      message: answer.message,
-    })
-    answerClient(response, answer)
   }
 
   #inScope({ identity = {} }: ClientConnection, target: RequestTarget): RequestTarget {

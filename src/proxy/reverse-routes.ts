@@ -80,6 +80,25 @@ export function formatReverseRoute({ destination, basePath }: ReverseRoute): str
   return `${scheme}://${formatAuthority(authority, scheme === 'https' ? 443 : 80)}${basePath}`
 }
 
+/** The route that a request target in origin form names, and where it would lead there. */
+export interface RouteMatch {
+  readonly route: ReverseRoute
+  /** Joined to the base path, with the query. */
+  readonly path: string
+}
+
+const targetText = /^\/(?<name>[^/?#]*)(?<rest>[^?#]*)(?<query>\?[^#]*)?$/su
+
+/** Undefined where there is no such route. What it leads to is not judged here. */
+export function matchRoute(target: string, routes: ReverseRoutes): RouteMatch | undefined {
+  const { name = '', rest = '', query = '' } = targetText.exec(target)?.groups ?? {}
+  const route = routes.get(name)
+  if (route === undefined) return undefined
+  const { basePath } = route
+  const path = `${basePath}${rest === '/' && basePath !== '' ? '' : rest}`
+  return { route, path: `${path === '' ? '/' : path}${query}` }
+}
+
 /** A request in origin form on a listener with routes. */
 export function resolveRoute(
   line: RequestLine,
@@ -88,24 +107,23 @@ export function resolveRoute(
 ): RequestTarget {
   const refused = refuseMethod(line.method) ?? refuseStranger(line, listener)
   if (refused !== undefined) return refused
-  const match = /^\/(?<name>[^/?#]*)(?<rest>[^?#]*)(?<query>\?[^#]*)?$/su.exec(line.target)
-  if (match?.groups === undefined) return bad('the request target is malformed')
-  const { name = '', rest = '', query = '' } = match.groups
-  const route = routes.get(name)
-  if (route === undefined) {
+  const groups = targetText.exec(line.target)?.groups
+  if (groups === undefined) return bad('the request target is malformed')
+  const match = matchRoute(line.target, routes)
+  if (match === undefined) {
     const known = [...routes.keys()].map((key) => `/${key}/`).join(', ')
     const message = `no such route; there is ${known}`
     return { ok: false, status: 404, code: 'unknown-route', message }
   }
+  const { rest = '' } = groups
   if (rest.includes('\\') || hasDotDot(rest)) {
     return bad('the path could lead out of the route', 'bad-path')
   }
-  const { destination, basePath } = route
-  const path = `${basePath}${rest === '/' && basePath !== '' ? '' : rest}`
+  const { destination } = match.route
   return {
     ok: true,
     destination,
-    path: `${path === '' ? '/' : path}${query}`,
+    path: match.path,
     headers: withHost(
       line.headers,
       destination.authority,

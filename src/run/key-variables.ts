@@ -5,11 +5,9 @@
 import type { CredentialBinding } from '../policy/credential.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
 import { matchesHostPattern, parseHostPattern } from '../policy/host-pattern.ts'
+import { keyPlaceholder } from '../policy/own-token.ts'
 import type { ProviderKey } from '../policy/provider-keys.ts'
 import { providerKeys } from '../policy/provider-keys.ts'
-
-/** Stands for a credential that the program must not see, where it insists on finding one. */
-export const keyPlaceholder = 'porthole-placeholder'
 
 export interface KeyVariablesInput {
   readonly env: NodeJS.ProcessEnv

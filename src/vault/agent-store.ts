@@ -29,8 +29,8 @@ export interface AgentDescription {
   readonly rotatedAt: number
 }
 
-/** The token that `run` makes for itself goes by this name. */
-export const reservedAgent = 'porthole'
+/** Tokens that proxies make for themselves go by these names. */
+const reservedAgents = new Set(['porthole', 'porthole-session'])
 
 export class AgentStore {
   readonly #database: VaultDatabase
@@ -46,7 +46,7 @@ export class AgentStore {
     const { name, hosts, secrets, expiresAt } = agent
     const token = mintAgentToken()
     this.#database.write(() => {
-      if (name === reservedAgent || this.#find(name) !== undefined) {
+      if (reservedAgents.has(name) || this.#find(name) !== undefined) {
         throw new AppError('ERR_NAME_TAKEN', { what: 'an agent', name })
       }
       const now = this.#now()

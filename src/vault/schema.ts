@@ -44,6 +44,8 @@ export interface SecretRow {
   readonly path: string | null
   /** JSON of a `CredentialLocation`. */
   readonly location: string
+  /** The environment variable in which programs look for it; null for the provider's usual one. */
+  readonly variable: string | null
   readonly kind: 'value' | 'reference'
   readonly key_id: string
   readonly version: number
@@ -165,6 +167,7 @@ export const migrations: readonly string[] = [
     created_at integer not null
   ) strict;
   alter table secrets add column agent_id text;
+  alter table secrets add column variable text;
   alter table agents add column default_action text check (default_action in ('allow', 'block'));
   `,
 ]

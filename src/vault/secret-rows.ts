@@ -17,6 +17,8 @@ import { seal, unseal } from './sealing.ts'
 
 const format = 1
 
+const variableName = /^[A-Za-z_]\w{0,99}$/u
+
 const locationShape = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('header'),
@@ -35,8 +37,10 @@ export function bindingOf(row: SecretRow): CredentialBinding {
     const hosts = z.array(z.string()).parse(JSON.parse(row.hosts))
     const location = locationShape.parse(JSON.parse(row.location))
     const path = row.path ?? undefined
+    const variable = z.nullable(z.string().regex(variableName)).parse(row.variable) ?? undefined
     const reservedFor = row.agent_id ?? undefined
-    return { id: row.name, hosts: hosts.map(parseHostPattern), path, location, reservedFor }
+    const shared = { id: row.name, hosts: hosts.map(parseHostPattern), path, location }
+    return { ...shared, variable, reservedFor }
   } catch (error) {
     throw new AppError('ERR_VAULT_TAMPERED', { what: row.name }, error)
   }
@@ -68,10 +72,14 @@ function secretBinding(row: Omit<SecretRow, 'sealed'>, vaultId: string): Binding
   const path = row.path === null ? 'any' : `path ${row.path}`
   const { id, name, hosts, location, kind, key_id: keyId, version, created_at: at } = row
   const bound = ['secret', format, vaultId, id, name, hosts, path, location, kind, keyId]
-  // Rows from before there were reserved ones open as they were sealed.
-  return row.agent_id === null
-    ? [...bound, version, at]
-    : [...bound, version, at, 'agent', row.agent_id]
+  // Rows from before there were variables and reserved ones open as they were sealed.
+  return [
+    ...bound,
+    version,
+    at,
+    ...(row.variable === null ? [] : ['variable', row.variable]),
+    ...(row.agent_id === null ? [] : ['agent', row.agent_id]),
+  ]
 }
 
 /** What a data key's ciphertext is bound to; the parameters of its own key among it. */

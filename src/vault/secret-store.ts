@@ -34,6 +34,8 @@ export interface NewSecret {
   readonly content: SecretContent
   /** Name of the only agent that it is for; undefined for those that are granted it. */
   readonly agent?: string | undefined
+  /** The environment variable in which programs look for it, where that is not the usual one. */
+  readonly variable?: string | undefined
 }
 
 /** What may be shown of a secret. */
@@ -86,6 +88,7 @@ export class SecretStore {
         hosts: JSON.stringify(hosts),
         path: path ?? null,
         location: JSON.stringify(location),
+        variable: secret.variable ?? null,
         kind: content.kind,
         version: 1,
         created_at: now,

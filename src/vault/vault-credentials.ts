@@ -7,6 +7,8 @@ import { AppError, describeError } from '../base/errors.ts'
 import { problemOfValue } from '../policy/credential-value.ts'
 import type {
   CredentialBinding,
+  CredentialHost,
+  CredentialLocation,
   CredentialRequest,
   CredentialSource,
   SelectedCredential,
@@ -46,6 +48,15 @@ export class VaultCredentials implements CredentialSource {
       location: entry.location,
       reveal: () => this.#reveal(snapshot, entry),
     }))
+  }
+
+  placesFor(target: CredentialHost, agent?: string): readonly CredentialLocation[] {
+    const snapshot = this.#options.reader.current()
+    if (snapshot === undefined) return []
+    return snapshot.index.places(
+      target,
+      agent === undefined ? () => true : this.#mayUse(snapshot, agent),
+    )
   }
 
   /** What an agent may have injected, wherever it goes. */

@@ -65,7 +65,7 @@ test('every test that the list names exists', () => {
 })
 
 test('every hostile test begins with the case that it is of, and the list names it', () => {
-  const files = ['routing', 'framing', 'auth', 'agents', 'secrets', 'tls', 'faults'].map(
+  const files = ['routing', 'framing', 'auth', 'agents', 'secrets', 'routes', 'tls', 'faults'].map(
     (name) => `test/integration/hostile-${name}.test.ts`,
   )
   const titles = files.flatMap((file) =>

@@ -68,6 +68,22 @@ describe('without anything given', () => {
   })
 })
 
+describe('a proxy without tokens', () => {
+  test.each(['127.0.0.1:0', '127.8.9.1:1', '[::1]:0', 'localhost:0'])('may be at %s', (listen) => {
+    expect(resolve({ flags: { listen, auth: 'off' } }).auth).toBe('off')
+  })
+
+  test.each(['0.0.0.0:1', '[::]:1', '192.168.1.7:1', 'box.example:1', '[::ffff:10.0.0.1]:1'])(
+    'may not be at %s',
+    (listen) => {
+      const { code, message } = failure({ flags: { listen, auth: 'off' } })
+
+      expect(code).toBe('ERR_USAGE')
+      expect(message).toContain('--auth off is for loopback')
+    },
+  )
+})
+
 /** Two different values of every option that a setting shows, and what reads it back. */
 const layers: Record<
   string,
@@ -219,6 +235,26 @@ const layers: Record<
       env: ['c=https://c.example'],
       file: ['d=https://d.example'],
     },
+  },
+  printEnv: {
+    flag: true,
+    env: '0',
+    read: ({ printEnv }) => printEnv,
+    wanted: { flag: true, env: false },
+  },
+  auth: {
+    flag: 'off',
+    env: 'auto',
+    file: 'off',
+    read: ({ auth }) => auth,
+    wanted: { flag: 'off', env: 'auto', file: 'off' },
+  },
+  ownKeys: {
+    flag: 'refuse',
+    env: 'replace',
+    file: 'refuse',
+    read: ({ ownKeys }) => ownKeys,
+    wanted: { flag: 'refuse', env: 'replace', file: 'refuse' },
   },
   limit: {
     flag: ['connections=1', 'viewers=2'],

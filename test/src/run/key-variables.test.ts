@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 
 import type { CredentialBinding } from '../../../src/policy/credential.ts'
 import { parseHostPattern } from '../../../src/policy/host-pattern.ts'
-import { keyPlaceholder, withoutKeys } from '../../../src/run/key-variables.ts'
+import { keyPlaceholder } from '../../../src/policy/own-token.ts'
+import { withoutKeys } from '../../../src/run/key-variables.ts'
 
 function bound(id: string, ...hosts: string[]): CredentialBinding {
   const location = { type: 'header', name: 'x', format: '{}', ifPresent: false } as const

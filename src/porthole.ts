@@ -7,6 +7,8 @@ import type { Authority as CertificateAuthority } from '../ca/authority.ts'
 import { LeafCache } from '../ca/leaf-cache.ts'
 import { openTrust } from '../ca/trust-files.ts'
 import type { TrustFiles } from '../ca/trust-files.ts'
+import { AuditFeed } from './audit/audit-feed.ts'
+import type { DrainedAudit } from './audit/audit-feed.ts'
 import type { Clock } from './base/clock.ts'
 import { createSystemClock } from './base/clock.ts'
 import { AppError } from './base/errors.ts'
@@ -18,6 +20,7 @@ import { MessageStream } from './pipeline/message-stream.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
 import type { AgentDirectory } from './policy/agent-pass.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
+import type { AuditSink } from './policy/decision-log.ts'
 import type { HostPattern } from './policy/host-pattern.ts'
 import { matchesAny, parseHostPattern } from './policy/host-pattern.ts'
 import type { ProxyToken } from './proxy/client-auth.ts'
@@ -70,6 +73,11 @@ export interface RunningPorthole {
   subscribe(listener: (msg: AnalysisMsg) => void): () => void
   stats(): PortholeStats
   /**
+   * Every decision since the last call, and how what was let through ended; at most 4,096, the
+   * newest. Outcomes are known where an analyzer reads messages, or with `audit()`.
+   */
+  drainAudit(): DrainedAudit
+  /**
    * Decrypts a host, given as a pattern, from now on: on new connections, while tunnels that run
    * stay tunnels. Returns the pattern in its canonical form. Throws `ERR_HOST_PATTERN`,
    * `ERR_CA_NOT_PERMITTED` or `ERR_CA_OF_RUN` where the CA cannot vouch for it, `ERR_USAGE` where
@@ -90,6 +98,7 @@ export interface Plan {
   readonly upstreamRoots: string[]
   readonly tokens: ProxyToken[]
   agents: AgentDirectory | undefined
+  readonly audits: AuditSink[]
   readonly modules: MitmModule[]
   /** By name. */
   readonly routes: Map<string, ReverseRoute>
@@ -130,11 +139,14 @@ export class Porthole {
           })
         : undefined
     const allow = [...plan.allow]
-    const engine = createEngine({ ...plan, allow }, leaves, pipeline, clock)
+    const audit = new AuditFeed(clock, plan.audits)
+    const engine = createEngine({ ...plan, allow }, { leaves, pipeline, clock, audit })
+    // A listener has messages made: where nobody wants any, it would make them dear.
+    if (plan.audits.length > 0 || pipeline.isWatched) pipeline.subscribe(audit.saw)
     try {
       for (const module of plan.modules) engine.use(module)
       const address = await engine.start(plan.listen.host, plan.listen.port)
-      return new Running(plan, { engine, pipeline, trust, caFailure, allow }, address)
+      return new Running(plan, { engine, pipeline, trust, caFailure, allow, audit }, address)
     } catch (error) {
       await engine.shutdown(0)
       await trust.dispose()
@@ -163,6 +175,7 @@ interface Parts {
   readonly caFailure: AppError | undefined
   /** What the engine asks; grows while it runs. */
   readonly allow: HostPattern[]
+  readonly audit: AuditFeed
 }
 
 /** Added while it runs; far more than anyone adds by hand. */
@@ -236,6 +249,10 @@ class Running implements RunningPorthole {
     }
   }
 
+  drainAudit(): DrainedAudit {
+    return this.#parts.audit.drain()
+  }
+
   allow(text: string): string {
     const { allow, trust, caFailure } = this.#parts
     const pattern = parseHostPattern(text)
@@ -265,16 +282,22 @@ class Running implements RunningPorthole {
     // Sockets report their end when they close, which is after this turn of the loop.
     await new Promise((resolve) => setImmediate(resolve))
     await this.#parts.pipeline.close()
+    this.#parts.audit.close()
     for (const stream of this.#streams) stream.end()
     await this.#parts.trust.dispose()
   }
 }
 
+interface EngineParts {
+  readonly leaves: LeafCache | undefined
+  readonly pipeline: Pipeline
+  readonly clock: Clock
+  readonly audit: AuditFeed
+}
+
 function createEngine(
   plan: Readonly<Plan>,
-  leaves: LeafCache | undefined,
-  pipeline: Pipeline,
-  clock: Clock,
+  { leaves, pipeline, clock, audit }: EngineParts,
 ): PortholeEngine {
   const connector = new UpstreamConnector({
     connectTo: plan.connectTo,
@@ -289,10 +312,14 @@ function createEngine(
       get isWatched() {
         return pipeline.isWatched
       },
-      publish: (draft) => pipeline.publish(draft),
+      publish: (draft) => {
+        audit.heard(draft)
+        pipeline.publish(draft)
+      },
       publishBody: (body) => pipeline.publishBody(body),
       publishUnread: (unread) => pipeline.publishUnread(unread),
     },
+    decisions: audit,
     ids: createIdSource(),
     authenticator: createAuthenticator(plan.tokens, plan.agents),
     intercepts: (target, schemePort) => matchesAny(plan.allow, target, schemePort),

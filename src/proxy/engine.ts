@@ -14,12 +14,14 @@ import { asError, AppError, describeError, errorCodeOf } from '../base/errors.ts
 import type { IdSource } from '../base/ids.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
+import type { DecisionLog } from '../policy/decision-log.ts'
 import type { Authenticator } from './client-auth.ts'
 import { rawAnswer } from './client-response.ts'
 import { handleConnect } from './connect-handler.ts'
 import type { ConnectServices, InterceptPolicy } from './connect-handler.ts'
 import { ConnectionRegistry } from './connections.ts'
 import { Deadlines } from './deadlines.ts'
+import { tellOfUnread } from './decisions.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { Reporter } from './exchange-report.ts'
 import { hasExchangeHooks, runConnectHooks, throughRequestHooks } from './hooks.ts'
@@ -37,6 +39,8 @@ import type { UpstreamConnector } from './upstream-connector.ts'
 
 export interface EngineServices {
   readonly reporter: Reporter
+  /** Told of every decision, before anything follows from it. */
+  readonly decisions?: DecisionLog | undefined
   readonly ids: IdSource
   readonly authenticator: Authenticator
   readonly intercepts: InterceptPolicy
@@ -181,9 +185,9 @@ export class PortholeEngine extends ModuleProxy {
     // A CONNECT inside a tunnel would hide its target from policy.
     if (this.#registry.outerOf(socket) === undefined) {
       const message = 'CONNECT inside an intercepted connection is refused'
-      socket.end(
-        rawAnswer({ status: 405, code: 'nested-connect', message }, 'Method Not Allowed', false),
-      )
+      const answer = { status: 405, code: 'nested-connect', message }
+      tellOfUnread(this.#connects, socket, answer, 'CONNECT')
+      socket.end(rawAnswer(answer, 'Method Not Allowed', false))
       return
     }
     handleConnect(this.#connects, request, socket as Socket, head).catch((error: unknown) => {
@@ -303,6 +307,7 @@ export class PortholeEngine extends ModuleProxy {
       status: 503,
       reason: 'limit',
       message,
+      code: 'too-many-connections',
     })
     const headers = [['Retry-After', '1']] as const
     const answer = { status: 503, code: 'too-many-connections', message, headers }
@@ -332,13 +337,9 @@ export class PortholeEngine extends ModuleProxy {
       'Bad Request',
       'the request is not HTTP/1.1',
     ]
-    socket.end(
-      rawAnswer(
-        { status, code: reason.toLowerCase().replaceAll(' ', '-'), message },
-        reason,
-        false,
-      ),
-    )
+    const answer = { status, code: reason.toLowerCase().replaceAll(' ', '-'), message }
+    tellOfUnread(this.#connects, socket, answer)
+    socket.end(rawAnswer(answer, reason, false))
     // Who does not hang up on that keeps no exchange waiting.
     setTimeout(() => socket.destroy(), refusedLingerMs).unref()
   }

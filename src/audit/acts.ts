@@ -2,14 +2,12 @@
  * Acts of the command line: recorded before they are done, and how they ended after. Both are on
  * the disk before the command acknowledges anything; an act that cannot be recorded is not done.
  */
-import { randomBytes } from 'node:crypto'
-
 import { AppError } from '../base/errors.ts'
 import { openAuditDatabase } from './audit-database.ts'
 import type { AuditDatabase } from './audit-database.ts'
 import { timeOf } from './audit-reader.ts'
 import type { StoredEntry } from './audit-row.ts'
-import { encodeAct, encodeActOutcome } from './entry.ts'
+import { encodeAct, encodeActOutcome, newActId } from './entry.ts'
 import type { Act, AuditSession } from './entry.ts'
 
 export interface ActOptions {
@@ -31,7 +29,7 @@ export async function recordAct<T>(
   const audit = openForActs(options.path, true)
   try {
     const session = sessionOf(options)
-    const id = newId()
+    const id = newActId()
     audit.append([encodeAct(act, id, options.now(), session)])
     const end = (error?: string): void => {
       audit.append([encodeActOutcome(id, error, options.now(), session)])
@@ -63,7 +61,7 @@ export function pruneAudit(
     const { pruned } = audit.chain
     const upTo = lastOlderThan(audit, before)
     if (upTo <= pruned) return 0
-    const id = newId()
+    const id = newActId()
     audit.removeUpTo(upTo, ({ count, hash }) => {
       const details = { entries: count - pruned, upTo: count, hash, before }
       return encodeAct(
@@ -98,8 +96,4 @@ function lastOlderThan(audit: AuditDatabase, before: number): number {
 
 function sessionOf({ pid, now }: ActOptions): AuditSession {
   return { pid, startedAt: now() }
-}
-
-function newId(): string {
-  return `act_${randomBytes(9).toString('base64url')}`
 }

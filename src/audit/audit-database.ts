@@ -22,7 +22,8 @@ const kind: DatabaseKind = {
   erases: true,
   synchronous: 'full',
   seed: () => ({
-    sql: 'insert into chain (one, id, count, hash, pruned, pruned_hash) values (1, ?1, 0, ?1, 0, ?1)',
+    sql: `insert into chain (one, id, count, hash, pruned, pruned_hash)
+      select 1, id, 0, id, 0, id from (select ? as id)`,
     values: [randomBytes(32).toString('hex')],
   }),
   errors: { mode: 'ERR_AUDIT_MODE', unusable: 'ERR_AUDIT_UNUSABLE', newer: 'ERR_AUDIT_NEWER' },

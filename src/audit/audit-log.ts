@@ -15,8 +15,8 @@ import { isBusy, openAuditDatabase } from './audit-database.ts'
 import { AuditQueue } from './audit-queue.ts'
 import type { Batch } from './audit-queue.ts'
 import { Checkpointer } from './checkpointer.ts'
-import type { AuditSession } from './entry.ts'
-import { encodeAct, encodeDecision, encodeOutcome } from './entry.ts'
+import type { Act, AuditSession } from './entry.ts'
+import { encodeAct, encodeActOutcome, encodeDecision, encodeOutcome, newActId } from './entry.ts'
 
 export type AuditProblem =
   | { readonly type: 'failing'; readonly message: string }
@@ -77,9 +77,18 @@ export class AuditLog implements AuditSink {
     this.#queue = new AuditQueue(options.queueBytes ?? defaultQueueBytes)
   }
 
-  /** Opens the file now, where it is on. Throws `ERR_AUDIT_…`, `ERR_HOME_UNWRITABLE`. */
+  /**
+   * Opens the file now, where it is on. Throws `ERR_AUDIT_…` and `ERR_HOME_UNWRITABLE` where a
+   * record is demanded; else it is a problem.
+   */
   open(): void {
-    if (this.#asksIsOn()) this.#open()
+    if (!this.#asksIsOn()) return
+    try {
+      this.#open()
+    } catch (error) {
+      if (this.#options.isDemanded) throw error
+      this.#onFailure(error)
+    }
   }
 
   decided(decision: Decision): void | Promise<boolean> {
@@ -110,6 +119,16 @@ export class AuditLog implements AuditSink {
     if (!this.#asksIsOn()) return
     this.#push(encodeOutcome(outcome, this.#options.clock.now(), this.#session))
     this.#retryIn(outcomeDelayMs)
+  }
+
+  /** Something that was done to this proxy while it runs. */
+  acted(act: Act): void {
+    if (!this.#asksIsOn()) return
+    const at = this.#options.clock.now()
+    const id = newActId()
+    this.#push(encodeAct(act, id, at, this.#session))
+    this.#push(encodeActOutcome(id, undefined, at, this.#session))
+    this.#flush()
   }
 
   /** Appends what still waits, as far as it can be, and closes the file. */
@@ -195,7 +214,7 @@ export class AuditLog implements AuditSink {
     if (this.#lost === 0) return bodies
     const { user, clock } = this.#options
     const act = { user, action: 'audit lost', details: { entries: this.#lost } }
-    const id = `${this.#session.pid}-${clock.now()}-lost`
+    const id = newActId()
     return [encodeAct(act, id, clock.now(), this.#session), ...bodies]
   }
 

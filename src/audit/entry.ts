@@ -1,9 +1,9 @@
 /**
  * Entries of the audit as they are stored and hashed: JSON with its fields in one order, versioned,
  * every text bounded. No entry holds a value of a secret or a token: those who make them are handed
- * none. Pure.
+ * none.
  */
-import { hash } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 
 import type { Decision, Outcome } from '../policy/decision-log.ts'
 
@@ -115,6 +115,11 @@ export function encodeActOutcome(
     of: id,
     error: cut(error),
   })
+}
+
+/** What the outcome of an act refers to. */
+export function newActId(): string {
+  return `act_${randomBytes(9).toString('base64url')}`
 }
 
 /** The hash of entry `number`, whose form the first line names; a body has no line breaks. */

@@ -52,10 +52,15 @@ export function registerSecretsCommand(program: Command, context: CliContext): v
     .description('forget a secret, everywhere and at once')
     .addHelpText('after', '\nExample:\n  porthole secrets remove openai')
     .action((name: string, _flags, command: Command) =>
-      withVault(context, command, async (vault) => {
-        await vault.secrets.remove(name)
-        tell(context, `${name} is gone`)
-      }),
+      withVault(
+        context,
+        command,
+        async (vault) => {
+          await vault.secrets.remove(name)
+          tell(context, `${name} is gone`)
+        },
+        { action: 'secrets remove', target: name },
+      ),
     )
   registerRotateKey(secrets, context)
 }
@@ -100,8 +105,17 @@ async function add(
   const location = locationFrom(flags, hosts)
   const path = boundPathFrom(flags.path)
   const content = await readContent(context, flags.from)
-  await withVault(context, command, (vault) =>
-    vault.secrets.add({ name, hosts, path, location, content }, flags.keyFrom),
+  const details = {
+    hosts: hosts.map(({ text }) => text),
+    path,
+    place: describeLocation(location),
+    kind: content.kind,
+  }
+  await withVault(
+    context,
+    command,
+    (vault) => vault.secrets.add({ name, hosts, path, location, content }, flags.keyFrom),
+    { action: 'secrets add', target: name, details },
   )
   const where = hosts.map(({ text }) => text).join(', ')
   tell(context, `${name} goes to ${where}${path ?? ''} as ${describeLocation(location)}`)
@@ -160,7 +174,8 @@ function registerRotate(secrets: Command, context: CliContext): void {
     .addHelpText('after', '\nExample:\n  porthole secrets rotate openai < new-key.txt')
     .action(async (name: string, flags: { readonly from?: string }, command: Command) => {
       const content = await readContent(context, flags.from)
-      await withVault(context, command, (vault) => vault.secrets.rotate(name, content))
+      const act = { action: 'secrets rotate', target: name, details: { kind: content.kind } }
+      await withVault(context, command, (vault) => vault.secrets.rotate(name, content), act)
       tell(context, `${name} has its new value from the next request on`)
     })
 }
@@ -176,10 +191,15 @@ function registerRotateKey(secrets: Command, context: CliContext): void {
         'Examples:\n  porthole secrets rotate-key\n  porthole secrets rotate-key --key-from passphrase',
     )
     .action((flags: { readonly keyFrom?: KeySource }, command: Command) =>
-      withVault(context, command, async (vault) => {
-        const count = await vault.secrets.rotateKey(flags.keyFrom)
-        tell(context, `${count} ${count === 1 ? 'secret' : 'secrets'} sealed anew`)
-      }),
+      withVault(
+        context,
+        command,
+        async (vault) => {
+          const count = await vault.secrets.rotateKey(flags.keyFrom)
+          tell(context, `${count} ${count === 1 ? 'secret' : 'secrets'} sealed anew`)
+        },
+        { action: 'secrets rotate-key', details: { keyFrom: flags.keyFrom } },
+      ),
     )
 }
 

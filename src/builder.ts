@@ -12,6 +12,7 @@ import type { Authority } from './policy/authority.ts'
 import { parseListenAddress } from './policy/authority.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
 import type { CredentialPlaces } from './policy/credential.ts'
+import type { AuditSink } from './policy/decision-log.ts'
 import { parseHostPattern } from './policy/host-pattern.ts'
 import { defaultAllow } from './policy/providers.ts'
 import type { MitmModule, Plan } from './porthole.ts'
@@ -29,6 +30,7 @@ export class PortholeBuilder {
     upstreamRoots: [],
     tokens: [],
     agents: undefined,
+    audits: [],
     modules: [],
     routes: new Map(),
     routeCredentials: undefined,
@@ -173,6 +175,15 @@ export class PortholeBuilder {
   /** Agents that come and go while the proxy runs, each with a token and hosts of its own. */
   agents(directory: AgentDirectory): this {
     this.#plan.agents = directory
+    return this
+  }
+
+  /**
+   * Tells `log` of every decision, before anything follows from it, and how what was let through
+   * ended. Without one, `drainAudit()` still knows.
+   */
+  audit(log: AuditSink): this {
+    this.#plan.audits.push(log)
     return this
   }
 

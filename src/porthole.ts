@@ -7,6 +7,8 @@ import type { Authority as CertificateAuthority } from '../ca/authority.ts'
 import { LeafCache } from '../ca/leaf-cache.ts'
 import { openTrust } from '../ca/trust-files.ts'
 import type { TrustFiles } from '../ca/trust-files.ts'
+import { AuditFeed } from './audit/audit-feed.ts'
+import type { DrainedAudit } from './audit/audit-feed.ts'
 import type { Clock } from './base/clock.ts'
 import { createSystemClock } from './base/clock.ts'
 import { AppError } from './base/errors.ts'
@@ -19,6 +21,7 @@ import { Pipeline } from './pipeline/pipeline.ts'
 import { isLoopbackListener } from './policy/address-guard.ts'
 import type { AgentDirectory } from './policy/agent-pass.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
+import type { AuditSink } from './policy/decision-log.ts'
 import type { HostPattern } from './policy/host-pattern.ts'
 import { matchesAny, parseHostPattern } from './policy/host-pattern.ts'
 import type { ProxyToken } from './proxy/client-auth.ts'
@@ -78,6 +81,11 @@ export interface RunningPorthole {
   subscribe(listener: (msg: AnalysisMsg) => void): () => void
   stats(): PortholeStats
   /**
+   * Every decision since the last call, and how what was let through ended; at most 4,096, the
+   * newest. Outcomes are known where an analyzer reads messages, or with `audit()`.
+   */
+  drainAudit(): DrainedAudit
+  /**
    * Decrypts a host, given as a pattern, from now on: on new connections, while tunnels that run
    * stay tunnels. Returns the pattern in its canonical form. Throws `ERR_HOST_PATTERN`,
    * `ERR_CA_NOT_PERMITTED` or `ERR_CA_OF_RUN` where the CA cannot vouch for it, `ERR_USAGE` where
@@ -98,6 +106,7 @@ export interface Plan {
   readonly upstreamRoots: string[]
   readonly tokens: ProxyToken[]
   agents: AgentDirectory | undefined
+  readonly audits: AuditSink[]
   readonly modules: MitmModule[]
   /** By name. */
   readonly routes: Map<string, ReverseRoute>
@@ -141,11 +150,14 @@ export class Porthole {
           })
         : undefined
     const allow = [...plan.allow]
-    const engine = createEngine({ ...plan, allow }, { leaves, pipeline, clock, routeTokens })
+    const audit = new AuditFeed(clock, plan.audits)
+    const engine = createEngine({ ...plan, allow }, { leaves, pipeline, clock, routeTokens, audit })
+    // A listener has messages made: where nobody wants any, it would make them dear.
+    if (plan.audits.length > 0 || pipeline.isWatched) pipeline.subscribe(audit.saw)
     try {
       for (const module of plan.modules) engine.use(module)
       const address = await engine.start(plan.listen.host, plan.listen.port)
-      const parts = { engine, pipeline, trust, caFailure, allow, routeTokens }
+      const parts = { engine, pipeline, trust, caFailure, allow, routeTokens, audit }
       return new Running(plan, parts, address)
     } catch (error) {
       await engine.shutdown(0)
@@ -176,6 +188,7 @@ interface Parts {
   /** What the engine asks; grows while it runs. */
   readonly allow: HostPattern[]
   readonly routeTokens: RouteTokens
+  readonly audit: AuditFeed
 }
 
 /** Added while it runs; far more than anyone adds by hand. */
@@ -248,6 +261,10 @@ class Running implements RunningPorthole {
     }
   }
 
+  drainAudit(): DrainedAudit {
+    return this.#parts.audit.drain()
+  }
+
   allow(text: string): string {
     const { allow, trust, caFailure } = this.#parts
     const pattern = parseHostPattern(text)
@@ -277,24 +294,23 @@ class Running implements RunningPorthole {
     // Sockets report their end when they close, which is after this turn of the loop.
     await new Promise((resolve) => setImmediate(resolve))
     await this.#parts.pipeline.close()
+    this.#parts.audit.close()
     for (const stream of this.#streams) stream.end()
     await this.#parts.trust.dispose()
   }
 }
 
+interface EngineParts {
+  readonly leaves: LeafCache | undefined
+  readonly pipeline: Pipeline
+  readonly clock: Clock
+  readonly routeTokens: RouteTokens
+  readonly audit: AuditFeed
+}
+
 function createEngine(
   plan: Readonly<Plan>,
-  {
-    leaves,
-    pipeline,
-    clock,
-    routeTokens,
-  }: {
-    readonly leaves: LeafCache | undefined
-    readonly pipeline: Pipeline
-    readonly clock: Clock
-    readonly routeTokens: RouteTokens
-  },
+  { leaves, pipeline, clock, routeTokens, audit }: EngineParts,
 ): PortholeEngine {
   const { routeCredentials } = plan
   const connector = new UpstreamConnector({
@@ -310,10 +326,14 @@ function createEngine(
       get isWatched() {
         return pipeline.isWatched
       },
-      publish: (draft) => pipeline.publish(draft),
+      publish: (draft) => {
+        audit.heard(draft)
+        pipeline.publish(draft)
+      },
       publishBody: (body) => pipeline.publishBody(body),
       publishUnread: (unread) => pipeline.publishUnread(unread),
     },
+    decisions: audit,
     ids: createIdSource(),
     authenticator: createAuthenticator(
       plan.tokens,

@@ -187,6 +187,31 @@ const table = {
     hint: 'restore porthole.db from a copy, or replace what does not open',
     exitCode: 69,
   },
+  ERR_AUDIT_MODE: {
+    message: '{path} is open to others (mode {mode})',
+    hint: 'chmod {wanted} {path}; if others may have written to it, run: porthole audit --verify',
+    exitCode: 69,
+  },
+  ERR_AUDIT_UNUSABLE: {
+    message: 'the audit {path} cannot be used: {problem}',
+    hint: 'move it away to begin a new one, or switch it off with --audit off (PORTHOLE_AUDIT=off)',
+    exitCode: 69,
+  },
+  ERR_AUDIT_NEWER: {
+    message: 'the audit {path} was made by a newer Porthole (version {version}, known is {known})',
+    hint: 'update this Porthole, or name another folder with --home DIR',
+    exitCode: 69,
+  },
+  ERR_AUDIT_MISSING: {
+    message: 'there is no audit in {path} yet',
+    hint: 'it begins with the first agent, secret or rule, or with --audit on',
+    exitCode: 1,
+  },
+  ERR_AUDIT_BROKEN: {
+    message: 'the audit does not hold: {problem}',
+    hint: 'entries before that are as they were written; keep the file, and look at who could write to it',
+    exitCode: 1,
+  },
   ERR_SECRET_INVALID: {
     message: 'the value cannot be used: {problem}',
     hint: 'check what was given on standard input; nothing was stored',

@@ -67,13 +67,22 @@ function registerAdd(agents: Command, context: CliContext): void {
       const hosts =
         flags.hosts === undefined ? undefined : splitNames(flags.hosts).map(parseHostPattern)
       const secrets = flags.secrets === 'all' ? 'all' : splitNames(flags.secrets ?? '')
-      return withVault(context, command, (vault) => {
-        const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
-        showToken(context, name, vault.agents.add({ name, hosts, secrets, expiresAt }))
-        if (secrets.length === 0) {
-          tell(context, `it gets no secret yet; porthole agents grant ${name} SECRET gives it one`)
-        }
-      })
+      const details = { hosts: hosts?.map(({ text }) => text), secrets, expires: flags.expires }
+      return withVault(
+        context,
+        command,
+        (vault) => {
+          const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
+          showToken(context, name, vault.agents.add({ name, hosts, secrets, expiresAt }))
+          if (secrets.length === 0) {
+            tell(
+              context,
+              `it gets no secret yet; porthole agents grant ${name} SECRET gives it one`,
+            )
+          }
+        },
+        { action: 'agents add', target: name, details },
+      )
     })
 }
 
@@ -115,7 +124,10 @@ function registerOn(
     .description(command.description)
     .addHelpText('after', `\nExample:\n  porthole agents ${command.name} ci`)
     .action((name: string, _flags, invoked: Command) =>
-      withVault(context, invoked, (vault) => command.run(vault, name)),
+      withVault(context, invoked, (vault) => command.run(vault, name), {
+        action: `agents ${command.name}`,
+        target: name,
+      }),
     )
 }
 
@@ -130,10 +142,15 @@ function registerGrants(agents: Command, context: CliContext, action: 'grant' | 
     )
     .addHelpText('after', `\nExample:\n  porthole agents ${action} ci openai`)
     .action((name: string, secret: string, _flags, command: Command) =>
-      withVault(context, command, (vault) => {
-        vault.agents[action](name, secret)
-        tell(context, `${name} ${action === 'grant' ? 'gets' : 'no longer gets'} ${secret}`)
-      }),
+      withVault(
+        context,
+        command,
+        (vault) => {
+          vault.agents[action](name, secret)
+          tell(context, `${name} ${action === 'grant' ? 'gets' : 'no longer gets'} ${secret}`)
+        },
+        { action: `agents ${action}`, target: name, details: { secret } },
+      ),
     )
 }
 

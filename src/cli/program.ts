@@ -6,6 +6,7 @@ import { AppError } from '../base/errors.ts'
 import { providerHosts } from '../policy/providers.ts'
 import { createLineReporter } from '../run/line-reporter.ts'
 import { registerAgentsCommand } from './agents.ts'
+import { registerAuditCommand } from './audit.ts'
 import { registerCaCommand } from './ca.ts'
 import { registerCapturesCommand } from './captures.ts'
 import type { CliContext } from './context.ts'
@@ -54,6 +55,7 @@ export function createProgram(context: CliContext): Command {
   registerExportCommand(program, context)
   registerSecretsCommand(program, context)
   registerAgentsCommand(program, context)
+  registerAuditCommand(program, context)
   registerCaCommand(program, {
     ...context,
     defaultPermittedHosts: providerHosts,

@@ -54,10 +54,15 @@ export function registerSecretsCommand(program: Command, context: CliContext): v
     .description('forget a secret, everywhere and at once')
     .addHelpText('after', '\nExample:\n  porthole secrets remove openai')
     .action((name: string, _flags, command: Command) =>
-      withVault(context, command, async (vault) => {
-        await vault.secrets.remove(name)
-        tell(context, `${name} is gone`)
-      }),
+      withVault(
+        context,
+        command,
+        async (vault) => {
+          await vault.secrets.remove(name)
+          tell(context, `${name} is gone`)
+        },
+        { action: 'secrets remove', target: name },
+      ),
     )
   registerRotateKey(secrets, context)
 }
@@ -106,12 +111,19 @@ async function add(
   const path = boundPathFrom(flags.path)
   const variable = variableFrom(flags.envVar)
   const content = await readContent(context, flags.from)
-  await withVault(context, command, (vault) =>
-    vault.secrets.add(
-      { name, hosts, path, location, content, agent: flags.agent, variable },
-      flags.keyFrom,
-    ),
-  )
+  const details = {
+    hosts: hosts.map(({ text }) => text),
+    path,
+    place: describeLocation(location),
+    kind: content.kind,
+    ...(flags.agent === undefined ? {} : { agent: flags.agent }),
+  }
+  const secret = { name, hosts, path, location, content, agent: flags.agent, variable }
+  await withVault(context, command, (vault) => vault.secrets.add(secret, flags.keyFrom), {
+    action: 'secrets add',
+    target: name,
+    details,
+  })
   const where = hosts.map(({ text }) => text).join(', ')
   tell(context, `${name} goes to ${where}${path ?? ''} as ${describeLocation(location)}`)
 }
@@ -171,7 +183,8 @@ function registerRotate(secrets: Command, context: CliContext): void {
     .addHelpText('after', '\nExample:\n  porthole secrets rotate openai < new-key.txt')
     .action(async (name: string, flags: { readonly from?: string }, command: Command) => {
       const content = await readContent(context, flags.from)
-      await withVault(context, command, (vault) => vault.secrets.rotate(name, content))
+      const act = { action: 'secrets rotate', target: name, details: { kind: content.kind } }
+      await withVault(context, command, (vault) => vault.secrets.rotate(name, content), act)
       tell(context, `${name} has its new value from the next request on`)
     })
 }
@@ -187,10 +200,15 @@ function registerRotateKey(secrets: Command, context: CliContext): void {
         'Examples:\n  porthole secrets rotate-key\n  porthole secrets rotate-key --key-from passphrase',
     )
     .action((flags: { readonly keyFrom?: KeySource }, command: Command) =>
-      withVault(context, command, async (vault) => {
-        const count = await vault.secrets.rotateKey(flags.keyFrom)
-        tell(context, `${count} ${count === 1 ? 'secret' : 'secrets'} sealed anew`)
-      }),
+      withVault(
+        context,
+        command,
+        async (vault) => {
+          const count = await vault.secrets.rotateKey(flags.keyFrom)
+          tell(context, `${count} ${count === 1 ? 'secret' : 'secrets'} sealed anew`)
+        },
+        { action: 'secrets rotate-key', details: { keyFrom: flags.keyFrom } },
+      ),
     )
 }
 

@@ -10,6 +10,7 @@ import { FileLogger } from '../../analyzers/file-logger.ts'
 import type { PriceList } from '../../analyzers/index.ts'
 import { defaultAnalyzers, parsePriceList } from '../../analyzers/index.ts'
 import { splitCertificates } from '../../ca/bundle.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
 import { AppError, describeError } from '../base/errors.ts'
 import { PortholeBuilder } from '../builder.ts'
 import { resolveCapturePath } from '../capture/capture-path.ts'
@@ -30,6 +31,7 @@ import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
 import type { ReadyState, RouteState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
+import { currentUser, openSessionAudit } from './session-audit.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
 
@@ -75,10 +77,13 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     maxBytes: plan.settings.keepBytes,
   })
   const capture = openCapture(context, plan, tell)
-  const running = await startProxy(context, plan, capture)
+  const { settings, home } = plan
+  const usesVault = plan.vault !== undefined
+  const audit = await openSessionAudit(context, { settings, home, usesVault }, tell)
+  const running = await startProxy(context, plan, { capture, audit })
   if (plan.settings.redactContent === 'off') tell(unmaskedNotice)
   const summary = createSummary()
-  const control = await startControl(context, plan, { running, capture, tell })
+  const control = await startControl(context, plan, { running, capture, audit, tell })
   running.subscribe((msg) => {
     summary.add(msg)
     control?.broadcast(msg)
@@ -100,6 +105,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     close: async (drainMs) => {
       await running.close(drainMs === undefined ? {} : { drainMs })
       await control?.close()
+      await audit?.close()
       plan.vault?.vault.close()
     },
   }
@@ -159,7 +165,7 @@ function openCapture(
 async function startProxy(
   context: CliContext,
   plan: SessionPlan,
-  capture: FileLogger | undefined,
+  { capture, audit }: Pick<ControlParts, 'capture' | 'audit'>,
 ): Promise<RunningPorthole> {
   const { settings } = plan
   const { host, port } = settings.listen
@@ -178,6 +184,7 @@ async function startProxy(
   if (plan.keepsCa) builder.caDirectory(join(plan.home, 'ca'))
   const credentials = injector(context, settings, plan.vault)
   letIn(builder, plan, credentials)
+  if (audit !== undefined) builder.audit(audit)
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
@@ -257,19 +264,18 @@ async function readRoots(paths: readonly string[]): Promise<string[]> {
   return found
 }
 
+interface ControlParts {
+  readonly running: RunningPorthole
+  readonly capture: FileLogger | undefined
+  readonly audit: AuditLog | undefined
+  readonly tell: (line: string) => void
+}
+
 /** Without a control socket the proxy works, only viewers cannot attach: told, not fatal. */
 async function startControl(
   context: CliContext,
   plan: SessionPlan,
-  {
-    running,
-    capture,
-    tell,
-  }: {
-    readonly running: RunningPorthole
-    readonly capture: FileLogger | undefined
-    readonly tell: (line: string) => void
-  },
+  { running, capture, audit, tell }: ControlParts,
 ): Promise<ControlServer | undefined> {
   try {
     return await ControlServer.start({
@@ -278,7 +284,11 @@ async function startControl(
       snapshotBytes: plan.settings.limits.snapshotBytes,
       clientQueueBytes: plan.settings.limits.viewerQueueBytes,
       maxViewers: plan.settings.limits.maxViewers,
-      allow: (host) => `${running.allow(host)} is decrypted from now on, on new connections`,
+      allow: (host) => {
+        const pattern = running.allow(host)
+        audit?.acted({ user: currentUser(), action: 'allow', target: pattern })
+        return `${pattern} is decrypted from now on, on new connections`
+      },
       info: {
         url: running.url,
         startedAt: Date.now(),

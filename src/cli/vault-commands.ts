@@ -3,6 +3,8 @@ import { Option } from 'commander'
 import type { Command } from 'commander'
 
 import { createPrivateDirectory } from '../../ca/private-files.ts'
+import { auditPathIn } from '../audit/audit-path.ts'
+import type { Act } from '../audit/entry.ts'
 import { AppError } from '../base/errors.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import type { KeySource } from '../vault/key-sources.ts'
@@ -10,23 +12,34 @@ import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import { resolveHome } from './context.ts'
 import { askerOf } from './hidden-prompt.ts'
+import { currentUser } from './session-audit.ts'
 
-/** Opens the vault of the command's `--home` for as long as `work` takes. */
+/**
+ * Opens the vault of the command's `--home` for as long as `work` takes. What changes it is an
+ * `act`, recorded before it is done.
+ */
 export async function withVault<T>(
   context: CliContext,
   command: Command,
   work: (vault: WritableVault) => Promise<T> | T,
+  act?: Omit<Act, 'user'>,
 ): Promise<T> {
   const home = resolveHome(context, command.optsWithGlobals()['home'])
   await createPrivateDirectory(home)
-  // Loaded here, so that no other command pays for a database.
-  const { openVaultIn } = await import('../vault/vault.ts')
-  const vault = openVaultIn({ home, env: context.env, ask: askerOf(context) })
-  try {
-    return await work(vault)
-  } finally {
-    vault.close()
+  const change = async (): Promise<T> => {
+    // Loaded here, so that no other command pays for a database.
+    const { openVaultIn } = await import('../vault/vault.ts')
+    const vault = openVaultIn({ home, env: context.env, ask: askerOf(context) })
+    try {
+      return await work(vault)
+    } finally {
+      vault.close()
+    }
   }
+  if (act === undefined || context.env['PORTHOLE_AUDIT'] === 'off') return change()
+  const { recordAct } = await import('../audit/acts.ts')
+  const options = { path: auditPathIn(home), pid: context.pid, now: Date.now }
+  return recordAct(options, { user: currentUser(), ...act }, change)
 }
 
 /** Gives a command of the vault its `--home`. */

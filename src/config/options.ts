@@ -230,6 +230,16 @@ export const optionTable: readonly OptionRow[] = [
     inFile: false,
   },
   {
+    name: 'audit',
+    flag: '--audit <auto|on|off|require>',
+    kind: 'text',
+    env: ['PORTHOLE_AUDIT'],
+    help: 'record each decision: once there is a vault, always, never, or else refuse what cannot be',
+    defaultText: 'auto',
+    commands: proxies,
+    inFile: true,
+  },
+  {
     name: 'limit',
     flag: '--limit <NAME=VALUE[,…]>',
     kind: 'list',

@@ -62,6 +62,7 @@ export interface Settings {
   readonly readyFile: string | undefined
   /** Name of an agent of the vault. */
   readonly agent: string | undefined
+  readonly audit: 'auto' | 'on' | 'off' | 'require'
   readonly credentials: readonly CredentialSetting[]
 }
 
@@ -115,6 +116,7 @@ const fileShape = z.strictObject({
   limits: limitsShape.optional(),
   upstreamProxy: z.string().optional(),
   upstreamProxyBypass: listShape.optional(),
+  audit: z.string().optional(),
   credentials: z.array(credentialShape).optional(),
 })
 
@@ -148,6 +150,7 @@ export function resolveSettings(input: SettingsInput): Settings {
     ownKeys: choiceOf(raw, 'ownKeys', '--own-keys', ['replace', 'refuse']),
     readyFile: textOf(raw, 'readyFile'),
     agent: textOf(raw, 'agent'),
+    audit: choiceOf(raw, 'audit', '--audit', ['auto', 'on', 'off', 'require']),
     credentials: (file.credentials ?? []).map(({ host, header, env, format }) => ({
       host: parseHostPattern(host),
       header,

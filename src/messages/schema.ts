@@ -58,6 +58,12 @@ const connections = [
     status: count,
     reason: z.enum(['unauthenticated', 'bad-authority', 'address-denied', 'rule', 'limit']),
     message: z.string().optional(),
+    rule: z.string().optional(),
+    /** As the client was told it; finer than the reason. */
+    code: z.string().optional(),
+    /** Of a request; absent where it was the connection that was refused. */
+    method: z.string().optional(),
+    path: z.string().optional(),
   }),
   kind('tunnel-opened', {
     by,

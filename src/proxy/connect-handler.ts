@@ -11,6 +11,7 @@ import { headerValues } from '../messages/header-values.ts'
 import type { MsgOf } from '../messages/schema.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
+import type { DecisionLog } from '../policy/decision-log.ts'
 import type { Authenticator } from './client-auth.ts'
 import { mayReach, outOfScopeAnswer, unauthenticatedAnswer } from './client-auth.ts'
 import { rawAnswer } from './client-response.ts'
@@ -18,13 +19,15 @@ import type { ProxyAnswer } from './client-response.ts'
 import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
 import type { Deadlines } from './deadlines.ts'
+import { tellOfConnection, unrecordedAnswer } from './decisions.ts'
 import type { Reporter } from './exchange-report.ts'
 import type { GuessBrake } from './guess-brake.ts'
 import { moduleAnswer } from './hook-filters.ts'
 import { toPairs } from './http-messages.ts'
 import { explainClientTls, interceptTls } from './intercept.ts'
 import type { LeafSource, TlsTrouble } from './intercept.ts'
-import { describeTunnelFailure, joinSockets, watchForLeaving } from './tunnel.ts'
+import { relayTunnel } from './tunnel-relay.ts'
+import { watchForLeaving } from './tunnel.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 import { explainUpstreamFailure } from './upstream-failure.ts'
 
@@ -33,6 +36,7 @@ export type InterceptPolicy = (authority: Authority, schemePort: 80 | 443) => bo
 
 export interface ConnectServices {
   readonly reporter: Reporter
+  readonly decisions?: DecisionLog | undefined
   readonly ids: IdSource
   readonly registry: ConnectionRegistry
   readonly authenticator: Authenticator
@@ -145,6 +149,12 @@ async function intercept(arrived: Arrived, leaves: LeafSource): Promise<void> {
   if (socket.destroyed) return
   socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
   if (head.length > 0) socket.unshift(head)
+  let intercepted: InterceptedConnection | undefined
+  socket.once('close', () => {
+    if (intercepted?.hasSpoken === true) return
+    const told = { decision: 'allow', reason: 'no-request' } as const
+    void tellOfConnection(services.decisions, connection, authority, told)
+  })
   const onTrouble = ({ isSilent, isDistrust, ...trouble }: TlsTrouble): void => {
     if (isSilent && services.registry.isKnownToTrust({ connection, authority })) return
     if (isDistrust) services.registry.markRejecting({ connection, authority })
@@ -164,7 +174,7 @@ async function intercept(arrived: Arrived, leaves: LeafSource): Promise<void> {
     bytesBeforeTls,
     onTrouble,
     onSecure: (secured) => {
-      const intercepted = { connection, authority, hasSpoken: false }
+      intercepted = { connection, authority, hasSpoken: false }
       services.registry.bindInner(secured, intercepted)
       watchForDistrust(secured, intercepted, onTrouble)
       services.serveInner(secured)
@@ -193,6 +203,7 @@ const distrustWindowMs = 1000
 
 /** What is told of one tunnel. */
 interface TunnelReport {
+  readonly exchangeId: string
   readonly bytes: { up: number; down: number }
   opened(): void
   closed(error: string | undefined): void
@@ -203,11 +214,13 @@ function reportTunnel(
   reason: MsgOf<'tunnel-opened'>['reason'],
 ): TunnelReport {
   const { clock } = services.reporter
-  const ids = { ...idsOf(connection), exchangeId: services.ids.next('x') }
+  const exchangeId = services.ids.next('x')
+  const ids = { ...idsOf(connection), exchangeId }
   const { host, port } = authority
   const startedMs = clock.monotonicMs()
   const bytes = { up: 0, down: 0 }
   return {
+    exchangeId,
     bytes,
     opened: () => services.reporter.publish({ kind: 'tunnel-opened', ...ids, host, port, reason }),
     closed: (error) =>
@@ -228,6 +241,9 @@ async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']
   const { services, connection, authority, head } = arrived
   const { socket } = connection
   const report = reportTunnel(arrived, reason)
+  // Told once it is known where the name leads: what it leads to may be refused.
+  const { exchangeId } = report
+  const told = { exchangeId, decision: 'tunnel', reason } as const
   if (head.length > 0) socket.unshift(head)
   const leaving = watchForLeaving(socket)
   let upstream: Socket
@@ -240,6 +256,7 @@ async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']
       return
     }
     const hasLeft = leaving.signal.aborted
+    void tellOfConnection(services.decisions, connection, authority, told)
     report.opened()
     report.closed(hasLeft ? 'the client left before there was a connection' : failure.message)
     if (hasLeft) socket.destroy()
@@ -251,44 +268,31 @@ async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']
   } finally {
     leaving.stop()
   }
-  report.opened()
-  if (socket.destroyed) upstream.destroy()
-  else socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
-  report.closed(await relay(services, socket, upstream, report.bytes))
+  const recorded = tellOfConnection(services.decisions, connection, authority, told)
+  if (recorded === true || (await isRecorded(recorded, socket, upstream))) {
+    report.opened()
+    if (socket.destroyed) upstream.destroy()
+    else socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+    report.closed(await relayTunnel(services.deadlines, socket, upstream, report.bytes))
+  } else if (upstream.destroyed || socket.destroyed) {
+    report.opened()
+    report.closed('one side left before the tunnel began')
+    upstream.destroy()
+    socket.destroy()
+  } else {
+    upstream.destroy()
+    refuse(services, connection, authority, 'limit', unrecordedAnswer)
+  }
 }
 
-/** Resolves with why it ended, in one line; undefined where it ended in order. */
-async function relay(
-  { deadlines }: Pick<ConnectServices, 'deadlines'>,
+/** False also where one side has left meanwhile: nobody will tell of that again. */
+async function isRecorded(
+  recorded: Promise<boolean>,
   socket: Socket,
   upstream: Socket,
-  bytes: TunnelReport['bytes'],
-): Promise<string | undefined> {
-  let unused: string | undefined
-  const stopWatching = deadlines.watch({
-    state: () => ({
-      phase: 'relay',
-      bytesUp: bytes.up,
-      bytesDown: bytes.down,
-      signs: 0,
-      isHeldBack: false,
-    }),
-    expired: ({ message }) => {
-      unused = message
-      socket.destroy()
-      upstream.destroy()
-    },
-  })
-  const failure = await joinSockets(socket, upstream, {
-    onUp: (count) => {
-      bytes.up += count
-    },
-    onDown: (count) => {
-      bytes.down += count
-    },
-  })
-  stopWatching()
-  return unused ?? (failure === undefined ? undefined : describeTunnelFailure(failure))
+): Promise<boolean> {
+  upstream.on('error', () => {})
+  return (await recorded) && !upstream.destroyed && !socket.destroyed
 }
 
 const reasonPhrases = new Map([
@@ -296,6 +300,7 @@ const reasonPhrases = new Map([
   [403, 'Forbidden'],
   [407, 'Proxy Authentication Required'],
   [502, 'Bad Gateway'],
+  [503, 'Service Unavailable'],
 ])
 
 function refuse(
@@ -314,6 +319,7 @@ function refuse(
     status: answer.status,
     reason,
     message: answer.message,
+    code: answer.code,
   })
   const bytes = rawAnswer(
     answer,

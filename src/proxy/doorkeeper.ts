@@ -51,7 +51,7 @@ export class Doorkeeper {
       connection.identity = admission.identity
       return { ...line, headers: admission.headers }
     }
-    this.#tell(connection, admission.answer)
+    this.#tell(connection, response, admission.answer)
     const { remoteAddress } = connection.socket
     this.#services.brake.answer(remoteAddress, admission.isGuess, (mayStay) => {
       if (!mayStay) response.shouldKeepAlive = false
@@ -64,7 +64,7 @@ export class Doorkeeper {
   isStillKnown(connection: ClientConnection, response: ServerResponse): boolean {
     if (this.#services.authenticator.isCurrent(connection.identity ?? {})) return true
     response.shouldKeepAlive = false
-    this.#tell(connection, unauthenticatedAnswer)
+    this.#tell(connection, response, unauthenticatedAnswer)
     answerClient(response, unauthenticatedAnswer)
     return false
   }
@@ -88,13 +88,19 @@ export class Doorkeeper {
       : routeGuard.admit(match, line.headers, authenticator)
   }
 
-  #tell({ id }: ClientConnection, { status, message }: ProxyAnswer): void {
+  #tell(
+    { id }: ClientConnection,
+    { req }: ServerResponse,
+    { status, message, code }: ProxyAnswer,
+  ): void {
     this.#services.reporter.publish({
       kind: 'connection-refused',
       connectionId: id,
       status,
       reason: 'unauthenticated',
       message,
+      code,
+      method: req.method ?? '',
     })
   }
 }

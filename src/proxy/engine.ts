@@ -14,12 +14,14 @@ import { asError, AppError, describeError, errorCodeOf } from '../base/errors.ts
 import type { IdSource } from '../base/ids.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
+import type { DecisionLog } from '../policy/decision-log.ts'
 import type { Authenticator } from './client-auth.ts'
 import { malformedAnswer, rawAnswer } from './client-response.ts'
 import { handleConnect } from './connect-handler.ts'
 import type { ConnectServices, InterceptPolicy } from './connect-handler.ts'
 import { ConnectionRegistry } from './connections.ts'
 import { Deadlines } from './deadlines.ts'
+import { tellOfUnread } from './decisions.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { Reporter } from './exchange-report.ts'
 import { brakeClock, GuessBrake } from './guess-brake.ts'
@@ -39,6 +41,8 @@ import type { UpstreamConnector } from './upstream-connector.ts'
 
 export interface EngineServices {
   readonly reporter: Reporter
+  /** Told of every decision, before anything follows from it. */
+  readonly decisions?: DecisionLog | undefined
   readonly ids: IdSource
   readonly authenticator: Authenticator
   readonly intercepts: InterceptPolicy
@@ -189,9 +193,9 @@ export class PortholeEngine extends ModuleProxy {
     // A CONNECT inside a tunnel would hide its target from policy.
     if (this.#registry.outerOf(socket) === undefined) {
       const message = 'CONNECT inside an intercepted connection is refused'
-      socket.end(
-        rawAnswer({ status: 405, code: 'nested-connect', message }, 'Method Not Allowed', false),
-      )
+      const answer = { status: 405, code: 'nested-connect', message }
+      tellOfUnread(this.#connects, socket, answer, 'CONNECT')
+      socket.end(rawAnswer(answer, 'Method Not Allowed', false))
       return
     }
     handleConnect(this.#connects, request, socket as Socket, head).catch((error: unknown) => {
@@ -311,6 +315,7 @@ export class PortholeEngine extends ModuleProxy {
       status: 503,
       reason: 'limit',
       message,
+      code: 'too-many-connections',
     })
     const headers = [['Retry-After', '1']] as const
     const answer = { status: 503, code: 'too-many-connections', message, headers }
@@ -328,6 +333,7 @@ export class PortholeEngine extends ModuleProxy {
       return
     }
     const { answer, phrase } = malformedAnswer(code)
+    tellOfUnread(this.#connects, socket, answer)
     socket.end(rawAnswer(answer, phrase, false))
     // Who does not hang up on that keeps no exchange waiting.
     setTimeout(() => socket.destroy(), refusedLingerMs).unref()

@@ -4,6 +4,7 @@ import type { Duplex, Readable } from 'node:stream'
 
 import type { HeaderPairs } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
+import type { DecisionLog } from '../policy/decision-log.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { Reporter } from './exchange-report.ts'
@@ -60,6 +61,7 @@ export interface BodyObserver {
 
 export interface ExchangeServices {
   readonly reporter: Reporter
+  readonly decisions?: DecisionLog | undefined
   readonly forwarder: Forwarder
   readonly analyzers: readonly Analyzer[]
   readonly limits: Pick<

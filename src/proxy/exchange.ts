@@ -13,6 +13,7 @@ import { formatAuthority } from '../policy/authority.ts'
 import { isCredentialExchange } from '../policy/redaction.ts'
 import { answerClient, cutClient, flushed, relayHead, relayInterim } from './client-response.ts'
 import type { Expiry } from './deadlines.ts'
+import { decideRequest, takenByModule, tellOfRequest } from './decisions.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
 import { ExchangeReport } from './exchange-report.ts'
 import type { FailurePhase } from './exchange-report.ts'
@@ -121,14 +122,15 @@ class Exchange {
     // Nobody reads a socket that waits for its upgrade: its end alone does not close it.
     upgrade?.socket.once('end', this.#onClientClosed)
     this.#report.started(requestUrl(hooks?.sent ?? this.#input))
-    if (this.#modules?.isTaken === true) return this.#modules.leave()
+    if (this.#modules?.isTaken === true) {
+      void tellOfRequest(this.#services.decisions, this.#input, takenByModule)
+      return this.#modules.leave()
+    }
 
     const judged = await prepareRequest(this.#input, this.#services, this.#report)
-    if ('refusal' in judged) {
-      this.#refuse(judged.refusal)
-      return
-    }
-    if (this.#report.isOver) return
+    const refusal = await decideRequest(this.#services, this.#input, judged)
+    if (refusal !== undefined) return this.#refuse(refusal)
+    if (this.#report.isOver || 'refusal' in judged) return
     this.#report.sends(judged.request)
     const upstream = this.#services.forwarder.open(judged.request, (interim) =>
       this.#relayInterim(interim),

@@ -1,6 +1,7 @@
 /** From what the client asked to what goes upstream: hop-by-hop fields out, inline analyzers asked. */
 import type { Transform } from 'node:stream'
 
+import type { AnalysisMsgDraft } from '../messages/schema.ts'
 import type { HeaderList, Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import { dropOwnTokens } from '../policy/own-token.ts'
@@ -11,7 +12,12 @@ import { createHeaderList, forwardableRequestHeaders } from './http-messages.ts'
 import { judgeRequest } from './judge.ts'
 
 export type PreparedRequest =
-  | { readonly request: UpstreamRequest; readonly transforms: readonly Transform[] }
+  | {
+      readonly request: UpstreamRequest
+      readonly transforms: readonly Transform[]
+      /** Name of the rule that allowed it; undefined where none had to. */
+      readonly rule?: string | undefined
+    }
   | { readonly refusal: Refusal }
 
 /** An unobserved exchange is not judged: nothing may be injected into what is not read. */
@@ -21,6 +27,7 @@ export async function prepareRequest(
   report: Pick<ExchangeReport, 'emit' | 'conceal'>,
 ): Promise<PreparedRequest> {
   const { destination, method, connectionId, exchangeId, agent } = input
+  let rule: string | undefined
   const headers = createHeaderList(
     forwardableRequestHeaders(input.headers, input.upgrade !== undefined),
   )
@@ -34,7 +41,11 @@ export async function prepareRequest(
     method,
     path: input.path,
     headers,
-    emit: report.emit,
+    emit: (draft: AnalysisMsgDraft): void => {
+      const isVerdict = draft.kind === 'rule-matched' && draft.mode === 'enforce'
+      if (isVerdict && draft.decision === 'allow') rule = draft.rule
+      report.emit(draft)
+    },
     conceal: report.conceal,
   }
   if (input.hooks?.changesRequestBody === true) frameAnew(headers)
@@ -52,6 +63,7 @@ export async function prepareRequest(
   return {
     request: { destination, method, path: outgoing.path, headers: headers.pairs() },
     transforms: verdict.transforms,
+    rule,
   }
 }
 

@@ -11,12 +11,15 @@ import type { IdSource } from '../base/ids.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
+import type { DecisionLog } from '../policy/decision-log.ts'
+import { redactUrl } from '../policy/redaction.ts'
 import { mayReach, outOfScopeAnswer } from './client-auth.ts'
 import { answerClient } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
 import type { Deadlines } from './deadlines.ts'
+import { tellOfUnread } from './decisions.ts'
 import { Doorkeeper } from './doorkeeper.ts'
 import type { DoorServices } from './doorkeeper.ts'
 import type { EngineLimits } from './engine-limits.ts'
@@ -31,6 +34,7 @@ import type { RequestLine, RequestTarget } from './request-target.ts'
 import { resolveRoute } from './reverse-routes.ts'
 
 export interface RequestServices extends DoorServices {
+  readonly decisions?: DecisionLog | undefined
   readonly ids: IdSource
   readonly registry: ConnectionRegistry
   readonly intercepts: InterceptPolicy
@@ -85,6 +89,7 @@ export class RequestHandler {
   acceptUpgrade(isSsl: boolean, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => {})
     if (this.#unanswered.has(socket)) {
+      tellOfUnread(this.#services, socket, { code: 'pipelined-upgrade' }, request.method)
       // Sent ahead behind another request: two answers cannot share the socket, and no client does it.
       socket.destroy()
       return
@@ -98,16 +103,8 @@ export class RequestHandler {
   }
 
   run(pending: PendingRequest): void {
-    const { reporter, forwarder, analyzers, limits, deadlines } = this.#services
     this.#active += 1
-    const services = {
-      reporter,
-      forwarder,
-      analyzers,
-      limits,
-      deadlines,
-      isObserved: pending.isObserved,
-    }
+    const services = { ...this.#services, isObserved: pending.isObserved }
     const end = pending.isObserved ? undefined : this.#reportUnread(pending.input)
     void runExchange(pending.input, services).then((result) => {
       end?.(result)
@@ -143,11 +140,11 @@ export class RequestHandler {
 
   /** Answers 403 for a module that refused, and 502 for one that never called back. */
   refuse(pending: PendingRequest, error: unknown): void {
-    const { connectionId, exchangeId, destination, response } = pending.input
+    const { connectionId, exchangeId, agent, destination, method, path, response } = pending.input
     const { host, port } = destination.authority
     const answer = moduleAnswer(error, 'request')
-    const { status, message } = answer
-    const ids = { connectionId, exchangeId }
+    const { status, code, message } = answer
+    const ids = { ...idsOf({ id: connectionId, agent }), exchangeId }
     const { reporter } = this.#services
     if (status === 502) {
       reporter.publish({ kind: 'analyzer-failed', ...ids, analyzer: 'module', error: message })
@@ -160,6 +157,9 @@ export class RequestHandler {
       status,
       reason: 'rule',
       message,
+      code,
+      method,
+      path: redactUrl(path),
     })
     answerClient(response, answer)
   }
@@ -263,7 +263,7 @@ export class RequestHandler {
     const { authority, scheme } = target.destination
     if (mayReach(identity, authority, scheme === 'https' ? 443 : 80)) return target
     const { code, message } = outOfScopeAnswer
-    return { ok: false, status: 403, code, message }
+    return { ok: false, status: 403, code, message, authority }
   }
 
   #refuseTarget(
@@ -272,16 +272,19 @@ export class RequestHandler {
     response: ServerResponse,
   ): void {
     const inner = this.#services.registry.innerOf(response.req.socket)
+    const authority = inner?.authority ?? target.authority
     this.#services.reporter.publish({
       kind: 'connection-refused',
       ...idsOf(connection),
-      ...(inner === undefined ? {} : { host: inner.authority.host, port: inner.authority.port }),
+      ...(authority === undefined ? {} : { host: authority.host, port: authority.port }),
       status: target.status,
       reason: target.status === 403 ? 'rule' : 'bad-authority',
       message:
         inner === undefined
           ? target.message
           : `${target.message} (${formatAuthority(inner.authority)})`,
+      code: target.code,
+      method: response.req.method ?? '',
     })
     answerClient(response, { status: target.status, code: target.code, message: target.message })
   }

@@ -21,6 +21,8 @@ export type RequestTarget =
       readonly status: 400 | 403 | 404 | 405 | 421
       readonly code: string
       readonly message: string
+      /** Where it would have gone, if that was known. */
+      readonly authority?: Authority
     }
 
 export interface RequestLine {

@@ -1,0 +1,99 @@
+/**
+ * Acts of the command line: recorded before they are done, and how they ended after. Both are on
+ * the disk before the command acknowledges anything; an act that cannot be recorded is not done.
+ */
+import { AppError } from '../base/errors.ts'
+import { openAuditDatabase } from './audit-database.ts'
+import type { AuditDatabase } from './audit-database.ts'
+import { timeOf } from './audit-reader.ts'
+import type { StoredEntry } from './audit-row.ts'
+import { encodeAct, encodeActOutcome, newActId } from './entry.ts'
+import type { Act, AuditSession } from './entry.ts'
+
+export interface ActOptions {
+  readonly path: string
+  readonly pid: number
+  /** Wall clock, in epoch milliseconds. */
+  readonly now: () => number
+}
+
+/**
+ * Does `work` as an act of the audit, which is made where there is none. Throws what `work` throws,
+ * which is recorded by its code, `ERR_AUDIT_…` and `ERR_HOME_UNWRITABLE`.
+ */
+export async function recordAct<T>(
+  options: ActOptions,
+  act: Act,
+  work: () => Promise<T> | T,
+): Promise<T> {
+  const audit = openForActs(options.path, true)
+  try {
+    const session = sessionOf(options)
+    const id = newActId()
+    audit.append([encodeAct(act, id, options.now(), session)])
+    const end = (error?: string): void => {
+      audit.append([encodeActOutcome(id, error, options.now(), session)])
+    }
+    let result: T
+    try {
+      result = await work()
+    } catch (error) {
+      end(error instanceof AppError ? error.code : 'failed')
+      throw error
+    }
+    end()
+    return result
+  } finally {
+    audit.close()
+  }
+}
+
+/**
+ * Removes entries from before `before`, in epoch milliseconds, all or none of those that were
+ * appended up to the last of them in a row; how many. The record of that is what the chain then begins from.
+ */
+export function pruneAudit(
+  options: ActOptions,
+  { user, before }: { readonly user: string; readonly before: number },
+): number {
+  const audit = openForActs(options.path, false)
+  try {
+    const { pruned } = audit.chain
+    const upTo = lastOlderThan(audit, before)
+    if (upTo <= pruned) return 0
+    const id = newActId()
+    audit.removeUpTo(upTo, ({ count, hash }) => {
+      const details = { entries: count - pruned, upTo: count, hash, before }
+      return encodeAct(
+        { user, action: 'audit prune', details },
+        id,
+        options.now(),
+        sessionOf(options),
+      )
+    })
+    audit.append([encodeActOutcome(id, undefined, options.now(), sessionOf(options))])
+    return upTo - pruned
+  } finally {
+    audit.close()
+  }
+}
+
+function openForActs(path: string, create: boolean): AuditDatabase {
+  return openAuditDatabase(path, { create, survives: 'system' })
+}
+
+function lastOlderThan(audit: AuditDatabase, before: number): number {
+  const entries = audit.prepare<[], StoredEntry>(
+    'select number, body, hash from entries order by number',
+  )
+  let last = 0
+  for (const entry of entries.iterate()) {
+    if (timeOf(entry) >= before) break
+    last = entry.number
+  }
+  return last
+}
+
+function sessionOf({ pid, now }: ActOptions): AuditSession {
+  return { pid, startedAt: now() }
+}

@@ -32,12 +32,16 @@ import { createPooledOutput } from './pooled-output.ts'
 import type { ReadyState, RouteState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
 import { currentUser, openSessionAudit } from './session-audit.ts'
+import { openSessionRules } from './session-rules.ts'
+import type { SessionRules } from './session-rules.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
 
 export interface SessionPlan {
   readonly settings: Settings
   readonly home: string
+  /** The configuration file, which is followed for its rules; without it there are no rules. */
+  readonly configPath?: string
   /** What the proxy runs for, shown to viewers. */
   readonly command: string
   /** The CA of `start` is kept; those of `run` and `demo` live in memory. */
@@ -80,7 +84,8 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
   const { settings, home } = plan
   const usesVault = plan.vault !== undefined
   const audit = await openSessionAudit(context, { settings, home, usesVault }, tell)
-  const running = await startProxy(context, plan, { capture, audit })
+  const rules = sessionRules(plan, tell)
+  const running = await startProxy(context, plan, { capture, audit, rules })
   if (plan.settings.redactContent === 'off') tell(unmaskedNotice)
   const summary = createSummary()
   const control = await startControl(context, plan, { running, capture, audit, tell })
@@ -106,6 +111,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
       await running.close(drainMs === undefined ? {} : { drainMs })
       await control?.close()
       await audit?.close()
+      rules?.close()
       plan.vault?.vault.close()
     },
   }
@@ -165,7 +171,11 @@ function openCapture(
 async function startProxy(
   context: CliContext,
   plan: SessionPlan,
-  { capture, audit }: Pick<ControlParts, 'capture' | 'audit'>,
+  {
+    capture,
+    audit,
+    rules,
+  }: Pick<ControlParts, 'capture' | 'audit'> & { readonly rules: SessionRules | undefined },
 ): Promise<RunningPorthole> {
   const { settings } = plan
   const { host, port } = settings.listen
@@ -185,6 +195,7 @@ async function startProxy(
   const credentials = injector(context, settings, plan.vault)
   letIn(builder, plan, credentials)
   if (audit !== undefined) builder.audit(audit)
+  if (rules !== undefined) builder.rules(rules.source)
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
@@ -199,6 +210,14 @@ async function startProxy(
   // Only now: settings that are refused leave no empty capture behind.
   await capture?.open()
   return proxy.start()
+}
+
+function sessionRules(
+  { settings, home, configPath, vault }: SessionPlan,
+  tell: (line: string) => void,
+): SessionRules | undefined {
+  if (configPath === undefined) return undefined
+  return openSessionRules({ settings, home, configPath, vault: vault?.vault, tell })
 }
 
 /** Who may use the proxy, and its routes. */

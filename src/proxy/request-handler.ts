@@ -13,8 +13,9 @@ import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import type { DecisionLog } from '../policy/decision-log.ts'
 import { redactUrl } from '../policy/redaction.ts'
+import { refusalFor } from './admission.ts'
 import { mayReach, outOfScopeAnswer } from './client-auth.ts'
-import { answerClient } from './client-response.ts'
+import { answerClient, answerFor } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
@@ -25,13 +26,14 @@ import type { DoorServices } from './doorkeeper.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { ExchangeInput } from './exchange-input.ts'
 import { runExchange } from './exchange.ts'
-import type { ExchangeResult } from './exchange.ts'
 import { moduleAnswer } from './hook-filters.ts'
-import { toPairs } from './http-messages.ts'
-import type { Forwarder } from './http-messages.ts'
+import { createHeaderList, toPairs } from './http-messages.ts'
+import type { Destination, Forwarder } from './http-messages.ts'
+import type { HeldBodies } from './request-body.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
 import type { RequestLine, RequestTarget } from './request-target.ts'
 import { resolveRoute } from './reverse-routes.ts'
+import { reportUnread } from './tunnel-report.ts'
 
 export interface RequestServices extends DoorServices {
   readonly decisions?: DecisionLog | undefined
@@ -59,11 +61,13 @@ export class RequestHandler {
   /** Per connection, the latest request that is not yet answered in full. */
   readonly #unanswered = new WeakMap<Duplex, ServerResponse>()
   readonly #idle = new Set<() => void>()
+  readonly #heldBodies: HeldBodies
   #active = 0
 
   constructor(services: RequestServices) {
     this.#services = services
     this.#door = new Doorkeeper(services)
+    this.#heldBodies = { held: 0, maxBytes: services.limits.heldBodiesBytes }
   }
 
   /** Exchanges now running. */
@@ -104,38 +108,19 @@ export class RequestHandler {
 
   run(pending: PendingRequest): void {
     this.#active += 1
-    const services = { ...this.#services, isObserved: pending.isObserved }
-    const end = pending.isObserved ? undefined : this.#reportUnread(pending.input)
+    const services = {
+      ...this.#services,
+      isObserved: pending.isObserved,
+      heldBodies: this.#heldBodies,
+    }
+    const end = pending.isObserved
+      ? undefined
+      : reportUnread(this.#services.reporter, pending.input)
     void runExchange(pending.input, services).then((result) => {
       end?.(result)
       this.#active -= 1
       if (this.#active === 0) for (const resolve of this.#idle) resolve()
     })
-  }
-
-  /** Plain HTTP to a host that is not on the allowlist shows as what it is: bytes that pass unread. */
-  #reportUnread(input: ExchangeInput): (bytes: ExchangeResult) => void {
-    const { reporter } = this.#services
-    const { host, port } = input.destination.authority
-    const startedMs = reporter.clock.monotonicMs()
-    const common = {
-      connectionId: input.connectionId,
-      exchangeId: input.exchangeId,
-      ...(input.agent === undefined ? {} : { agent: input.agent }),
-      host,
-      port,
-    }
-    reporter.publish({ kind: 'tunnel-opened', ...common, reason: 'not-allowlisted' })
-    return ({ requestBytes, responseBytes, problem }) => {
-      reporter.publish({
-        kind: 'tunnel-closed',
-        ...common,
-        bytesUp: requestBytes,
-        bytesDown: responseBytes,
-        durationMs: Math.round(reporter.clock.monotonicMs() - startedMs),
-        ...(problem === undefined ? {} : { error: problem }),
-      })
-    }
   }
 
   /** Answers 403 for a module that refused, and 502 for one that never called back. */
@@ -198,13 +183,13 @@ export class RequestHandler {
       this.#refuseTarget(connection, target, response)
       return undefined
     }
-    const { authority, scheme } = target.destination
+    // A route is named by the user, as the hosts of the allowlist are.
+    const isObserved = inner !== undefined || isRouted || this.#intercepts(target.destination)
+    if (!isObserved && !this.#mayPassUnread(connection, sent.method, target, response)) {
+      return undefined
+    }
     return {
-      // A route is named by the user, as the hosts of the allowlist are.
-      isObserved:
-        inner !== undefined ||
-        isRouted ||
-        this.#services.intercepts(authority, scheme === 'http' ? 80 : 443),
+      isObserved,
       input: {
         connectionId: connection.id,
         exchangeId: this.#services.ids.next('x'),
@@ -258,12 +243,31 @@ export class RequestHandler {
     return { ok: false, status: 403, code: 'loop', message }
   }
 
+  #intercepts({ authority, scheme }: Destination): boolean {
+    return this.#services.intercepts(authority, scheme === 'http' ? 80 : 443)
+  }
+
   #inScope({ identity = {} }: ClientConnection, target: RequestTarget): RequestTarget {
     if (!target.ok) return target
     const { authority, scheme } = target.destination
     if (mayReach(identity, authority, scheme === 'https' ? 443 : 80)) return target
     const { code, message } = outOfScopeAnswer
     return { ok: false, status: 403, code, message, authority }
+  }
+
+  /** Of what is not read, the head is all that is looked at. */
+  #mayPassUnread(
+    connection: ClientConnection,
+    method: string,
+    { destination, path, headers }: Extract<RequestTarget, { ok: true }>,
+    response: ServerResponse,
+  ): boolean {
+    const refusal = refusalFor(this.#services, connection, destination.authority, {
+      fate: 'not-allowlisted',
+      request: { method, path, headers: createHeaderList(headers) },
+    })
+    if (refusal !== undefined) answerClient(response, answerFor(refusal))
+    return refusal === undefined
   }
 
   #refuseTarget(

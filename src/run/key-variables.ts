@@ -35,6 +35,13 @@ export function withoutKeys({
   for (const name of sources) {
     if (isReal(env[name])) env[name] = keyPlaceholder
   }
+  for (const { id, hosts, variable } of bindings) {
+    if (variable === undefined || !hosts.some((host) => meets(host, intercepted))) continue
+    if (isReal(env[variable])) {
+      notes.push(`${variable} is kept from the program: its calls get the secret ${id}`)
+    }
+    env[variable] = keyPlaceholder
+  }
   for (const row of providerKeys) {
     const binding = bindings.find((known) => coversProvider(known, row, intercepted))
     if (binding === undefined) continue

@@ -90,7 +90,8 @@ const addExamples = `
 Known providers need no more than the host; others are told where the value goes. A reference is
 env://NAME, file:///path, cmd://COMMAND or op://VAULT/ITEM/FIELD. The vault is sealed with
 SECRET_ENCRYPTION_KEY (32 bytes, base64 or hex), else the passphrase in PORTHOLE_PASSPHRASE_FILE,
-else a key file beside it; --key-from passphrase asks for one.
+else a key file beside it; --key-from keyring keeps the key in the keyring of the system, and
+--key-from passphrase asks for one.
 
 Examples:
   porthole secrets add openai --host api.openai.com < key.txt
@@ -197,7 +198,7 @@ function registerRotateKey(secrets: Command, context: CliContext): void {
       'after',
       '\nA new key from the environment is read from NEW_SECRET_ENCRYPTION_KEY, a new passphrase\n' +
         'from PORTHOLE_NEW_PASSPHRASE_FILE or asked for.\n\n' +
-        'Examples:\n  porthole secrets rotate-key\n  porthole secrets rotate-key --key-from passphrase',
+        'Examples:\n  porthole secrets rotate-key\n  porthole secrets rotate-key --key-from keyring',
     )
     .action((flags: { readonly keyFrom?: KeySource }, command: Command) =>
       withVault(

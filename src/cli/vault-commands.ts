@@ -49,9 +49,23 @@ export function withHome(command: Command): Command {
 
 /** `--key-from`, for the key that seals all others. */
 export function keyOption(help: string): Option {
-  const sources: readonly KeySource[] = ['environment', 'passphrase', 'file']
-  return new Option('--key-from <SOURCE>', help).choices(sources)
+  return new Option('--key-from <keyring|passphrase|file|env>', help).argParser(
+    (text: string): KeySource => {
+      const source = keySources.get(text)
+      if (source !== undefined) return source
+      const next = 'write keyring, passphrase, file or env'
+      throw new AppError('ERR_USAGE', { problem: `--key-from is ${JSON.stringify(text)}`, next })
+    },
+  )
 }
+
+const keySources: ReadonlyMap<string, KeySource> = new Map([
+  ['keyring', 'keyring'],
+  ['passphrase', 'passphrase'],
+  ['file', 'file'],
+  ['env', 'environment'],
+  ['environment', 'environment'],
+])
 
 /** The name of a secret or an agent. Throws `ERR_USAGE`. */
 export function checkedName(what: 'secret' | 'agent', name: string): string {

@@ -35,6 +35,7 @@ export function withoutKeys({
   for (const name of sources) {
     if (isReal(env[name])) env[name] = keyPlaceholder
   }
+  notes.push(...hideNamed(env, bindings, intercepted))
   for (const row of providerKeys) {
     const binding = bindings.find((known) => coversProvider(known, row, intercepted))
     if (binding === undefined) continue
@@ -60,6 +61,23 @@ export function withoutKeys({
     )
   }
   return { env, notes }
+}
+
+/** Variables that users have named for their secrets; `env` is changed. */
+function hideNamed(
+  env: NodeJS.ProcessEnv,
+  bindings: readonly CredentialBinding[],
+  intercepted: readonly HostPattern[],
+): string[] {
+  const notes: string[] = []
+  for (const { id, hosts, variable } of bindings) {
+    if (variable === undefined || !hosts.some((host) => meets(host, intercepted))) continue
+    if (isReal(env[variable])) {
+      notes.push(`${variable} is kept from the program: its calls get the secret ${id}`)
+    }
+    env[variable] = keyPlaceholder
+  }
+  return notes
 }
 
 function isReal(value: string | undefined): boolean {

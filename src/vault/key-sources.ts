@@ -1,8 +1,8 @@
 /**
- * Where the key comes from that seals a vault's data key. In order, for a new vault:
- * SECRET_ENCRYPTION_KEY; a passphrase (PORTHOLE_PASSPHRASE_FILE, or asked for); a key file beside
- * the vault. An existing vault remembers which it was. The keyrings of operating systems are not
- * used: there is no library for them here that needs no compiler.
+ * Where the key comes from that seals a vault's data key: SECRET_ENCRYPTION_KEY, the keyring of the
+ * operating system, a passphrase (PORTHOLE_PASSPHRASE_FILE, or asked for), or a key file beside the
+ * vault. A new vault takes the first of variable, passphrase file and key file that there is,
+ * unless it is told otherwise; an existing one remembers which it was.
  */
 import { randomBytes, scrypt } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -11,11 +11,12 @@ import { promisify } from 'node:util'
 import { z } from 'zod'
 
 import { AppError, describeError } from '../base/errors.ts'
-import { keyFileIn, readKeyFile } from './key-file.ts'
+import { addToKeyFile, keyFileIn, readKeyFile } from './key-file.ts'
 import { keyLength, mintId, mintKey } from './sealing.ts'
+import { openSystemKeyring } from './system-keyring.ts'
+import type { SystemKeyring } from './system-keyring.ts'
 
-export const keySources = ['environment', 'passphrase', 'file'] as const
-export type KeySource = (typeof keySources)[number]
+export type KeySource = 'environment' | 'keyring' | 'passphrase' | 'file'
 
 /** What keys are looked for in. */
 export interface KeyEnvironment {
@@ -23,6 +24,8 @@ export interface KeyEnvironment {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Asks the user; undefined where there is none to ask. */
   readonly ask?: ((question: string) => Promise<string>) | undefined
+  /** The operating system's, unless given. */
+  readonly openKeyring?: (() => Promise<SystemKeyring>) | undefined
 }
 
 /** A key, and how to come by it again. */
@@ -44,7 +47,8 @@ const passphraseShape = z.strictObject({
   p: z.number().int().min(1).max(4),
   salt: z.base64().min(20).max(88),
 })
-const fileShape = z.strictObject({ key: z.string() })
+/** Of a key that is kept under a name: in a file, or in a keyring. */
+const namedShape = z.strictObject({ key: z.string() })
 
 const keyVariable = 'SECRET_ENCRYPTION_KEY'
 const passphraseVariable = 'PORTHOLE_PASSPHRASE_FILE'
@@ -80,15 +84,17 @@ export async function findSealingKey(
       return derive(passphrase, cost)
     }
     case 'file':
-      return readKeyFile(keyFileIn(environment.home), readParameters(fileShape, parameters).key)
+      return readKeyFile(keyFileIn(environment.home), readParameters(namedShape, parameters).key)
+    case 'keyring':
+      return readFromKeyring(readParameters(namedShape, parameters).key, environment)
     default:
       throw damaged()
   }
 }
 
 /**
- * A new key of that source. `isReplacement` looks for it beside the one in use. A file's key is the
- * caller's to write, under the vault's lock.
+ * A new key of that source. `isReplacement` looks for it beside the one in use. What is kept under
+ * a name is the caller's to store (`storeSealingKey`), under the vault's lock.
  */
 export async function makeSealingKey(
   source: KeySource,
@@ -115,18 +121,65 @@ export async function makeSealingKey(
       const cost = { ...scryptCost, salt: randomBytes(16).toString('base64') }
       return { source, parameters: JSON.stringify(cost), bytes: await derive(passphrase, cost) }
     }
+    case 'keyring':
+      // Unlocked while the vault is not locked yet: the user may take some time.
+      await (await openKeyring(environment)).read('unlock')
+      return namedKey(source)
     case 'file':
-      return {
-        source,
-        parameters: JSON.stringify({ key: mintId('kek') }),
-        bytes: mintKey(),
-      }
+      return namedKey(source)
   }
 }
 
-/** The name of a file's key, from the parameters of a `SealingKey`. */
-export function fileKeyName(parameters: string): string {
-  return readParameters(fileShape, parameters).key
+function namedKey(source: 'keyring' | 'file'): SealingKey {
+  return { source, parameters: JSON.stringify({ key: mintId('kek') }), bytes: mintKey() }
+}
+
+/** Keeps a new key where it will be found again, before anything is sealed with it. */
+export async function storeSealingKey(
+  { source, parameters, bytes }: SealingKey,
+  environment: KeyEnvironment,
+): Promise<void> {
+  if (source !== 'file' && source !== 'keyring') return
+  const id = sealingKeyName(parameters)
+  if (source === 'file') return addToKeyFile(keyFileIn(environment.home), { id, bytes })
+  const keyring = await openKeyring(environment)
+  await keyring.write(id, bytes.toString('base64'))
+  const found = await readFromKeyring(id, environment)
+  if (found.equals(bytes)) return
+  throw missing('the keyring of this system did not keep the key', 'choose another --key-from')
+}
+
+/** Forgets a key that nothing is sealed with any more. One that cannot be removed opens nothing. */
+export async function dropSealingKey(
+  { source, parameters }: Pick<SealingKey, 'parameters'> & { readonly source: string },
+  environment: KeyEnvironment,
+): Promise<void> {
+  if (source !== 'keyring') return
+  try {
+    await (await openKeyring(environment)).remove(sealingKeyName(parameters))
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+  }
+}
+
+function openKeyring({
+  openKeyring: open = openSystemKeyring,
+}: KeyEnvironment): Promise<SystemKeyring> {
+  return open()
+}
+
+async function readFromKeyring(name: string, environment: KeyEnvironment): Promise<Buffer> {
+  const text = await (await openKeyring(environment)).read(name)
+  if (text === undefined) {
+    const next = 'open it as the user, and on the machine, that made it'
+    throw missing('its key is not in the keyring of this system', next)
+  }
+  return parseKey('its entry in the keyring', text)
+}
+
+/** What a key is kept under in a file or a keyring, from the parameters of a `SealingKey`. */
+export function sealingKeyName(parameters: string): string {
+  return readParameters(namedShape, parameters).key
 }
 
 /** 32 bytes as base64 (either alphabet) or as hexadecimal digits. Throws `ERR_VAULT_KEY`. */
@@ -149,6 +202,7 @@ export function parseKey(name: string, text: string): Buffer {
 export function wrongKey(source: string): AppError {
   const what: Record<string, string> = {
     environment: `${keyVariable} is not the key that it was sealed with`,
+    keyring: 'the keyring does not hold the key that it was sealed with',
     passphrase: 'the passphrase is wrong',
     file: 'vault.key does not hold the key that it was sealed with',
   }

@@ -7,9 +7,15 @@ import { timingSafeEqual } from 'node:crypto'
 import { AppError } from '../base/errors.ts'
 import type { VaultDatabase } from './database.ts'
 import { sql } from './database.ts'
-import { addToKeyFile, keepInKeyFile, keyFileIn } from './key-file.ts'
+import { keepInKeyFile, keyFileIn } from './key-file.ts'
 import type { KeyEnvironment, SealingKey } from './key-sources.ts'
-import { fileKeyName, findSealingKey, wrongKey } from './key-sources.ts'
+import {
+  dropSealingKey,
+  findSealingKey,
+  sealingKeyName,
+  storeSealingKey,
+  wrongKey,
+} from './key-sources.ts'
 import type { DataKeyRow, SecretRow } from './schema.ts'
 import type { NamedKey } from './sealing.ts'
 import { mintId, mintKey, seal, unseal } from './sealing.ts'
@@ -49,12 +55,9 @@ export class Keyring {
     return key
   }
 
-  /** A new data key under `outer`; in a file, `outer` is written first. Within the vault's lock. */
+  /** A new data key under `outer`, which is stored first. Within the vault's lock. */
   async mint(outer: SealingKey, vaultId: string, now: number): Promise<[DataKeyRow, NamedKey]> {
-    if (outer.source === 'file') {
-      const id = fileKeyName(outer.parameters)
-      await addToKeyFile(keyFileIn(this.environment.home), { id, bytes: outer.bytes })
-    }
+    await storeSealingKey(outer, this.environment)
     const key = { id: mintId('dek'), bytes: mintKey() }
     const { source, parameters } = outer
     const row = { id: key.id, source, parameters, created_at: now }
@@ -63,10 +66,12 @@ export class Keyring {
     return [{ ...row, sealed, manifest: sealManifest([], key, vaultId) }, key]
   }
 
-  /** Drops the keys of a file that nothing is sealed with any more. Within the vault's lock. */
-  async prune(row: DataKeyRow): Promise<void> {
-    const id = row.source === 'file' ? fileKeyName(row.parameters) : undefined
+  /** Drops the keys that nothing is sealed with any more. Within the vault's lock. */
+  async prune(row: DataKeyRow, before: DataKeyRow): Promise<void> {
+    const id = row.source === 'file' ? sealingKeyName(row.parameters) : undefined
     await keepInKeyFile(keyFileIn(this.environment.home), id)
+    const isReplaced = row.source !== before.source || row.parameters !== before.parameters
+    if (isReplaced) await dropSealingKey(before, this.environment)
   }
 }
 

@@ -140,14 +140,15 @@ export class SecretStore {
   }
 
   /**
-   * A new data key, and all secrets sealed anew with it, in one transaction. Keys from a file are
-   * new as well; `source` takes the vault to another source. How many secrets were sealed.
+   * A new data key, and all secrets sealed anew with it, in one transaction. Keys that are kept
+   * here are new as well; `source` takes the vault to another source. How many secrets were sealed.
    */
   async rotateKey(source?: KeySource): Promise<number> {
     const before = readVault(this.#database)
-    if (before.dataKey === undefined) return 0
-    const key = await this.#keyring.open(before.dataKey, before.vaultId)
-    const outer = await this.#outerKey(before.dataKey, source)
+    const old = before.dataKey
+    if (old === undefined) return 0
+    const key = await this.#keyring.open(old, before.vaultId)
+    const outer = await this.#outerKey(old, source)
     const count = await this.#database.writeSlowly(async () => {
       const rows = readVault(this.#database)
       if (rows.dataKey?.id !== key.id) {
@@ -168,19 +169,21 @@ export class SecretStore {
     })
     await this.#database.writeSlowly(async () => {
       const { dataKey } = readVault(this.#database)
-      if (dataKey !== undefined) await this.#keyring.prune(dataKey)
+      if (dataKey !== undefined) await this.#keyring.prune(dataKey, old)
     })
     this.#database.purge()
     return count
   }
 
-  /** Keys from a file are made anew; others stay, unless another is named or set beside them. */
+  /** Keys from a file or a keyring are made anew; others stay, unless another is named or set beside them. */
   async #outerKey(row: DataKeyRow, source: KeySource | undefined): Promise<SealingKey> {
     const { environment } = this.#keyring
     if (source !== undefined) {
       return makeSealingKey(source, environment, source === row.source)
     }
-    if (row.source === 'file') return makeSealingKey('file', environment)
+    if (row.source === 'file' || row.source === 'keyring') {
+      return makeSealingKey(row.source, environment)
+    }
     const isReplaced =
       (environment.env['NEW_SECRET_ENCRYPTION_KEY'] ?? '') !== '' ||
       (environment.env['PORTHOLE_NEW_PASSPHRASE_FILE'] ?? '') !== ''

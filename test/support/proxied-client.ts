@@ -77,9 +77,10 @@ export function exchangeRaw(
   port: number,
   bytes: string,
   done: (answer: string) => boolean,
+  address = '127.0.0.1',
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect(port, '127.0.0.1', () => socket.write(bytes))
+    const socket = net.connect(port, address, () => socket.write(bytes))
     let answer = ''
     socket.on('data', (chunk: Buffer) => {
       answer += chunk.toString('latin1')

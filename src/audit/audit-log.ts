@@ -158,6 +158,7 @@ export class AuditLog implements AuditSink {
     if (this.#queue.push(body, waiting)) return true
     this.#lost += 1
     this.#fails('more waits than can be kept')
+    this.#retryIn(failedRetryMs)
     return false
   }
 

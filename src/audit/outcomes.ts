@@ -126,19 +126,14 @@ export class OutcomeGatherer {
     const { end, secrets, models, answered } = running
     if (end === undefined) return
     const { bytesUp, bytesDown, tokensReplaced, tokensStripped } = running
-    const calls =
-      answered === 0
-        ? {}
-        : {
-            inputTokens: running.inputTokens,
-            outputTokens: running.outputTokens,
-            usd: running.usd,
-          }
+    const hasAnswer = answered > 0
     this.#tell({
       ...end,
       bytesUp,
       bytesDown,
-      ...calls,
+      inputTokens: hasAnswer ? running.inputTokens : undefined,
+      outputTokens: hasAnswer ? running.outputTokens : undefined,
+      usd: hasAnswer ? running.usd : undefined,
       models: [...models],
       secrets: [...secrets],
       tokensReplaced,

@@ -6,6 +6,7 @@
 import type { AuditDatabase, AuditHead } from './audit-database.ts'
 import { isEntry, readRow } from './audit-row.ts'
 import { hashEntry } from './entry.ts'
+import { migrations } from './schema.ts'
 import type { ChainRow, EntryRow } from './schema.ts'
 
 export type Verification =
@@ -33,15 +34,30 @@ export interface ExpectedHead {
 /** Reads all of it, at one moment. Throws `ERR_AUDIT_…` for what is no database any more. */
 export function verifyAudit(audit: AuditDatabase, expected?: ExpectedHead): Verification {
   return audit.read((database) => {
-    // Indexes too: rows must not hide behind one that was tampered with.
     const check = database.pragma('integrity_check(1)')
     if (check !== 'ok') return broken(0, `the database is damaged: ${String(check)}`)
+    // Rows must not hide behind an index, a view or a trigger.
+    const schema = database
+      .prepare<[], { sql: string }>('select sql from sqlite_schema where sql is not null')
+      .all()
+      .map(({ sql }) => normalized(sql))
+    if (schema.toSorted().join(';') !== ownSchema) {
+      return broken(0, 'tables or indexes of the database were changed')
+    }
     const rows = database.prepare<[], EntryRow>(
       'select number, body, hash from entries order by number',
     )
     return walk(audit.chain, rows.iterate(), expected)
   })
 }
+
+const normalized = (sql: string): string => sql.replaceAll(/\s+/gu, ' ').trim().toLowerCase()
+
+const ownSchema = migrations
+  .flatMap((step) => step.split(';').map(normalized))
+  .filter((sql) => sql !== '')
+  .toSorted()
+  .join(';')
 
 function walk(
   chain: ChainRow,

@@ -16,6 +16,7 @@ export const variantNames = [
   'tunnel',
   'porthole',
   'porthole-bare',
+  'porthole-audit',
   'porthole-start',
   'http-mitm-proxy',
   'http-mitm-proxy-no-keepalive',
@@ -29,9 +30,9 @@ export const variantNames = [
 ] as const
 export type VariantName = (typeof variantNames)[number]
 
-/** All that run when none are named: `porthole-start` is the same engine once more. */
+/** All that run when none are named: these are the same engine once more. */
 export const defaultVariants: readonly VariantName[] = variantNames.filter(
-  (name) => name !== 'porthole-start',
+  (name) => name !== 'porthole-start' && name !== 'porthole-audit',
 )
 
 export interface Surroundings {
@@ -101,6 +102,12 @@ export const variants: readonly Variant[] = [
     what: 'Porthole without analyzers and capture',
     missing: missingBuild,
     start: (around) => startPorthole('bare', around),
+  },
+  {
+    name: 'porthole-audit',
+    what: 'the same, and each decision and its outcome in the audit',
+    missing: missingBuild,
+    start: (around) => startPorthole('audit', around),
   },
   {
     name: 'porthole-start',

@@ -1,0 +1,94 @@
+/** Processes that append to the audit are killed at any instant, or append all at once. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { AuditReader } from '../../src/audit/audit-reader.ts'
+import type { AuditRow } from '../../src/audit/audit-row.ts'
+import { verifyAudit } from '../../src/audit/verify.ts'
+import { makeAudit } from '../support/audit.ts'
+import type { AuditUnderTest } from '../support/audit.ts'
+
+const fixtures = join(import.meta.dirname, '..', 'fixtures', 'audit')
+const kills = 5
+
+let bench: AuditUnderTest
+beforeEach(async () => {
+  bench = await makeAudit()
+})
+afterEach(() => bench.close())
+
+interface Ended {
+  /** What it acknowledged; a line that was cut off was not. */
+  readonly lines: string[]
+  readonly signal: string | null
+}
+
+/** Runs a program, killed `afterMs` past its first line if that is given. */
+async function runProgram(name: string, args: readonly string[], afterMs?: number): Promise<Ended> {
+  const child = spawn(process.execPath, [join(fixtures, name), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let told = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    if (told === '' && afterMs !== undefined) setTimeout(() => child.kill('SIGKILL'), afterMs)
+    told += chunk.toString()
+  })
+  const [, signal] = (await once(child, 'close')) as [number | null, string | null]
+  return { lines: told.split('\n').slice(1, -1), signal }
+}
+
+function rows(): AuditRow[] {
+  return [...new AuditReader(bench.audit).rows({})]
+}
+
+test('every decision that was let go on is there, whenever its process was killed', async () => {
+  const done: string[] = []
+  for (let round = 0; round < kills; round += 1) {
+    const afterMs = Math.floor(Math.random() * 400)
+    const { lines, signal } = await runProgram('appender.ts', [bench.path, `r${round}`], afterMs)
+    done.push(...lines)
+
+    expect(signal).toBe('SIGKILL')
+    expect(verifyAudit(bench.audit)).toMatchObject({ ok: true })
+    const known = new Set(rows().map((row) => row.kind === 'decision' && row.exchangeId))
+    expect(done.filter((id) => !known.has(id))).toEqual([])
+  }
+  expect(done.length).toBeGreaterThan(0)
+}, 120_000)
+
+test('every act that was acknowledged is there, whenever its process was killed', async () => {
+  const done: string[] = []
+  for (let round = 0; round < kills; round += 1) {
+    const afterMs = Math.floor(Math.random() * 400)
+    const { lines, signal } = await runProgram('actor.ts', [bench.path], afterMs)
+    done.push(...lines)
+
+    expect(signal).toBe('SIGKILL')
+    expect(verifyAudit(bench.audit)).toMatchObject({ ok: true })
+    const known = new Map(rows().map((row) => [row.kind === 'act' && row.target, row.outcome]))
+    expect(done.filter((target) => known.get(target) === undefined)).toEqual([])
+  }
+  expect(done.length).toBeGreaterThan(0)
+}, 120_000)
+
+test('three processes that append at once make one chain, and lose nothing', async () => {
+  const names = ['a', 'b', 'c']
+  const each = 400
+
+  await Promise.all(
+    names.map((name) => runProgram('appender.ts', [bench.path, name, String(each)])),
+  )
+
+  expect(verifyAudit(bench.audit)).toMatchObject({ ok: true, entries: names.length * each * 2 })
+  const ids = rows().map((row) => (row.kind === 'decision' ? row.exchangeId : undefined))
+  for (const name of names) {
+    // Each in its own order, with its outcome.
+    expect(ids.filter((id) => id?.startsWith(`${name}-`))).toEqual(
+      Array.from({ length: each }, (_none, index) => `${name}-${index}`),
+    )
+  }
+  expect(rows().filter(({ outcome }) => outcome === undefined)).toEqual([])
+}, 120_000)

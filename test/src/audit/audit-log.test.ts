@@ -1,0 +1,289 @@
+import { rename, rm, writeFile } from 'node:fs/promises'
+
+import Sqlite from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import { openAuditDatabase } from '../../../src/audit/audit-database.ts'
+import { AuditLog } from '../../../src/audit/audit-log.ts'
+import type { AuditLogOptions, AuditProblem } from '../../../src/audit/audit-log.ts'
+import { AuditReader } from '../../../src/audit/audit-reader.ts'
+import type { AuditRow } from '../../../src/audit/audit-row.ts'
+import { verifyAudit } from '../../../src/audit/verify.ts'
+import { createSystemClock } from '../../../src/base/clock.ts'
+import { decision, makeAudit, outcome } from '../../support/audit.ts'
+import type { AuditUnderTest } from '../../support/audit.ts'
+
+let bench: AuditUnderTest
+let problems: AuditProblem[] = []
+const logs: AuditLog[] = []
+beforeEach(async () => {
+  bench = await makeAudit()
+  problems = []
+})
+afterEach(async () => {
+  for (const log of logs.splice(0)) await log.close()
+  await bench.close()
+})
+
+function open(over: Partial<AuditLogOptions> = {}): AuditLog {
+  const log = new AuditLog({
+    path: bench.path,
+    clock: createSystemClock(),
+    pid: 7,
+    user: 'alice',
+    isOn: () => true,
+    isDemanded: false,
+    onProblem: (problem) => problems.push(problem),
+    ...over,
+  })
+  logs.push(log)
+  log.open()
+  return log
+}
+
+const rows = (): AuditRow[] => [...new AuditReader(bench.audit).rows({})]
+const patient = { timeout: 15_000 }
+
+/** Holds the lock that every append needs, as another process would. */
+function lock(): { release(): void } {
+  const raw = new Sqlite(bench.path)
+  raw.exec('begin immediate')
+  return {
+    release: () => {
+      raw.exec('commit')
+      raw.close()
+    },
+  }
+}
+
+describe('what is decided', () => {
+  test('is in the file before it may go on, several in one transaction', async () => {
+    const log = open()
+    const before = bench.audit.dataVersion
+    const waiting = ['x1', 'x2', 'x3'].map((exchangeId) => log.decided(decision({ exchangeId })))
+
+    expect(rows()).toEqual([])
+    expect(await Promise.all(waiting)).toEqual([true, true, true])
+
+    expect(rows().map((row) => row.kind === 'decision' && row.exchangeId)).toEqual([
+      'x1',
+      'x2',
+      'x3',
+    ])
+    expect(bench.audit.dataVersion).toBe(before + 1)
+  })
+
+  test('is in the file at once where it is refused, with what came before', () => {
+    const log = open()
+    void log.decided(decision({ exchangeId: 'x1' }))
+
+    expect(log.decided(decision({ exchangeId: 'x2', decision: 'deny', status: 403 }))).toBe(
+      undefined,
+    )
+
+    expect(rows()).toMatchObject([{ exchangeId: 'x1' }, { exchangeId: 'x2', status: 403 }])
+  })
+
+  test('is joined with how it ended', async () => {
+    const log = open()
+    await log.decided(decision())
+    log.ended(outcome({ models: ['gpt-5'], usd: 0.25, inputTokens: 7, secrets: ['openai'] }))
+
+    await expect.poll(rows, patient).toMatchObject([
+      {
+        v: 1,
+        number: 1,
+        kind: 'decision',
+        pid: 7,
+        decision: 'allow',
+        outcome: {
+          number: 2,
+          status: 200,
+          bytesDown: 20,
+          models: ['gpt-5'],
+          usd: 0.25,
+          inputTokens: 7,
+          secrets: ['openai'],
+        },
+      },
+    ])
+  })
+
+  test('waits for nothing, and leaves nothing, before it is on', () => {
+    let isOn = false
+    const log = open({ isOn: () => isOn })
+
+    expect(log.decided(decision())).toBe(undefined)
+    log.ended(outcome())
+    isOn = true
+
+    expect(log.decided(decision({ exchangeId: 'x2' }))).toBeInstanceOf(Promise)
+    expect(rows()).toEqual([])
+  })
+
+  test('is appended at the end, with outcomes that wait', async () => {
+    const log = open()
+    void log.decided(decision())
+    log.ended(outcome())
+
+    await log.close()
+    log.ended(outcome({ exchangeId: 'late' }))
+
+    expect(rows()).toMatchObject([{ outcome: { status: 200 } }])
+    expect(problems).toEqual([])
+  })
+
+  test('is bounded in every text', async () => {
+    const log = open()
+    await log.decided(decision({ path: `/${'a'.repeat(60_000)}\ud800`, host: 'h'.repeat(9999) }))
+
+    const [row] = rows()
+    expect(row).toMatchObject({ path: expect.stringMatching(/^\/a{2046}…$/u) })
+    expect(JSON.stringify(row).length).toBeLessThan(4000)
+    expect(verifyAudit(bench.audit)).toMatchObject({ ok: true })
+  })
+})
+
+describe('another process that has the lock', () => {
+  test('is waited for, without holding up the loop', async () => {
+    const log = open()
+    const { release } = lock()
+    const waiting = log.decided(decision())
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(rows()).toEqual([])
+
+    release()
+
+    expect(await waiting).toBe(true)
+    await expect.poll(rows, patient).toHaveLength(1)
+    expect(problems).toEqual([])
+  })
+
+  test('does not hold traffic for long, unless a record is demanded', async () => {
+    const [log, demanding] = [open(), open({ isDemanded: true })]
+    const { release } = lock()
+
+    const [isFree, demanded] = [log.decided(decision()), demanding.decided(decision())]
+    expect(await isFree).toBe(true)
+    expect(rows()).toEqual([])
+    release()
+
+    expect(await demanded).toBe(true)
+    await expect.poll(rows, patient).toHaveLength(2)
+  })
+
+  test('refuses what cannot be recorded in time, and is told so afterwards', async () => {
+    const demanding = open({ isDemanded: true })
+    const { release } = lock()
+
+    expect(await demanding.decided(decision())).toBe(false)
+    release()
+
+    await expect
+      .poll(rows, patient)
+      .toMatchObject([{ decision: 'deny', reason: 'audit-unavailable', status: 503 }])
+  }, 30_000)
+})
+
+describe('a file that cannot be written', () => {
+  test('costs records, not traffic: told once, and again when it can be', async () => {
+    await rename(bench.path, `${bench.path}.kept`)
+    await writeFile(bench.path, 'no database at all', { mode: 0o600 })
+    const log = open()
+    await log.decided(decision({ exchangeId: 'x1' }))
+
+    expect(log.decided(decision({ exchangeId: 'x2' }))).toBe(undefined)
+    expect(problems).toEqual([
+      { type: 'failing', message: expect.stringContaining('cannot be used') },
+    ])
+    await rename(`${bench.path}.kept`, bench.path)
+
+    await expect.poll(rows, patient).toMatchObject([{ exchangeId: 'x1' }, { exchangeId: 'x2' }])
+    expect(problems.slice(1)).toEqual([{ type: 'recovered', lost: 0 }])
+  })
+
+  test('refuses the start where a record is demanded', async () => {
+    await rename(bench.path, `${bench.path}.kept`)
+    await writeFile(bench.path, 'no database at all', { mode: 0o600 })
+
+    expect(() => open({ isDemanded: true })).toThrow(
+      expect.objectContaining({ code: 'ERR_AUDIT_UNUSABLE' }),
+    )
+  })
+
+  test('keeps what waits within a bound; what is lost is told, in the audit too', async () => {
+    const log = open({ queueBytes: 2000 })
+    const { release } = lock()
+    const answers = Array.from({ length: 20 }, (_each, index) =>
+      log.decided(decision({ exchangeId: `x${index}` })),
+    )
+    expect(await Promise.all(answers)).not.toContain(false)
+    release()
+
+    await expect.poll(rows, patient).not.toEqual([])
+    const [told, ...kept] = rows()
+    const lost = 20 - kept.length
+    expect(lost).toBeGreaterThan(10)
+    expect(told).toMatchObject({ kind: 'act', action: 'audit lost', details: { entries: lost } })
+    expect(kept[0]).toMatchObject({ exchangeId: 'x0' })
+    expect(problems).toEqual([
+      { type: 'failing', message: expect.stringContaining('more waits') },
+      { type: 'recovered', lost },
+    ])
+  })
+
+  test('loses what nobody could write by the end, and says how much', async () => {
+    const log = open()
+    const { release } = lock()
+    void log.decided(decision())
+
+    await log.close()
+    release()
+
+    expect(problems).toEqual([{ type: 'lost', count: 1 }])
+  })
+})
+
+test('a file that was moved away is told, and followed by a new one', async () => {
+  let stepMs = 0
+  const clock = createSystemClock()
+  const log = open({
+    clock: { now: () => clock.now(), monotonicMs: () => clock.monotonicMs() + stepMs },
+  })
+  await log.decided(decision({ exchangeId: 'x1' }))
+  for (const end of ['', '-wal', '-shm']) {
+    await rename(`${bench.path}${end}`, `${bench.path}.old${end}`)
+  }
+  stepMs = 5000
+
+  await log.decided(decision({ exchangeId: 'x2' }))
+
+  expect(problems).toEqual([{ type: 'moved' }])
+  const fresh = openAuditDatabase(bench.path, { survives: 'system' })
+  expect([...new AuditReader(fresh).rows({})]).toMatchObject([{ exchangeId: 'x2' }])
+  fresh.close()
+  await rm(`${bench.path}.old`)
+})
+
+test('the log of the database does not grow without end: it is taken in, in another thread', async () => {
+  const log = open()
+  const stat = (): number => Number(bench.audit.read((db) => db.pragma('page_count')))
+  for (let round = 0; round < 30; round += 1) {
+    await Promise.all(
+      Array.from({ length: 200 }, (_each, index) =>
+        log.decided(decision({ exchangeId: `x${round}-${index}` })),
+      ),
+    )
+  }
+
+  // Nobody but the thread takes it in: this connection and that of the log leave it alone.
+  const raw = new Sqlite(bench.path, { readonly: true })
+  await expect
+    .poll(() => {
+      const [state] = raw.pragma('wal_checkpoint(noop)') as Array<{ checkpointed: number }>
+      return state?.checkpointed ?? 0
+    }, patient)
+    .toBeGreaterThan(0)
+  raw.close()
+  expect(stat()).toBeGreaterThan(100)
+})

@@ -15,6 +15,8 @@ export { FileLogger } from './file-logger.ts'
 export type { FileLoggerOptions } from './file-logger.ts'
 export { parsePriceList } from './providers/price-list.ts'
 export type { PriceList } from './providers/price-list.ts'
+export { TokenReplacer } from './token-replacer.ts'
+export type { TokenReplacerOptions } from './token-replacer.ts'
 export { ApiOperations, Conversations, HttpParser, McpCalls, ModelCalls, SseMerger, WebSocketCalls }
 
 export interface DefaultAnalyzersOptions {

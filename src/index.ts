@@ -12,7 +12,17 @@ export type {
   MsgKind,
   MsgOf,
 } from './messages/schema.ts'
-export type { Analyzer, Emit, HeaderList, OutgoingRequest, Refusal } from './pipeline/analyzer.ts'
+export type {
+  Analyzer,
+  BodyTransform,
+  Emit,
+  HeaderList,
+  MessageTransform,
+  OutgoingRequest,
+  Refusal,
+  SocketMessage,
+} from './pipeline/analyzer.ts'
+export { RequestRefused } from './pipeline/request-refused.ts'
 export {
   ApiOperations,
   Conversations,
@@ -24,10 +34,22 @@ export {
   ModelCalls,
   parsePriceList,
   SseMerger,
+  TokenReplacer,
   WebSocketCalls,
 } from '../analyzers/index.ts'
-export type { FileLoggerOptions, StaticCredential } from '../analyzers/index.ts'
+export type {
+  FileLoggerOptions,
+  StaticCredential,
+  TokenReplacerOptions,
+} from '../analyzers/index.ts'
 export { openVault } from './vault/open-vault.ts'
 export type { Vault, VaultOptions } from './vault/vault.ts'
 export type { AgentDirectory, AgentPass } from './policy/agent-pass.ts'
 export type { CredentialSource, SelectedCredential } from './policy/credential.ts'
+export { StarpodTokens } from './policy/tokens/starpod-tokens.ts'
+export type {
+  TokenLookup,
+  TokenRequest,
+  TokenSource,
+  TokenVerdict,
+} from './policy/tokens/token-source.ts'

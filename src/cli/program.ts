@@ -19,6 +19,7 @@ import { registerSearchCommand } from './search.ts'
 import { registerSecretsCommand } from './secrets.ts'
 import { registerServeCommand } from './serve.ts'
 import { registerStartCommand } from './start.ts'
+import { registerTokensCommand } from './tokens.ts'
 import { registerViewCommand } from './view.ts'
 
 export function createProgram(context: CliContext): Command {
@@ -54,6 +55,7 @@ export function createProgram(context: CliContext): Command {
   registerExportCommand(program, context)
   registerSecretsCommand(program, context)
   registerAgentsCommand(program, context)
+  registerTokensCommand(program, context)
   registerCaCommand(program, {
     ...context,
     defaultPermittedHosts: providerHosts,

@@ -118,12 +118,13 @@ export function environmentFor(
   vault?: RunVault,
 ): NodeJS.ProcessEnv {
   const { running } = session
+  const { starpodVariable } = settings.tokens
   const keys = withoutKeys({
     env: context.env,
     bindings: vault?.bindings ?? [],
     intercepted: settings.allow,
     sources: [...settings.credentials.map(({ variable }) => variable), ...(vault?.variables ?? [])],
-    withheld: keyVariables,
+    withheld: [...keyVariables, ...(starpodVariable === undefined ? [] : [starpodVariable])],
   })
   for (const note of keys.notes) session.tell(note)
   const { env, notes } = childEnvironment({

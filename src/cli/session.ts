@@ -30,6 +30,7 @@ import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
 import type { ReadyState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
+import { tokenReplacer } from './session-tokens.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
 
@@ -173,6 +174,7 @@ async function startProxy(
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
+    tokenReplacer(context, settings, plan.vault),
     injector(context, settings, plan.vault),
     ...defaultAnalyzers({ prices: await readPrices(settings.prices) }),
     capture,

@@ -30,6 +30,15 @@ export interface CredentialSetting {
   readonly format: string
 }
 
+/** What becomes of opaque tokens in requests. */
+export interface TokenSettings {
+  readonly onMismatch: 'strip' | 'block'
+  readonly onUnknown: 'leave' | 'strip' | 'block'
+  readonly codedBodies: 'decode' | 'refuse' | 'pass'
+  /** Environment variable that holds the key of sealed tokens. */
+  readonly starpodVariable: string | undefined
+}
+
 export interface Settings {
   readonly listen: { readonly host: string; readonly port: number }
   readonly allow: readonly HostPattern[]
@@ -46,6 +55,7 @@ export interface Settings {
   readonly tunnelOnReject: boolean
   readonly onCaFailure: 'refuse' | 'tunnel'
   readonly redactContent: ContentRedaction
+  readonly tokens: TokenSettings
   /** A file of prices. */
   readonly prices: string | undefined
   readonly limits: Bounds
@@ -104,6 +114,10 @@ const fileShape = z.strictObject({
   tunnelOnReject: z.boolean().optional(),
   onCaFailure: z.string().optional(),
   redactContent: z.string().optional(),
+  onTokenMismatch: z.string().optional(),
+  onUnknownToken: z.string().optional(),
+  codedBodies: z.string().optional(),
+  starpodKeyEnv: z.string().optional(),
   prices: z.string().optional(),
   limits: limitsShape.optional(),
   upstreamProxy: z.string().optional(),
@@ -130,6 +144,7 @@ export function resolveSettings(input: SettingsInput): Settings {
     tunnelOnReject: raw['tunnelOnReject'] === true,
     onCaFailure: choiceOf(raw, 'onCaFailure', '--on-ca-failure', ['refuse', 'tunnel']),
     redactContent: choiceOf(raw, 'redactContent', '--redact-content', ['secrets', 'pii', 'off']),
+    tokens: tokenSettings(raw),
     prices: textOf(raw, 'prices'),
     limits: boundsOf(input, file),
     upstreamProxy: textOf(raw, 'upstreamProxy'),
@@ -146,6 +161,19 @@ export function resolveSettings(input: SettingsInput): Settings {
     })),
   }
   return deepFreeze(settings)
+}
+
+function tokenSettings(raw: Raw): TokenSettings {
+  const starpodVariable = textOf(raw, 'starpodKeyEnv')
+  if (starpodVariable !== undefined && !/^[A-Za-z_]\w*$/u.test(starpodVariable)) {
+    throw usage('--starpod-key-env is no name of a variable', 'name the variable, not the key')
+  }
+  return {
+    onMismatch: choiceOf(raw, 'onTokenMismatch', '--on-token-mismatch', ['strip', 'block']),
+    onUnknown: choiceOf(raw, 'onUnknownToken', '--on-unknown-token', ['leave', 'strip', 'block']),
+    codedBodies: choiceOf(raw, 'codedBodies', '--coded-bodies', ['decode', 'refuse', 'pass']),
+    starpodVariable,
+  }
 }
 
 /** Unlike other lists, limits of several sources add up: each of them is looked for by itself. */

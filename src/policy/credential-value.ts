@@ -9,7 +9,7 @@ import { splitTarget } from './request-path.ts'
 /** Shorter values could not be hidden where they come back, without hiding other words too. */
 export const leastValueLength = 8
 /** A request's header block may not be longer than 64 KiB anyway. */
-const mostValueLength = 16 * 1024
+export const mostValueLength = 16 * 1024
 
 /** Why a value cannot be sent, in one line that does not repeat it; undefined where it can. */
 export function problemOfValue(value: string, location: CredentialLocation): string | undefined {

@@ -163,6 +163,12 @@ function fits(
   return location.type !== 'url-path' || holeIn(location.pattern, path) !== undefined
 }
 
+/** Whether a request target lies within a bound path, to every reader of it. */
+export function coversTarget(bound: string, target: string): boolean {
+  const { path, isPlain } = readTarget(target)
+  return isPlain && matchesPath(bound, path)
+}
+
 function matchesPath(bound: string, path: string): boolean {
   if (!bound.endsWith('/*')) return bound === path
   const prefix = bound.slice(0, -2)

@@ -5,23 +5,45 @@
 import type { Transform } from 'node:stream'
 
 import { describeError } from '../base/errors.ts'
-import type { Analyzer, OutgoingRequest, Refusal } from '../pipeline/analyzer.ts'
+import type {
+  Analyzer,
+  BodyTransform,
+  MessageTransform,
+  OutgoingRequest,
+  Refusal,
+} from '../pipeline/analyzer.ts'
 
-export type Verdict = Refusal | { readonly transforms: readonly Transform[] }
+export type Verdict =
+  | Refusal
+  | {
+      /** Of a request with a body. */
+      readonly transforms: readonly BodyTransform[]
+      /** Of an upgrade. */
+      readonly messages: readonly MessageTransform[]
+    }
+
+export interface JudgedParts {
+  readonly hasBody: boolean
+  readonly isUpgrade: boolean
+}
 
 export async function judgeRequest(
   analyzers: readonly Analyzer[],
   request: OutgoingRequest,
   deadlineMs: number,
+  { hasBody, isUpgrade }: JudgedParts = { hasBody: true, isUpgrade: false },
 ): Promise<Verdict> {
-  const transforms: Transform[] = []
+  const transforms: BodyTransform[] = []
+  const messages: MessageTransform[] = []
   for (const analyzer of analyzers) {
     try {
       const given = analyzer.onRequest?.(request)
       const answer = given instanceof Promise ? await withDeadline(given, deadlineMs) : given
       if (answer !== undefined) return answer
-      const transform = analyzer.transformRequestBody?.(request)
-      if (transform !== undefined) transforms.push(transform)
+      const transform = hasBody ? analyzer.transformRequestBody?.(request) : undefined
+      if (transform !== undefined) transforms.push(bodyTransform(transform))
+      const ofMessages = isUpgrade ? analyzer.transformRequestMessages?.(request) : undefined
+      if (ofMessages !== undefined) messages.push(ofMessages)
     } catch (error) {
       request.emit({
         kind: 'analyzer-failed',
@@ -35,7 +57,12 @@ export async function judgeRequest(
       }
     }
   }
-  return { transforms }
+  return { transforms, messages }
+}
+
+function bodyTransform(given: Transform | BodyTransform): BodyTransform {
+  if ('stream' in given) return given
+  return { stream: given, decodes: false, hasChanged: () => true, trailers: (pairs) => pairs }
 }
 
 async function withDeadline<T>(answer: Promise<T>, deadlineMs: number): Promise<T> {

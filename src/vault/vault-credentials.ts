@@ -40,18 +40,18 @@ export class VaultCredentials implements CredentialSource {
   ): readonly SelectedCredential[] {
     const snapshot = this.#options.reader.current()
     if (snapshot === undefined) return []
-    const may = this.#mayUse(snapshot, request.agent)
+    const may = this.mayUse(snapshot, request.agent)
     return snapshot.index.select(request, may).map((entry) => ({
       id: entry.id,
       location: entry.location,
-      reveal: () => this.#reveal(snapshot, entry),
+      reveal: () => this.reveal(snapshot, entry),
     }))
   }
 
   /** What an agent may have injected, wherever it goes. */
   bindingsFor(agent: string): readonly CredentialBinding[] {
     const snapshot = this.#options.reader.current()
-    return snapshot === undefined ? [] : snapshot.secrets.filter(this.#mayUse(snapshot, agent))
+    return snapshot === undefined ? [] : snapshot.secrets.filter(this.mayUse(snapshot, agent))
   }
 
   /**
@@ -69,14 +69,16 @@ export class VaultCredentials implements CredentialSource {
       .flatMap((row) => variableOf(openRow(row, key, snapshot.rows.vaultId)) ?? [])
   }
 
-  #mayUse(snapshot: VaultSnapshot, agent: string | undefined): (entry: SecretEntry) => boolean {
+  /** Which secrets an agent has. */
+  mayUse(snapshot: VaultSnapshot, agent: string | undefined): (entry: SecretEntry) => boolean {
     if (agent === undefined) return () => false
     if (agent === this.#options.unrestricted) return () => true
     const secrets = snapshot.agentsByName.get(agent)?.secrets ?? new Set<string>()
     return ({ row }) => secrets === 'all' || secrets.has(row.id)
   }
 
-  #reveal(snapshot: VaultSnapshot, entry: SecretEntry): string | Promise<string> {
+  /** The value of a secret that the agent may use. Throws, or rejects with, `ERR_VAULT_…`. */
+  reveal(snapshot: VaultSnapshot, entry: SecretEntry): string | Promise<string> {
     const { dataKey, vaultId } = snapshot.rows
     if (dataKey === undefined) throw new AppError('ERR_VAULT_TAMPERED', { what: 'as a whole' })
     const key = this.#options.keyring.open(dataKey, vaultId)

@@ -5,10 +5,12 @@ import type { KeyEnvironment } from './key-sources.ts'
 import { Keyring } from './keyring.ts'
 import { References } from './references.ts'
 import { SecretStore } from './secret-store.ts'
+import { TokenStore } from './token-store.ts'
 import { VaultAgents } from './vault-agents.ts'
 import { VaultCredentials } from './vault-credentials.ts'
 import { vaultPathIn } from './vault-path.ts'
 import { VaultReader } from './vault-reader.ts'
+import { VaultTokens } from './vault-tokens.ts'
 
 export interface VaultOptions extends KeyEnvironment {
   /** Name of the agent that sees every secret without being granted any. */
@@ -21,6 +23,8 @@ export interface VaultOptions extends KeyEnvironment {
 export interface Vault {
   /** For `CredentialInjector`. */
   readonly credentials: VaultCredentials
+  /** For `TokenReplacer`. */
+  readonly tokens: VaultTokens
   /** For `PortholeBuilder.agents()`. */
   readonly agents: VaultAgents
   close(): void
@@ -34,13 +38,19 @@ export function readVaultIn(options: VaultOptions): Vault {
     references: new References({ env: options.env, monotonicMs: () => performance.now() }),
     unrestricted: options.unrestricted,
   })
-  return { credentials, agents: new VaultAgents(reader), close: () => reader.close() }
+  return {
+    credentials,
+    tokens: new VaultTokens(reader, credentials),
+    agents: new VaultAgents(reader),
+    close: () => reader.close(),
+  }
 }
 
 /** What a command changes. */
 export interface WritableVault {
   readonly secrets: SecretStore
   readonly agents: AgentStore
+  readonly tokens: TokenStore
   close(): void
 }
 
@@ -51,6 +61,7 @@ export function openVaultIn(options: VaultOptions): WritableVault {
   return {
     secrets: new SecretStore(database, new Keyring(options), now),
     agents: new AgentStore(database, now),
+    tokens: new TokenStore(database, now),
     close: () => database.close(),
   }
 }

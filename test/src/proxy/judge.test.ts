@@ -80,7 +80,7 @@ describe('analyzers', () => {
       1000,
     )
 
-    expect(verdict).toEqual({ transforms: [first, second] })
+    expect(verdict).toMatchObject({ transforms: [{ stream: first }, { stream: second }] })
   })
 })
 

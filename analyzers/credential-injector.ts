@@ -9,8 +9,8 @@ import type { Analyzer, OutgoingRequest, Refusal } from '../src/pipeline/analyze
 import { fillSlot } from '../src/policy/credential-value.ts'
 import type {
   CredentialBinding,
-  CredentialLocation,
   CredentialSource,
+  InjectedLocation,
   SelectedCredential,
 } from '../src/policy/credential.ts'
 import { CredentialIndex, describeLocation, slotOf } from '../src/policy/credential.ts'
@@ -131,6 +131,7 @@ function unavailable(problem: string): Refusal {
 }
 
 interface StaticEntry extends CredentialBinding {
+  readonly location: InjectedLocation
   readonly value: string
 }
 
@@ -145,7 +146,7 @@ function createStaticSource(credentials: readonly StaticCredential[]): Credentia
 }
 
 function readStatic({ id, host, header, format, value }: StaticCredential): StaticEntry {
-  const location: CredentialLocation = { type: 'header', name: header, format, ifPresent: false }
+  const location: InjectedLocation = { type: 'header', name: header, format, ifPresent: false }
   const rendered = format.replaceAll('{}', () => value)
   if (value === '' || !/^[\t\x20-\x7e]+$/u.test(rendered)) {
     throw new AppError('ERR_CREDENTIAL_INVALID', { variable: id })

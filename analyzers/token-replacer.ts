@@ -1,9 +1,9 @@
-import { parseContentEncoding, problemOfCodings } from '../src/base/content-decoder.ts'
 /**
  * Replaces opaque tokens in requests by the secrets that they stand for, on the way to hosts that
  * these are bound to, and takes them out on the way to any other. It runs after the capture has
  * seen the request. Where it cannot be known what a token stands for, the request is not sent.
  */
+import { parseContentEncoding, problemOfCodings } from '../src/base/content-decoder.ts'
 import { describeError } from '../src/base/errors.ts'
 import { headerValues } from '../src/messages/header-values.ts'
 import type {

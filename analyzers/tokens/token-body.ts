@@ -6,7 +6,7 @@
 import { Duplex, Transform } from 'node:stream'
 import type { TransformCallback } from 'node:stream'
 
-import type { ContentDecoder } from '../../src/base/content-decoder.ts'
+import type { ContentDecoder, DecoderState } from '../../src/base/content-decoder.ts'
 import { createContentDecoder } from '../../src/base/content-decoder.ts'
 import { asError } from '../../src/base/errors.ts'
 import { headerValues } from '../../src/messages/header-values.ts'
@@ -157,19 +157,28 @@ function codedStream(body: BodyTokens, codings: readonly string[]): Duplex {
 }
 
 /** What cannot be decoded cannot be looked at: it is not sent. */
-function refuseFailed({ state }: ContentDecoder): void {
-  if (state.kind === 'open' || state.kind === 'ended') return
-  const problem =
-    state.kind === 'failed'
-      ? state.problem
-      : state.kind === 'limit'
-        ? 'it expands to more than 256 MiB'
-        : 'it ends too early'
+function refuseFailed(decoder: ContentDecoder): void {
+  const problem = decoder.hasTail ? 'something follows its end' : problemOf(decoder.state)
+  if (problem === undefined) return
   throw new RequestRefused({
     status: 400,
     reason: 'coded-body',
     message: `porthole cannot decode the body, to look for tokens in it: ${problem}`,
   })
+}
+
+function problemOf(state: DecoderState): string | undefined {
+  switch (state.kind) {
+    case 'open':
+    case 'ended':
+      return undefined
+    case 'failed':
+      return state.problem
+    case 'limit':
+      return 'it expands to more than 256 MiB'
+    case 'truncated':
+      return 'it ends too early'
+  }
 }
 
 /** One text or binary message of a WebSocket. */

@@ -70,6 +70,7 @@ function registerAdd(secrets: Command, context: CliContext): void {
     .option('--url-path <PATTERN>', "the part of the path that it replaces: '/bot{}/'")
     .option('--basic <USER>', 'the password of this user, as Authorization: Basic')
     .option('--if-present', 'only where the program sent something there itself')
+    .option('--token-only', 'nowhere by itself: only in place of what porthole tokens mint makes')
     .option('--from <REFERENCE>', 'where to find it at the time of use, instead of a value')
     .addOption(keyOption('what seals the vault, where this is its first secret'))
     .description('store a secret; its value is read from standard input, or asked for')
@@ -87,6 +88,7 @@ Examples:
   porthole secrets add openai --host api.openai.com < key.txt
   porthole secrets add claude --host api.anthropic.com --from op://dev/anthropic/key
   porthole secrets add bot --host api.telegram.org --url-path '/bot{}/'
+  porthole secrets add github --host api.github.com --token-only < token.txt
   porthole secrets add search --host api.example.com --path '/v2/*' --query key --if-present`
 
 async function add(

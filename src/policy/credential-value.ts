@@ -2,7 +2,7 @@
  * A credential's value on its way into a request: what each location can hold, how it is written
  * there, and the forms in which an upstream may repeat it. Pure.
  */
-import type { CredentialLocation } from './credential.ts'
+import type { CredentialLocation, InjectedLocation } from './credential.ts'
 import { holeIn } from './credential.ts'
 import { splitTarget } from './request-path.ts'
 
@@ -41,7 +41,7 @@ export interface FillableRequest {
  */
 export function fillSlot(
   request: FillableRequest,
-  location: CredentialLocation,
+  location: InjectedLocation,
   value: string,
 ): string | undefined {
   switch (location.type) {

@@ -6,7 +6,14 @@ import type { HostPattern } from './host-pattern.ts'
 import { isUnambiguousPath, splitTarget } from './request-path.ts'
 
 /** Where a value goes. `ifPresent`: only where the client sent something there itself. */
-export type CredentialLocation =
+export type CredentialLocation = InjectedLocation | TokenLocation
+
+/** Nowhere by itself: it goes in place of its opaque tokens alone. */
+interface TokenLocation {
+  readonly type: 'token'
+}
+
+export type InjectedLocation =
   | {
       readonly type: 'header'
       readonly name: string
@@ -45,7 +52,7 @@ export interface CredentialRequest {
 /** A value, and the exact request part that takes it. */
 export interface SelectedCredential {
   readonly id: string
-  readonly location: CredentialLocation
+  readonly location: InjectedLocation
   /** Rejects, or throws, where there is none to be had: then the request must not go out. */
   reveal(): string | Promise<string>
 }
@@ -72,6 +79,8 @@ export function slotOf(location: CredentialLocation): string {
       return `query ${location.name}`
     case 'url-path':
       return `url-path ${location.pattern}`
+    case 'token':
+      return 'token'
   }
 }
 
@@ -86,6 +95,8 @@ export function describeLocation(location: CredentialLocation): string {
       return `?${location.name}`
     case 'url-path':
       return location.pattern
+    case 'token':
+      return 'tokens only'
   }
 }
 
@@ -96,6 +107,7 @@ export function canonicalHost({ host, wildcard, port }: HostPattern): string {
 
 /** The hosts that two bindings share, where both fill the same slot for the same path. */
 export function ambiguousHost(a: CredentialBinding, b: CredentialBinding): string | undefined {
+  if (a.location.type === 'token') return undefined
   if (slotOf(a.location) !== slotOf(b.location) || a.path !== b.path) return undefined
   const others = new Set(b.hosts.map(canonicalHost))
   return a.hosts.find((host) => others.has(canonicalHost(host)))?.text
@@ -107,6 +119,7 @@ export class CredentialIndex<T extends CredentialBinding> {
 
   constructor(credentials: readonly T[]) {
     for (const credential of credentials) {
+      if (credential.location.type === 'token') continue
       for (const host of credential.hosts) {
         const key = canonicalHost(host)
         const known = this.#byHost.get(key)

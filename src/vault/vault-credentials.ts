@@ -41,17 +41,19 @@ export class VaultCredentials implements CredentialSource {
     const snapshot = this.#options.reader.current()
     if (snapshot === undefined) return []
     const may = this.mayUse(snapshot, request.agent)
-    return snapshot.index.select(request, may).map((entry) => ({
-      id: entry.id,
-      location: entry.location,
-      reveal: () => this.reveal(snapshot, entry),
-    }))
+    return snapshot.index.select(request, may).flatMap((entry) => {
+      const { id, location } = entry
+      if (location.type === 'token') return []
+      return [{ id, location, reveal: () => this.reveal(snapshot, entry) }]
+    })
   }
 
   /** What an agent may have injected, wherever it goes. */
   bindingsFor(agent: string): readonly CredentialBinding[] {
     const snapshot = this.#options.reader.current()
-    return snapshot === undefined ? [] : snapshot.secrets.filter(this.mayUse(snapshot, agent))
+    if (snapshot === undefined) return []
+    const may = this.mayUse(snapshot, agent)
+    return snapshot.secrets.filter((entry) => entry.location.type !== 'token' && may(entry))
   }
 
   /**

@@ -9,7 +9,7 @@ import { TokenReplacer } from '../../analyzers/token-replacer.ts'
 import type { TokenReplacerOptions } from '../../analyzers/token-replacer.ts'
 import type { Authority } from '../../ca/authority.ts'
 import type { PortholeBuilder } from '../../src/builder.ts'
-import { parseHostPattern } from '../../src/policy/host-pattern.ts'
+import type { TokenSource } from '../../src/policy/tokens/token-source.ts'
 import type { NewToken } from '../../src/vault/token-store.ts'
 import type { VaultOptions } from '../../src/vault/vault.ts'
 import type { ProxyUnderTest } from './proxy.ts'
@@ -93,8 +93,10 @@ export interface TokenBenchSetup {
   readonly options?: TokenReplacerOptions
   readonly vault?: Partial<VaultOptions>
   readonly configure?: (builder: PortholeBuilder) => void
-  /** Ports of other upstreams, by host. */
-  readonly ports?: (root: Authority) => Promise<Readonly<Record<string, number>>>
+  /** Beside the vault. */
+  readonly source?: TokenSource
+  /** Port of another upstream for `bound.example`. */
+  readonly boundPort?: (root: Authority) => Promise<number>
 }
 
 export async function startTokenBench(setup: TokenBenchSetup = {}): Promise<TokenBench> {
@@ -115,22 +117,18 @@ export async function startTokenBench(setup: TokenBenchSetup = {}): Promise<Toke
     [boundHost]: await startTokenUpstream(root, boundHost),
     [otherHost]: await startTokenUpstream(root, otherHost),
   }
-  const ports = {
-    ...Object.fromEntries(Object.entries(upstreams).map(([host, { port }]) => [host, port])),
-    ...(await setup.ports?.(root)),
-  }
+  const boundPort = (await setup.boundPort?.(root)) ?? upstreams[boundHost].port
   const read = vault.read()
+  const sources = [read.tokens, ...(setup.source === undefined ? [] : [setup.source])]
   const proxy = await startProxy({
     allow: [boundHost, otherHost],
-    connectTo: Object.fromEntries(
-      Object.entries(ports).map(([host, port]) => [
-        parseHostPattern(host).port === undefined ? `${host}:443` : host,
-        port,
-      ]),
-    ),
+    connectTo: {
+      [`${boundHost}:443`]: boundPort,
+      [`${otherHost}:443`]: upstreams[otherHost].port,
+    },
     root,
     configure: (builder) => {
-      builder.agents(read.agents).addAnalyzer(new TokenReplacer(read.tokens, setup.options))
+      builder.agents(read.agents).addAnalyzer(new TokenReplacer(sources, setup.options))
       setup.configure?.(builder)
     },
   })

@@ -43,7 +43,7 @@ describe('analyzers', () => {
 
     const verdict = await judgeRequest([adding('a'), { name: 'none' }, adding('b')], outgoing, 1000)
 
-    expect(verdict).toEqual({ transforms: [] })
+    expect(verdict).toEqual({ transforms: [], messages: [] })
     expect(seen).toEqual(['/v1', '/v1a'])
     expect(outgoing.path).toBe('/v1ab')
   })

@@ -65,7 +65,7 @@ class BodyTokens {
   }
 
   #write(pieces: readonly TokenPiece[]): Uint8Array | Promise<Uint8Array> {
-    if (pieces.every((piece) => typeof piece === 'string')) {
+    if (!hasToken(pieces)) {
       const text = pieces.join('')
       return this.#seen(text, Buffer.from(text, 'latin1'))
     }
@@ -140,8 +140,11 @@ class PlainStream extends Transform {
 
 function codedStream(body: BodyTokens, codings: readonly string[]): Duplex {
   const decoder = createContentDecoder(codings, { outputBytes: mostDecodedBytes })
+  // What follows the end of a coding is not decoded: nothing like a token may pass there.
+  const outside = new TokenScanner()
   return Duplex.from(async function* replaced(source: AsyncIterable<Buffer>) {
     for await (const chunk of source) {
+      body.hasChanged ||= hasToken(outside.push(latin1(chunk)))
       for (let at = 0; at < chunk.length; at += codedSliceBytes) {
         const decoded = decoder.push(chunk.subarray(at, at + codedSliceBytes))
         const bytes = await body.push(decoded)
@@ -149,6 +152,7 @@ function codedStream(body: BodyTokens, codings: readonly string[]): Duplex {
         refuseFailed(decoder)
       }
     }
+    body.hasChanged ||= hasToken(outside.end())
     decoder.end()
     refuseFailed(decoder)
     const rest = await body.end()
@@ -156,9 +160,13 @@ function codedStream(body: BodyTokens, codings: readonly string[]): Duplex {
   })
 }
 
+function hasToken(pieces: readonly TokenPiece[]): boolean {
+  return pieces.some((piece) => typeof piece !== 'string')
+}
+
 /** What cannot be decoded cannot be looked at: it is not sent. */
-function refuseFailed(decoder: ContentDecoder): void {
-  const problem = decoder.hasTail ? 'something follows its end' : problemOf(decoder.state)
+function refuseFailed({ state }: ContentDecoder): void {
+  const problem = problemOf(state)
   if (problem === undefined) return
   throw new RequestRefused({
     status: 400,
@@ -189,7 +197,7 @@ export async function replaceMessageTokens(
   const text = latin1(payload)
   const scanner = new TokenScanner()
   const pieces = [...scanner.push(text), ...scanner.end()]
-  if (pieces.every((piece) => typeof piece === 'string')) return payload
+  if (!hasToken(pieces)) return payload
   const place = /^\s*[[{]/u.test(text) ? 'json' : 'raw'
   const written = await session.write(
     pieces,

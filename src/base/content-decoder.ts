@@ -44,8 +44,6 @@ export interface ContentDecoder {
   /** No more input: settles the state, which `open` then no longer is. */
   end(): DecoderState
   readonly state: DecoderState
-  /** Whether something followed the end of a coding, which was ignored. */
-  readonly hasTail: boolean
 }
 
 /** The codings of Content-Encoding values in the order they were applied, `identity` left out. */
@@ -104,9 +102,6 @@ export function createContentDecoder(
     get state() {
       return state
     },
-    get hasTail() {
-      return stages.some((stage) => stage.hasTail)
-    },
   }
 }
 
@@ -126,7 +121,6 @@ interface Stage {
   push(input: Uint8Array): StageOutput
   /** Whether the coding reached its end. */
   end(): boolean
-  readonly hasTail: boolean
 }
 
 interface Coding {
@@ -192,7 +186,6 @@ function createStage(name: string, limit: number): Stage {
   let inflater: Inflater | undefined
   let members = 0
   let total = 0
-  /** Something came that was no further member. */
   let isOver = false
 
   /** One call into the current member, or into the next one; the rest of the input in `rest`. */
@@ -246,9 +239,6 @@ function createStage(name: string, limit: number): Stage {
       const isComplete = inflater?.write(nothing, coding.finish).ok ?? false
       inflater?.close()
       return isComplete
-    },
-    get hasTail() {
-      return isOver
     },
   }
 }

@@ -225,7 +225,7 @@ export const optionTable: readonly OptionRow[] = [
     flag: '--coded-bodies <decode|refuse|pass>',
     kind: 'text',
     env: ['PORTHOLE_CODED_BODIES'],
-    help: 'compressed requests of agents with tokens: look into them and send them plain, refuse with 415, or pass',
+    help: 'compressed requests that may have tokens: decode and send plain, refuse (415), or pass',
     defaultText: 'decode',
     commands: proxies,
     inFile: true,

@@ -36,7 +36,7 @@ const bench = async (setup: TokenBenchSetup = {}): Promise<TokenBench> =>
 
 const json = 'Content-Type: application/json'
 
-describe('S2 a token', () => {
+describe('a token', () => {
   test('S2 cut at every byte over segments is replaced in head and body', async () => {
     const all = await bench()
     const request = requestBytes(boundHost, {

@@ -151,22 +151,6 @@ describe.each(senders)('$name', (sender) => {
     expect(decoder.end().kind).toBe('failed')
   })
 
-  test('says whether anything followed its end, in the same push or the next', () => {
-    const encoded = sender.encode(Buffer.from(events.join('')))
-    const tail = Buffer.from('tail of it')
-    const hasTail = (...pieces: Uint8Array[]): boolean => {
-      const decoder = createContentDecoder([sender.encoding])
-      for (const piece of pieces) decoder.push(piece)
-      decoder.end()
-      return decoder.hasTail
-    }
-
-    expect(hasTail(encoded)).toBe(false)
-    expect(hasTail(encoded.subarray(0, 20), encoded.subarray(20))).toBe(false)
-    expect(hasTail(Buffer.concat([encoded, tail]))).toBe(true)
-    expect(hasTail(encoded, tail)).toBe(true)
-  })
-
   test('never throws on arbitrary bytes', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 8 }), (chunks) => {

@@ -179,17 +179,17 @@ const layers: Record<
   },
   onUnknownToken: {
     flag: 'block',
-    env: 'strip',
-    file: 'leave',
+    env: 'leave',
+    file: 'strip',
     read: ({ tokens }) => tokens.onUnknown,
-    wanted: { flag: 'block', env: 'strip', file: 'leave' },
+    wanted: { flag: 'block', env: 'leave', file: 'strip' },
   },
   codedBodies: {
     flag: 'refuse',
-    env: 'pass',
-    file: 'decode',
+    env: 'decode',
+    file: 'pass',
     read: ({ tokens }) => tokens.codedBodies,
-    wanted: { flag: 'refuse', env: 'pass', file: 'decode' },
+    wanted: { flag: 'refuse', env: 'decode', file: 'pass' },
   },
   starpodKeyEnv: {
     flag: 'FLAG_KEY',

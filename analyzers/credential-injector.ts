@@ -11,9 +11,9 @@ import { clearSlot, fillSlot } from '../src/policy/credential-value.ts'
 import type {
   CredentialBinding,
   CredentialHost,
-  CredentialLocation,
   CredentialPlaces,
   CredentialSource,
+  InjectedLocation,
   SelectedCredential,
 } from '../src/policy/credential.ts'
 import { CredentialIndex, describeLocation, slotOf } from '../src/policy/credential.ts'
@@ -58,7 +58,7 @@ export class CredentialInjector implements Analyzer, CredentialPlaces {
   }
 
   /** For `PortholeBuilder.routeCredentials()`. Throws where a source cannot be read. */
-  placesFor(target: CredentialHost, agent?: string): readonly CredentialLocation[] {
+  placesFor(target: CredentialHost, agent?: string): readonly InjectedLocation[] {
     return this.#sources.flatMap((source) => source.placesFor?.(target, agent) ?? [])
   }
 
@@ -153,7 +153,7 @@ export class CredentialInjector implements Analyzer, CredentialPlaces {
   }
 }
 
-function isFilled(place: CredentialLocation, by: readonly SelectedCredential[]): boolean {
+function isFilled(place: InjectedLocation, by: readonly SelectedCredential[]): boolean {
   return by.some(({ location }) => slotOf(location) === slotOf(place))
 }
 
@@ -185,6 +185,7 @@ const ownKeyRefused: Refusal = {
 }
 
 interface StaticEntry extends CredentialBinding {
+  readonly location: InjectedLocation
   readonly value: string
 }
 
@@ -200,7 +201,7 @@ function createStaticSource(credentials: readonly StaticCredential[]): Credentia
 }
 
 function readStatic({ id, host, header, format, value }: StaticCredential): StaticEntry {
-  const location: CredentialLocation = { type: 'header', name: header, format, ifPresent: false }
+  const location: InjectedLocation = { type: 'header', name: header, format, ifPresent: false }
   const rendered = format.replaceAll('{}', () => value)
   if (value === '' || !/^[\t\x20-\x7e]+$/u.test(rendered)) {
     throw new AppError('ERR_CREDENTIAL_INVALID', { variable: id })

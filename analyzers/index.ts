@@ -17,6 +17,8 @@ export { RuleEnforcer } from './rule-enforcer.ts'
 export type { RuleEnforcerOptions } from './rule-enforcer.ts'
 export { parsePriceList } from './providers/price-list.ts'
 export type { PriceList } from './providers/price-list.ts'
+export { TokenReplacer } from './token-replacer.ts'
+export type { TokenReplacerOptions } from './token-replacer.ts'
 export { ApiOperations, Conversations, HttpParser, McpCalls, ModelCalls, SseMerger, WebSocketCalls }
 
 export interface DefaultAnalyzersOptions {

@@ -15,13 +15,17 @@ export type {
 } from './messages/schema.ts'
 export type {
   Analyzer,
+  BodyTransform,
   Emit,
   HeaderList,
+  MessageTransform,
   OutgoingConnection,
   OutgoingRequest,
   Refusal,
+  SocketMessage,
 } from './pipeline/analyzer.ts'
 export { BodyUnavailable } from './pipeline/body-unavailable.ts'
+export { RequestRefused } from './pipeline/request-refused.ts'
 export {
   ApiOperations,
   Conversations,
@@ -34,12 +38,14 @@ export {
   parsePriceList,
   RuleEnforcer,
   SseMerger,
+  TokenReplacer,
   WebSocketCalls,
 } from '../analyzers/index.ts'
 export type {
   FileLoggerOptions,
   RuleEnforcerOptions,
   StaticCredential,
+  TokenReplacerOptions,
 } from '../analyzers/index.ts'
 export { openVault } from './vault/open-vault.ts'
 export type { Vault, VaultOptions } from './vault/vault.ts'
@@ -53,3 +59,10 @@ export { combineRules } from './policy/rules/rule-sources.ts'
 export type { RulePart } from './policy/rules/rule-sources.ts'
 export type { Rule, RuleSet, RuleSource } from './policy/rules/rule.ts'
 export type { CredentialSource, SelectedCredential } from './policy/credential.ts'
+export { StarpodTokens } from './policy/tokens/starpod-tokens.ts'
+export type {
+  TokenLookup,
+  TokenRequest,
+  TokenSource,
+  TokenVerdict,
+} from './policy/tokens/token-source.ts'

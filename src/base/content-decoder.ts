@@ -54,6 +54,13 @@ export function parseContentEncoding(values: readonly string[]): string[] {
     .filter((coding) => coding !== '' && coding !== 'identity')
 }
 
+/** Why nothing in these codings can be decoded, in one line; undefined where it can be tried. */
+export function problemOfCodings(encodings: readonly string[]): string | undefined {
+  if (encodings.length > stackedCodings) return 'too many content codings'
+  const unknown = encodings.find((name) => !isKnownCoding(name))
+  return unknown === undefined ? undefined : `unknown content coding ${unknown.slice(0, 40)}`
+}
+
 /** `encodings` in the order they were applied, so the last one is undone first. */
 export function createContentDecoder(
   encodings: readonly string[],
@@ -61,10 +68,8 @@ export function createContentDecoder(
 ): ContentDecoder {
   const limit = limits.outputBytes ?? decompressedBytes
   const stages = encodings.toReversed().map((name) => createStage(name, limit))
-  const unknown = encodings.find((name) => !isKnownCoding(name))
-  let state: DecoderState = { kind: 'open' }
-  if (unknown !== undefined) state = failed(`unknown content coding ${unknown.slice(0, 40)}`)
-  if (encodings.length > stackedCodings) state = failed('too many content codings')
+  const problem = problemOfCodings(encodings)
+  let state: DecoderState = problem === undefined ? { kind: 'open' } : failed(problem)
 
   function push(bytes: Uint8Array): Uint8Array {
     if (stages.length === 0) return state.kind === 'open' ? bytes : nothing

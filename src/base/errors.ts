@@ -237,6 +237,21 @@ const table = {
     hint: 'porthole secrets show {name} tells where it comes from',
     exitCode: 1,
   },
+  ERR_TOKEN_KEY: {
+    message: 'the key of starpod tokens cannot be used: {problem}',
+    hint: 'put the key that they were made with into the variable that --starpod-key-env names',
+    exitCode: 2,
+  },
+  ERR_TOKEN_HOST: {
+    message: '{host} is not among the hosts of the secret {name}',
+    hint: 'porthole secrets show {name} lists them; a token can only narrow them',
+    exitCode: 2,
+  },
+  ERR_TOKEN_UNKNOWN: {
+    message: 'there is no token with the id {id}',
+    hint: 'porthole tokens list shows all there are',
+    exitCode: 1,
+  },
   ERR_AGENT_UNKNOWN: {
     message: 'there is no agent named {name}',
     hint: 'porthole agents list shows all there are',

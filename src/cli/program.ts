@@ -21,6 +21,7 @@ import { registerSearchCommand } from './search.ts'
 import { registerSecretsCommand } from './secrets.ts'
 import { registerServeCommand } from './serve.ts'
 import { registerStartCommand } from './start.ts'
+import { registerTokensCommand } from './tokens.ts'
 import { registerViewCommand } from './view.ts'
 
 export function createProgram(context: CliContext): Command {
@@ -58,6 +59,7 @@ export function createProgram(context: CliContext): Command {
   registerAgentsCommand(program, context)
   registerRulesCommand(program, context)
   registerAuditCommand(program, context)
+  registerTokensCommand(program, context)
   registerCaCommand(program, {
     ...context,
     defaultPermittedHosts: providerHosts,

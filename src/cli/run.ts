@@ -126,12 +126,13 @@ export function environmentFor(
 ): NodeJS.ProcessEnv {
   const { running } = session
   const bindings = bindingsOf(settings, vault)
+  const { starpodVariable } = settings.tokens
   const keys = withoutKeys({
     env: context.env,
     bindings: vault?.bindings ?? [],
     intercepted: [...settings.allow, ...routedHosts(running)],
     sources: [...settings.credentials.map(({ variable }) => variable), ...(vault?.variables ?? [])],
-    withheld: keyVariables,
+    withheld: [...keyVariables, ...(starpodVariable === undefined ? [] : [starpodVariable])],
   })
   for (const note of keys.notes) session.tell(note)
   const { env, notes } = childEnvironment({

@@ -19,6 +19,7 @@ export interface LocationFlags {
   readonly urlPath?: string
   readonly basic?: string
   readonly ifPresent?: boolean
+  readonly tokenOnly?: boolean
 }
 
 /** Throws `ERR_USAGE` where flags contradict each other, or say nothing and no provider is known. */
@@ -30,6 +31,10 @@ export function locationFrom(
   const given = [header, query, urlPath, basic].filter((flag) => flag !== undefined)
   if (given.length > 1) {
     throw usage('a secret goes to one place', 'give one of --header, --query, --url-path, --basic')
+  }
+  if (flags.tokenOnly === true) {
+    if (given.length === 0 && !ifPresent) return { type: 'token' }
+    throw usage('--token-only is for no place', 'leave out --header, --query and the like')
   }
   if (query !== undefined) return taken(parseQueryLocation(query, ifPresent), '--query')
   if (urlPath !== undefined) return taken(parsePathLocation(urlPath, ifPresent), '--url-path')
@@ -56,7 +61,7 @@ function defaultHeader(hosts: readonly HostPattern[]): string {
   const text = hosts.map((host) => host.text).join(', ')
   throw usage(
     `where the key of ${text} goes is not known`,
-    "say it: --header 'Authorization: Bearer {}', or --query, --url-path, --basic",
+    "say it: --header 'Authorization: Bearer {}', or --query, --url-path, --basic, --token-only",
   )
 }
 

@@ -77,6 +77,7 @@ function registerAdd(secrets: Command, context: CliContext): void {
     .option('--url-path <PATTERN>', "the part of the path that it replaces: '/bot{}/'")
     .option('--basic <USER>', 'the password of this user, as Authorization: Basic')
     .option('--if-present', 'only where the program sent something there itself')
+    .option('--token-only', 'nowhere by itself: only in place of what porthole tokens mint makes')
     .option('--from <REFERENCE>', 'where to find it at the time of use, instead of a value')
     .option('--agent <NAME>', 'for this agent alone, in place of what others get for that host')
     .option('--env-var <NAME>', 'the variable in which programs look for it, where it is unusual')
@@ -98,6 +99,7 @@ Examples:
   porthole secrets add claude --host api.anthropic.com --from op://dev/anthropic/key
   porthole secrets add ci-openai --host api.openai.com --agent ci < ci-key.txt
   porthole secrets add bot --host api.telegram.org --url-path '/bot{}/'
+  porthole secrets add github --host api.github.com --token-only < token.txt
   porthole secrets add search --host api.example.com --path '/v2/*' --query key --if-present`
 
 async function add(

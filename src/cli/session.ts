@@ -34,6 +34,7 @@ import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
 import { currentUser, openSessionAudit } from './session-audit.ts'
 import { openSessionRules } from './session-rules.ts'
 import type { SessionRules } from './session-rules.ts'
+import { tokenReplacer } from './session-tokens.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
 
@@ -199,6 +200,7 @@ async function startProxy(
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
+    tokenReplacer(context, settings, plan.vault),
     credentials,
     ...defaultAnalyzers({ prices: await readPrices(settings.prices) }),
     capture,

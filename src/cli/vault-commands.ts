@@ -75,12 +75,12 @@ export function checkedName(what: 'secret' | 'agent', name: string): string {
 }
 
 /** `30d`, `12h`, `45m`; in milliseconds. Throws `ERR_USAGE`. */
-export function parseLifetime(text: string): number {
+export function parseLifetime(text: string, flag = '--expires'): number {
   const groups = /^(?<count>[1-9]\d{0,4})(?<unit>[dhm])$/u.exec(text)?.groups
   const units: Record<string, number> = { d: 86_400_000, h: 3_600_000, m: 60_000 }
   const unit = units[groups?.['unit'] ?? '']
   if (groups !== undefined && unit !== undefined) return Number(groups['count']) * unit
-  const problem = `--expires ${JSON.stringify(text)} is no time`
+  const problem = `${flag} ${JSON.stringify(text)} is no time`
   throw new AppError('ERR_USAGE', { problem, next: 'write it as 30d, 12h or 45m' })
 }
 

@@ -34,6 +34,15 @@ export interface CredentialSetting {
   readonly format: string
 }
 
+/** What becomes of opaque tokens in requests. */
+export interface TokenSettings {
+  readonly onMismatch: 'strip' | 'block'
+  readonly onUnknown: 'leave' | 'strip' | 'block'
+  readonly codedBodies: 'decode' | 'refuse' | 'pass'
+  /** Environment variable that holds the key of sealed tokens. */
+  readonly starpodVariable: string | undefined
+}
+
 export interface Settings {
   readonly listen: { readonly host: string; readonly port: number }
   readonly allow: readonly HostPattern[]
@@ -53,6 +62,7 @@ export interface Settings {
   readonly defaultAction: 'allow' | 'block'
   /** Those of the configuration file. */
   readonly rules: readonly Rule[]
+  readonly tokens: TokenSettings
   /** A file of prices. */
   readonly prices: string | undefined
   readonly limits: Bounds
@@ -121,6 +131,10 @@ const fileShape = z.strictObject({
   redactContent: z.string().optional(),
   defaultAction: z.string().optional(),
   rules: z.array(ruleShape).max(1000).optional(),
+  onTokenMismatch: z.string().optional(),
+  onUnknownToken: z.string().optional(),
+  codedBodies: z.string().optional(),
+  starpodKeyEnv: z.string().optional(),
   prices: z.string().optional(),
   limits: limitsShape.optional(),
   upstreamProxy: z.string().optional(),
@@ -150,6 +164,7 @@ export function resolveSettings(input: SettingsInput): Settings {
     redactContent: choiceOf(raw, 'redactContent', '--redact-content', ['secrets', 'pii', 'off']),
     defaultAction: choiceOf(raw, 'defaultAction', '--default-action', ['allow', 'block']),
     rules: input.file === undefined ? [] : fileRules(file.rules ?? [], input.file.path),
+    tokens: tokenSettings(raw),
     prices: textOf(raw, 'prices'),
     limits: boundsOf(input, file),
     upstreamProxy: textOf(raw, 'upstreamProxy'),
@@ -185,6 +200,19 @@ function refuseOpenDoor({ auth, listen }: Settings): void {
 /** The rules of a configuration file, all of which must be right. Throws as `resolveSettings` does. */
 export function rulesIn(file: { readonly path: string; readonly text: string }): readonly Rule[] {
   return fileRules(parseFile(file).rules ?? [], file.path)
+}
+
+function tokenSettings(raw: Raw): TokenSettings {
+  const starpodVariable = textOf(raw, 'starpodKeyEnv')
+  if (starpodVariable !== undefined && !/^[A-Za-z_]\w*$/u.test(starpodVariable)) {
+    throw usage('--starpod-key-env is no name of a variable', 'name the variable, not the key')
+  }
+  return {
+    onMismatch: choiceOf(raw, 'onTokenMismatch', '--on-token-mismatch', ['strip', 'block']),
+    onUnknown: choiceOf(raw, 'onUnknownToken', '--on-unknown-token', ['leave', 'strip', 'block']),
+    codedBodies: choiceOf(raw, 'codedBodies', '--coded-bodies', ['decode', 'refuse', 'pass']),
+    starpodVariable,
+  }
 }
 
 /** Unlike other lists, limits of several sources add up: each of them is looked for by itself. */

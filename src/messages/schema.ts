@@ -36,6 +36,13 @@ const port = z.int().min(0).max(65_535)
 const headers = z.array(z.tuple([z.string(), z.string()]))
 /** Bytes as `text` if they are well-formed UTF-8, else as `base64`; exactly one of the two. */
 const bytesOf = { text: z.string().optional(), base64: z.string().optional() }
+/** A token for a secret, or what was taken for one; `count` where it stood there more than once. */
+const tokenOf = {
+  secretId: z.string(),
+  mode: z.string(),
+  location: z.string(),
+  count: count.optional(),
+}
 const json = z.json()
 /** Which model call of its exchange, from 0; absent where an exchange is one call. */
 const call = count.optional()
@@ -115,8 +122,13 @@ const exchanges = [
     mode: z.enum(['header', 'query', 'url-path', 'basic']),
     location: z.string(),
   }),
-  kind('token-replaced', { by, secretId: z.string(), mode: z.string(), location: z.string() }),
-  kind('token-stripped', { by, secretId: z.string(), mode: z.string(), location: z.string() }),
+  kind('token-replaced', { by, ...tokenOf }),
+  kind('token-stripped', {
+    by,
+    ...tokenOf,
+    /** `host`, `path`, `agent`, `expired`, `revoked`, `plain-http`, `unknown`. */
+    reason: z.string().optional(),
+  }),
   kind('response-started', {
     by,
     status: count,

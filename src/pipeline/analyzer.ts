@@ -2,7 +2,7 @@
  * The contract of an analyzer. Two planes meet here: `onRequest` and `transformRequestBody` act on
  * traffic and fail closed; `onMessage` only watches, and a fault in it costs sight, never bytes.
  */
-import type { Transform } from 'node:stream'
+import type { Duplex, Transform } from 'node:stream'
 
 import type { AnalysisMsg, AnalysisMsgDraft, HeaderPairs } from '../messages/schema.ts'
 
@@ -20,8 +20,18 @@ export interface Analyzer {
    * refuse by returning a `Refusal`. Throwing, or passing the deadline, refuses with 502.
    */
   onRequest?(request: OutgoingRequest): void | Refusal | Promise<void | Refusal>
-  /** Inline and streaming. A transformed body is sent chunked, without its Content-Length. */
-  transformRequestBody?(request: OutgoingRequest): Transform | undefined
+  /**
+   * Inline and streaming; asked of requests with a body alone. A transformed body is sent with the
+   * length that it came to, or, where it is too large to wait for that, chunked. Where the stream
+   * fails, so does the exchange: with 502, or as a `RequestRefused` says.
+   */
+  transformRequestBody?(request: OutgoingRequest): Transform | BodyTransform | undefined
+  /**
+   * Inline: asked of upgrades to WebSocket. What it returns is given every text and binary message
+   * of the client, whole and without a mask, in order. Nothing is compressed then: extensions are
+   * taken out of the request.
+   */
+  transformRequestMessages?(request: OutgoingRequest): MessageTransform | undefined
   /**
    * Observes one message. What it emits goes to the analyzers after it, then to the sinks; it
    * inherits `at`, `connectionId`, `exchangeId` and `agent` from `msg` unless it sets its own.
@@ -94,6 +104,25 @@ export interface OutgoingRequest {
   conceal(value: string): void
 }
 
+export interface BodyTransform {
+  readonly stream: Duplex
+  /** Whether it undoes content codings: Content-Encoding is then left out of what is sent. */
+  readonly decodes: boolean
+  /** Once it has ended; where it says no, the body may be sent as it came, coding and all. */
+  hasChanged(): boolean
+  /** The request's trailers, after the body. */
+  trailers(pairs: HeaderPairs): HeaderPairs | Promise<HeaderPairs>
+}
+
+export interface SocketMessage {
+  /** RFC 6455 §11.8: 1 is text, 2 is binary. */
+  readonly opcode: 1 | 2
+  readonly payload: Buffer
+}
+
+/** The payload to be sent. Where it throws, or rejects, the WebSocket ends on both sides. */
+export type MessageTransform = (message: SocketMessage) => Buffer | Promise<Buffer>
+
 export interface Refusal {
   /** HTTP status for the client, 400–599. */
   readonly status: number
@@ -118,5 +147,7 @@ export interface HeaderList {
   append(name: string, value: string): void
   /** Removes every pair of that name. */
   remove(name: string): void
+  /** Gives the pair at this place of `pairs()` another value. */
+  replace(index: number, value: string): void
   pairs(): ReadonlyArray<readonly [string, string]>
 }

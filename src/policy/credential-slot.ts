@@ -3,7 +3,7 @@
  * both mean the same part of a request. Pure.
  */
 import { isParameter } from './credential-value.ts'
-import type { CredentialLocation } from './credential.ts'
+import type { InjectedLocation } from './credential.ts'
 import { holeIn } from './credential.ts'
 import { splitTarget } from './request-path.ts'
 
@@ -25,7 +25,7 @@ export interface SlotValue {
 /** All values in that place; more than one is ambiguous. */
 export function slotValues(
   { path: target, headers }: ReadableRequest,
-  location: CredentialLocation,
+  location: InjectedLocation,
 ): SlotValue[] {
   const { path, query } = splitTarget(target)
   switch (location.type) {
@@ -57,7 +57,7 @@ function plain(value: string): SlotValue {
  * What a value of that place may carry: itself, what follows `Bearer` or stands in the place's own
  * format, or the password of Basic. Schemes are compared without case (RFC 9110 §11.1).
  */
-export function tokensIn(value: string, location: CredentialLocation): string[] {
+export function tokensIn(value: string, location: InjectedLocation): string[] {
   if (value.length > maxValueLength) return []
   switch (location.type) {
     case 'basic':

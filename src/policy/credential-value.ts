@@ -2,14 +2,14 @@
  * A credential's value on its way into a request: what each location can hold, how it is written
  * there, and the forms in which an upstream may repeat it. Pure.
  */
-import type { CredentialLocation } from './credential.ts'
+import type { CredentialLocation, InjectedLocation } from './credential.ts'
 import { holeIn } from './credential.ts'
 import { splitTarget } from './request-path.ts'
 
 /** Shorter values could not be hidden where they come back, without hiding other words too. */
 export const leastValueLength = 8
 /** A request's header block may not be longer than 64 KiB anyway. */
-const mostValueLength = 16 * 1024
+export const mostValueLength = 16 * 1024
 
 /** Why a value cannot be sent, in one line that does not repeat it; undefined where it can. */
 export function problemOfValue(value: string, location: CredentialLocation): string | undefined {
@@ -41,7 +41,7 @@ export interface FillableRequest {
  */
 export function fillSlot(
   request: FillableRequest,
-  location: CredentialLocation,
+  location: InjectedLocation,
   value: string,
 ): string | undefined {
   switch (location.type) {
@@ -63,7 +63,7 @@ export function fillSlot(
 }
 
 /** Takes everything out of a place that is a field or a parameter of its own. */
-export function clearSlot(request: FillableRequest, location: CredentialLocation): void {
+export function clearSlot(request: FillableRequest, location: InjectedLocation): void {
   if (location.type === 'header') request.headers.remove(location.name)
   if (location.type !== 'query') return
   const { path, query } = splitTarget(request.path)

@@ -6,7 +6,14 @@ import type { HostPattern } from './host-pattern.ts'
 import { isUnambiguousPath, matchesPath, splitTarget } from './request-path.ts'
 
 /** Where a value goes. `ifPresent`: only where the client sent something there itself. */
-export type CredentialLocation =
+export type CredentialLocation = InjectedLocation | TokenLocation
+
+/** Nowhere by itself: it goes in place of its opaque tokens alone. */
+interface TokenLocation {
+  readonly type: 'token'
+}
+
+export type InjectedLocation =
   | {
       readonly type: 'header'
       readonly name: string
@@ -49,7 +56,7 @@ export interface CredentialRequest {
 /** A value, and the exact request part that takes it. */
 export interface SelectedCredential {
   readonly id: string
-  readonly location: CredentialLocation
+  readonly location: InjectedLocation
   /** Rejects, or throws, where there is none to be had: then the request must not go out. */
   reveal(): string | Promise<string>
 }
@@ -68,7 +75,7 @@ export interface CredentialPlaces {
    * The places of all credentials of a host, or of those that `agent` may use. Throws where that
    * cannot be known.
    */
-  placesFor(target: CredentialHost, agent?: string): readonly CredentialLocation[]
+  placesFor(target: CredentialHost, agent?: string): readonly InjectedLocation[]
 }
 
 /** Where credentials come from. */
@@ -93,6 +100,8 @@ export function slotOf(location: CredentialLocation): string {
       return `query ${location.name}`
     case 'url-path':
       return `url-path ${location.pattern}`
+    case 'token':
+      return 'token'
   }
 }
 
@@ -107,6 +116,8 @@ export function describeLocation(location: CredentialLocation): string {
       return `?${location.name}`
     case 'url-path':
       return location.pattern
+    case 'token':
+      return 'tokens only'
   }
 }
 
@@ -117,6 +128,7 @@ export function canonicalHost({ host, wildcard, port }: HostPattern): string {
 
 /** The host that two bindings share, where both fill the same slot for the same path and agents. */
 export function ambiguousHost(a: CredentialBinding, b: CredentialBinding): string | undefined {
+  if (a.location.type === 'token') return undefined
   const isApart = a.path !== b.path || a.reservedFor !== b.reservedFor
   if (isApart || slotOf(a.location) !== slotOf(b.location)) return undefined
   const others = new Set(b.hosts.map(canonicalHost))
@@ -129,6 +141,7 @@ export class CredentialIndex<T extends CredentialBinding> {
 
   constructor(credentials: readonly T[]) {
     for (const credential of credentials) {
+      if (credential.location.type === 'token') continue
       for (const host of credential.hosts) {
         const key = canonicalHost(host)
         const known = this.#byHost.get(key)
@@ -159,12 +172,13 @@ export class CredentialIndex<T extends CredentialBinding> {
   }
 
   /** Each place that credentials of a host have, once. */
-  places(target: CredentialHost, may: (credential: T) => boolean): CredentialLocation[] {
-    const found = new Map<string, CredentialLocation>()
+  places(target: CredentialHost, may: (credential: T) => boolean): InjectedLocation[] {
+    const found = new Map<string, InjectedLocation>()
     for (const list of this.#candidates(target)) {
       for (const credential of list) {
-        if (!isWithin(credential.path, target.basePath ?? '') || !may(credential)) continue
-        found.set(placeOf(credential.location), credential.location)
+        const { location, path } = credential
+        if (location.type === 'token' || !isWithin(path, target.basePath ?? '')) continue
+        if (may(credential)) found.set(placeOf(location), location)
       }
     }
     return [...found.values()]
@@ -209,6 +223,12 @@ function fits(
   if (!isPlain) return false
   if (bound !== undefined && !matchesPath(bound, path)) return false
   return location.type !== 'url-path' || holeIn(location.pattern, path) !== undefined
+}
+
+/** Whether a request target lies within a bound path, to every reader of it. */
+export function coversTarget(bound: string, target: string): boolean {
+  const { path, isPlain } = readTarget(target)
+  return isPlain && matchesPath(bound, path)
 }
 
 /**

@@ -47,6 +47,17 @@ const keyShapes: readonly KeyShape[] = [
   },
   { literals: ['starpod:v1:'], anchor: 10, shape: /starpod:v1:[\w+/=.-]{16,}/uy },
   { literals: ['porthole:v1:'], anchor: 11, shape: /porthole:v1:[\w+/=.-]{16,}/uy },
+  // The same, percent-encoded in a form or a URL.
+  {
+    literals: ['starpod%3Av1%3A', 'starpod%3av1%3a'],
+    anchor: 7,
+    shape: /starpod%3[Aa]v1%3[Aa][\w%.+/=-]{16,}/uy,
+  },
+  {
+    literals: ['porthole%3Av1%3A', 'porthole%3av1%3a'],
+    anchor: 8,
+    shape: /porthole%3[Aa]v1%3[Aa][\w%-]{16,}/uy,
+  },
   // A JSON Web Token (RFC 7519): three parts, the first two of them JSON objects in base64url.
   {
     literals: ['eyJ'],

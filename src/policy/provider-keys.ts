@@ -3,7 +3,7 @@
  * it. Facts of 2026-11, from the providers' API references and SDKs.
  */
 
-import type { CredentialLocation } from './credential.ts'
+import type { InjectedLocation } from './credential.ts'
 
 export interface ProviderKey {
   /** Host pattern. */
@@ -13,7 +13,7 @@ export interface ProviderKey {
   /** As `--header` takes it. */
   readonly header: string
   /** Other places in which the provider takes the same key, and some of its clients send it. */
-  readonly others?: readonly CredentialLocation[]
+  readonly others?: readonly InjectedLocation[]
   /** The first is the one of the provider's own SDK. */
   readonly variables: readonly string[]
   /** Variables that would make an SDK sign in in another way beside the key. */
@@ -21,7 +21,7 @@ export interface ProviderKey {
 }
 
 const bearer = 'Authorization: Bearer {}'
-const asBearer: CredentialLocation = {
+const asBearer: InjectedLocation = {
   type: 'header',
   name: 'Authorization',
   format: 'Bearer {}',
@@ -124,8 +124,8 @@ export function providerOf(host: string): ProviderKey | undefined {
 /** Where clients of a host may put a key for one of `places`, beside these: as its provider says. */
 export function otherPlaces(
   host: string,
-  places: readonly CredentialLocation[],
-): readonly CredentialLocation[] {
+  places: readonly InjectedLocation[],
+): readonly InjectedLocation[] {
   const row = providerKeyOf(host)
   if (row?.others === undefined) return []
   const usual = row.header.replace(/:.*$/su, '').toLowerCase()

@@ -93,7 +93,7 @@ export function redactHeaders(pairs: HeaderPairs): HeaderPairs {
 
 /** An absolute URL or a request target, with secret parameters and any userinfo replaced. */
 export function redactUrl(text: string): string {
-  const url = replaceOwnTokens(text, redacted)
+  const url = hideTokens(replaceOwnTokens(text, redacted))
   // Up to the last @ before the path: that is where URL parsers see the host begin.
   const withoutUser = url.includes('@')
     ? url.replace(/^((?:[a-z][a-z0-9+.-]*:)?\/\/)[^/?#]*@/iu, `$1${redacted}@`)
@@ -164,7 +164,7 @@ function redactHeaderValue(name: string, value: string): string {
     case 'cookie':
       return redactCookie(value, lower)
   }
-  if (!secretHeaders.has(lower)) return replaceOwnTokens(value, redacted)
+  if (!secretHeaders.has(lower)) return hideTokens(replaceOwnTokens(value, redacted))
   const named = scheme.exec(value)
   return named === null ? redacted : `${named[0]} ${redacted}`
 }
@@ -172,6 +172,16 @@ function redactHeaderValue(name: string, value: string): string {
 /** Attributes of Set-Cookie (RFC 6265 §4.1); one whose value holds a `=` may hide a second cookie. */
 const cookieAttribute =
   /^\s*(?:path|expires|domain|max-age|httponly|secure|samesite|partitioned|priority)\s*(?:=[^=]*)?$/iu
+
+/** Opaque tokens, plain and percent-encoded; shorter text holds none. */
+const opaqueToken =
+  /porthole(?::|%3a)v1(?::|%3a)(?:[\w-]|%[2-7][\da-f]){48}|starpod(?::|%3a)v1(?::|%3a)(?:[\w+/=-]|%[2-7][\da-f]){38,}/giu
+const leastTokenLength = 49
+
+/** They are credentials of ours, wherever they stand. */
+function hideTokens(text: string): string {
+  return text.length < leastTokenLength ? text : text.replaceAll(opaqueToken, redacted)
+}
 
 /** Cookie names and attributes stay, since they explain behaviour; values go. */
 function redactCookie(value: string, field: 'cookie' | 'set-cookie'): string {

@@ -58,6 +58,10 @@ export async function decideRequest(
   input: ExchangeInput,
   judged: PreparedRequest,
 ): Promise<Refusal | undefined> {
+  if (judged === 'gone') {
+    void tellOfRequest(decisions, input, { decision: 'deny', reason: 'client-aborted' })
+    return undefined
+  }
   if ('refusal' in judged) {
     const { status, reason, rule } = judged.refusal
     void tellOfRequest(decisions, input, { decision: 'deny', reason, rule, status })

@@ -5,10 +5,8 @@
  * `exchange-failed` is reported, a side that leaves takes the other with it, and a response cut
  * short upstream is cut short for the client too, never ended cleanly.
  */
-import type { Transform } from 'node:stream'
-
 import { describeError, errorCodeOf } from '../base/errors.ts'
-import type { Refusal } from '../pipeline/analyzer.ts'
+import type { MessageTransform, Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import { isCredentialExchange } from '../policy/redaction.ts'
 import {
@@ -31,15 +29,16 @@ import type {
   UpstreamResponse,
   UpstreamUpgrade,
 } from './http-messages.ts'
-import { contentLengthOf, hasBodyFraming } from './http-messages.ts'
+import { contentLengthOf } from './http-messages.ts'
 import { ModuleTurns } from './module-turns.ts'
-import { prepareRequest, requestUrl, throughTransforms } from './outgoing-request.ts'
+import { prepareRequest, requestUrl } from './outgoing-request.ts'
 import { pump } from './pump.ts'
-import type { PumpOutcome } from './pump.ts'
 import { RequestBody } from './request-body.ts'
+import { sendRequest } from './request-sender.ts'
 import { relayUpgrade } from './upgrade.ts'
 import { explainUpstreamFailure } from './upstream-failure.ts'
 import { WebSocketObserver } from './websocket-observer.ts'
+import { startRewriting } from './websocket-rewriter.ts'
 
 /** Carries the exchange through. Resolves when it has ended; never rejects. */
 export async function runExchange(
@@ -135,6 +134,7 @@ class Exchange {
 
     const judged = await prepareRequest(this.#input, this.#services, this.#report, this.#body)
     const refusal = await decideRequest(this.#services, this.#input, judged)
+    if (judged === 'gone') return this.#onClientClosed()
     if (refusal !== undefined) return this.#refuse(refusal)
     if (this.#report.isOver || 'refusal' in judged) return
     this.#report.sends(judged.request)
@@ -142,7 +142,16 @@ class Exchange {
       this.#relayInterim(interim),
     )
     this.#upstream = upstream
-    void this.#sendRequest(upstream, judged.transforms)
+    const sending = {
+      input: this.#input,
+      body: this.#body,
+      report: this.#report,
+      modules: this.#modules,
+      upstream,
+      fail: (...failure: Parameters<Exchange['fail']>) => this.fail(...failure),
+      refuse: (refusal: Refusal) => this.#refuse(refusal),
+    }
+    void sendRequest(sending, judged.body)
 
     let answer: UpstreamResponse | UpstreamUpgrade
     try {
@@ -156,7 +165,7 @@ class Exchange {
       upstream.abort()
       return
     }
-    if ('socket' in answer) await this.#relayUpgrade(answer)
+    if ('socket' in answer) await this.#relayUpgrade(answer, judged.messages)
     else await this.#relayResponse(answer)
   }
 
@@ -204,51 +213,6 @@ class Exchange {
     answerClient(this.#input.response, answerFor(refusal))
   }
 
-  async #sendRequest(upstream: UpstreamExchange, transforms: readonly Transform[]): Promise<void> {
-    const { upgrade, headers, requestTrailers } = this.#input
-    if (upgrade !== undefined || !hasBodyFraming(headers)) {
-      this.#body.discard()
-      if (this.#modules !== undefined && !(await this.#modules.bodilessRequestEnded())) return
-      upstream.body.end()
-      this.#report.requestEnded([])
-      return
-    }
-    const body = this.#body.stream()
-    const source = throughTransforms(
-      this.#modules?.requestBody(body) ?? body,
-      transforms,
-      (error) => this.fail('proxy', 'request', 'body-transform-failed', describeError(error), 502),
-    )
-    const isPlain = source === body
-    // The tee reads what the client sent, before any transform: what is injected is not recorded.
-    // What an analyzer has read was told as it came.
-    const tee = this.#body.isRead ? ignore : (chunk: Buffer) => this.#report.requestBody(chunk)
-    if (!isPlain) body.on('data', tee)
-    const onChunk = isPlain ? tee : ignore
-    const outcome = await pump(source, upstream.body, onChunk, {
-      length: isPlain ? contentLengthOf(headers) : undefined,
-      flushHead: () => upstream.flushHead(),
-    })
-    if (!outcome.ended) {
-      this.#onRequestBroken(outcome)
-      return
-    }
-    const trailers = requestTrailers()
-    if (trailers.length > 0) upstream.sendTrailers(trailers)
-    upstream.body.end()
-    this.#report.requestEnded(trailers)
-  }
-
-  #onRequestBroken(outcome: Extract<PumpOutcome, { ended: false }>): void {
-    if (outcome.side === 'source') {
-      this.fail('client', 'request', 'client-aborted', 'the client left while sending its request')
-      return
-    }
-    // The upstream stopped reading. If it has answered (a 413, say) the answer stands; if not,
-    // `answer` is about to reject with the reason.
-    this.#body.discard()
-  }
-
   async #relayResponse(answer: UpstreamResponse): Promise<void> {
     const { response, onClientClosed } = this.#input
     this.#report.responseStarted(answer, this.#upstream?.timing)
@@ -282,7 +246,10 @@ class Exchange {
     if (response.writableFinished) this.#report.completed(relayed.status)
   }
 
-  async #relayUpgrade(answer: UpstreamUpgrade): Promise<void> {
+  async #relayUpgrade(
+    answer: UpstreamUpgrade,
+    messages: readonly MessageTransform[],
+  ): Promise<void> {
     const { upgrade, resetClient } = this.#input
     if (upgrade === undefined) {
       answer.socket.destroy()
@@ -296,6 +263,10 @@ class Exchange {
     const observer = this.#report.showsBodies
       ? new WebSocketObserver(answer.headers, this.#report, maxWebSocketMessageBytes)
       : undefined
+    const rewriting = startRewriting(messages, maxWebSocketMessageBytes, () => {
+      answer.socket.destroy()
+      upgrade.socket.destroy()
+    })
     const end = await relayUpgrade(
       { ...upgrade, reset: resetClient },
       answer,
@@ -303,9 +274,13 @@ class Exchange {
         this.#report.count(direction, chunk.byteLength)
         observer?.saw(direction, chunk)
       },
+      rewriting?.through,
     )
+    rewriting?.stop()
     observer?.ended()
-    if (end.ok) this.#report.completed(101)
+    const failure = rewriting?.failure
+    if (failure !== undefined) this.fail('proxy', 'request', failure.code, failure.message)
+    else if (end.ok) this.#report.completed(101)
     else this.fail(end.by, 'response', end.code, `the ${end.by} broke off the WebSocket`)
   }
 

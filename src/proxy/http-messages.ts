@@ -126,6 +126,9 @@ export function createHeaderList(initial: HeaderPairs): HeaderList {
       const isSame = is(name)
       pairs = pairs.filter((pair) => !isSame(pair))
     },
+    replace(index, value) {
+      pairs = pairs.map(([name, old], at) => [name, at === index ? value : old])
+    },
     pairs: () => pairs,
   }
 }

@@ -7,40 +7,64 @@ import type { Transform } from 'node:stream'
 import { describeError } from '../base/errors.ts'
 import type {
   Analyzer,
+  BodyTransform,
   Emit,
+  MessageTransform,
   OutgoingConnection,
   OutgoingRequest,
   Refusal,
 } from '../pipeline/analyzer.ts'
 import { BodyUnavailable } from '../pipeline/body-unavailable.ts'
 
-export type Verdict = Refusal | { readonly transforms: readonly Transform[] }
+export type Verdict =
+  | Refusal
+  | {
+      /** Of a request with a body. */
+      readonly transforms: readonly BodyTransform[]
+      /** Of an upgrade. */
+      readonly messages: readonly MessageTransform[]
+    }
+
+interface JudgedParts {
+  /** True unless it is known that there is none. */
+  readonly hasBody?: boolean
+  readonly isUpgrade?: boolean
+  /** The client, as long as it sends what an analyzer asked for: that time is not counted. */
+  readonly awaited?: AwaitedClient
+}
 
 /** Something that an analyzer waits for and is not to blame for, if there is anything. */
 export type AwaitedClient = () => Promise<unknown> | undefined
 
-/** `awaited` is the client, as long as it sends what an analyzer asked for: that time is not counted. */
 export async function judgeRequest(
   analyzers: readonly Analyzer[],
   request: OutgoingRequest,
   deadlineMs: number,
-  awaited: AwaitedClient = () => undefined,
+  { hasBody = true, isUpgrade = false, awaited = () => undefined }: JudgedParts = {},
 ): Promise<Verdict> {
-  const transforms: Transform[] = []
+  const transforms: BodyTransform[] = []
+  const messages: MessageTransform[] = []
   for (const analyzer of analyzers) {
     try {
       const given = analyzer.onRequest?.(request)
       const answer =
         given instanceof Promise ? await withDeadline(given, deadlineMs, awaited) : given
       if (answer !== undefined) return answer
-      const transform = analyzer.transformRequestBody?.(request)
-      if (transform !== undefined) transforms.push(transform)
+      if (hasBody) transforms.push(...bodyTransforms(analyzer.transformRequestBody?.(request)))
+      const ofMessages = isUpgrade ? analyzer.transformRequestMessages?.(request) : undefined
+      if (ofMessages !== undefined) messages.push(ofMessages)
     } catch (error) {
       if (error instanceof BodyUnavailable) return refusalFor(error)
       return failed(analyzer, error, request.emit)
     }
   }
-  return { transforms }
+  return { transforms, messages }
+}
+
+function bodyTransforms(given: Transform | BodyTransform | undefined): BodyTransform[] {
+  if (given === undefined) return []
+  if ('stream' in given) return [given]
+  return [{ stream: given, decodes: false, hasChanged: () => true, trailers: (pairs) => pairs }]
 }
 
 /** Undefined where nobody objects. */

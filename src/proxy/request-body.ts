@@ -50,6 +50,11 @@ export class RequestBody {
     return this.#isRead
   }
 
+  /** For whoever reads `stream()`: is to see each chunk, and tells of those that were not told yet. */
+  get tee(): (chunk: Buffer) => void {
+    return this.#isRead ? ignore : this.#onChunk
+  }
+
   /** True once the client was asked for a body that it waited to be asked for. */
   get hasAsked(): boolean {
     return this.#hasAsked
@@ -195,6 +200,8 @@ export class RequestBody {
     this.#bytes = 0
   }
 }
+
+function ignore(): void {}
 
 function tooLarge(maxBytes: number): BodyUnavailable {
   const message = `the body of the request has to be read to decide on it, and is larger than ${formatSize(maxBytes)}`

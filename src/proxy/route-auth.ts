@@ -10,7 +10,7 @@ import type { HeaderList } from '../pipeline/analyzer.ts'
 import type { AgentPass } from '../policy/agent-pass.ts'
 import type { ReadableRequest, SlotValue } from '../policy/credential-slot.ts'
 import { slotValues, tokensIn } from '../policy/credential-slot.ts'
-import type { CredentialHost, CredentialLocation, CredentialPlaces } from '../policy/credential.ts'
+import type { CredentialHost, InjectedLocation, CredentialPlaces } from '../policy/credential.ts'
 import { keyPlaceholder, standsForKey } from '../policy/own-token.ts'
 import { otherPlaces } from '../policy/provider-keys.ts'
 import { isKeyHeader } from '../policy/redaction.ts'
@@ -70,7 +70,7 @@ export class RouteGuard {
 
   /** What a client itself has put where credentials of a host go: nothing of it may be told. */
   keysIn(host: string, port: number, request: ReadableRequest): string[] {
-    let places: readonly CredentialLocation[]
+    let places: readonly InjectedLocation[]
     try {
       places = this.#placesOf({ host, port })
     } catch {
@@ -112,14 +112,14 @@ export class RouteGuard {
   }
 
   /** With those in which clients of the provider may send the same key. */
-  #placesOf(target: CredentialHost): readonly CredentialLocation[] {
+  #placesOf(target: CredentialHost): readonly InjectedLocation[] {
     const places = this.#places.placesFor(target)
     return [...places, ...otherPlaces(target.host, places)]
   }
 
   #find(
     route: string,
-    places: readonly CredentialLocation[],
+    places: readonly InjectedLocation[],
     request: { readonly path: string; readonly headers: HeaderList },
     authenticator: Authenticator,
   ): RouteAdmission | undefined {
@@ -150,7 +150,7 @@ export function admitByProxyToken(
 }
 
 /** As written, and what that carries; what only stands for a key is masked by its looks. */
-function keysOf({ value, written }: SlotValue, place: CredentialLocation): string[] {
+function keysOf({ value, written }: SlotValue, place: InjectedLocation): string[] {
   const tokens = tokensIn(value, place)
   const isKey = !tokens.some(standsForKey)
   if (!isKey && value === written) return []
@@ -163,7 +163,7 @@ function isTried(value: string): boolean {
   return value !== '' && !value.endsWith(keyPlaceholder)
 }
 
-function withoutOtherKeys(pairs: HeaderPairs, place: CredentialLocation): HeaderPairs {
+function withoutOtherKeys(pairs: HeaderPairs, place: InjectedLocation): HeaderPairs {
   const own =
     place.type === 'header'
       ? place.name.toLowerCase()

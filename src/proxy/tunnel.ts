@@ -25,6 +25,8 @@ export function joinSockets(
   upstream: Duplex,
   counters: TunnelCounters,
   resetClient: () => void = () => resetSocket(client),
+  /** What the client sends goes through it; it never fails. */
+  through?: Duplex,
 ): Promise<TunnelFailure | undefined> {
   return new Promise((resolve) => {
     let open = 2
@@ -48,7 +50,8 @@ export function joinSockets(
     client.on('data', (chunk: Buffer) => counters.onUp(chunk.byteLength))
     upstream.on('data', (chunk: Buffer) => counters.onDown(chunk.byteLength))
     // `pipe` ends the sink when its source ends, which on these sockets is a half-close.
-    client.pipe(upstream)
+    if (through === undefined) client.pipe(upstream)
+    else client.pipe(through).pipe(upstream)
     upstream.pipe(client)
     if (client.destroyed) upstream.destroy()
     if (upstream.destroyed) client.destroy()

@@ -1,6 +1,6 @@
 /**
  * A switched connection (RFC 9110 §7.8): the upstream's own 101 is relayed, then bytes both ways,
- * unchanged, with backpressure and half-close as for a tunnel. The client sees no 101 before the
+ * unchanged unless an analyzer transforms what the client says, with backpressure and half-close as for a tunnel. The client sees no 101 before the
  * upstream's. Close frames are bytes like any other: each side hears those of its peer.
  */
 import type { Duplex } from 'node:stream'
@@ -14,11 +14,15 @@ export type UpgradeEnd =
   /** One side was cut off before either had ended. */
   | { readonly ok: false; readonly by: 'client' | 'upstream'; readonly code: string }
 
-/** Resolves when both sides have closed. `onChunk` is told of bytes after they were written. */
+/**
+ * Resolves when both sides have closed. `onChunk` is told of bytes after they were written, those of
+ * the client as it sent them; `through` is what these go through on their way, where anything.
+ */
 export async function relayUpgrade(
   client: { readonly socket: Duplex; readonly head: Buffer; readonly reset: () => void },
   upstream: UpstreamUpgrade,
   onChunk: (direction: 'request' | 'response', chunk: Buffer) => void,
+  through?: Duplex,
 ): Promise<UpgradeEnd> {
   const lines = upstream.headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   client.socket.write(Buffer.from(`HTTP/1.1 101 ${upstream.statusText}\r\n${lines}\r\n`, 'latin1'))
@@ -28,7 +32,7 @@ export async function relayUpgrade(
   upstream.socket.allowHalfOpen = true
   const end = watchEnd(client.socket, upstream.socket)
   const counters = { onUp: () => {}, onDown: () => {} }
-  const closed = joinSockets(client.socket, upstream.socket, counters, client.reset)
+  const closed = joinSockets(client.socket, upstream.socket, counters, client.reset, through)
   // Listening after the pipes do, so that the bytes have gone out.
   client.socket.on('data', (chunk: Buffer) => onChunk('request', chunk))
   upstream.socket.on('data', (chunk: Buffer) => onChunk('response', chunk))

@@ -152,9 +152,11 @@ function applyConnection(row: Row, msg: AnalysisMsg): boolean {
 function applyNote(row: Row, msg: AnalysisMsg): void {
   switch (msg.kind) {
     case 'credential-injected':
+      addNote(row, msg.at, `${msg.kind}: ${msg.secretId} (${msg.mode}, ${msg.location})`, false)
+      return
     case 'token-replaced':
     case 'token-stripped':
-      addNote(row, msg.at, `${msg.kind}: ${msg.secretId} (${msg.mode}, ${msg.location})`, false)
+      addNote(row, msg.at, describeToken(msg), msg.kind === 'token-stripped')
       return
     case 'rule-matched':
     case 'budget-exceeded':
@@ -165,6 +167,12 @@ function applyNote(row: Row, msg: AnalysisMsg): void {
       return
     default:
   }
+}
+
+function describeToken(msg: MsgOf<'token-replaced' | 'token-stripped'>): string {
+  const { kind, secretId, mode, location, count = 1 } = msg
+  const why = msg.kind === 'token-stripped' && msg.reason !== undefined ? `, ${msg.reason}` : ''
+  return `${kind}: ${secretId} (${mode}, ${location}${why})${count > 1 ? ` ×${count}` : ''}`
 }
 
 function applyFrame(row: Row, msg: MsgOf<'websocket-message'>, maxRowBytes: number): void {

@@ -29,6 +29,7 @@ const locationShape = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('query'), name: z.string(), ifPresent: z.boolean() }),
   z.strictObject({ type: z.literal('url-path'), pattern: z.string(), ifPresent: z.boolean() }),
   z.strictObject({ type: z.literal('basic'), user: z.string(), ifPresent: z.boolean() }),
+  z.strictObject({ type: z.literal('token') }),
 ]) satisfies z.ZodType<CredentialLocation>
 
 /** A row's binding, as the rules of injection read it. Throws `ERR_VAULT_TAMPERED`. */

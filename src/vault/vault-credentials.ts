@@ -8,7 +8,7 @@ import { problemOfValue } from '../policy/credential-value.ts'
 import type {
   CredentialBinding,
   CredentialHost,
-  CredentialLocation,
+  InjectedLocation,
   CredentialRequest,
   CredentialSource,
   SelectedCredential,
@@ -42,27 +42,29 @@ export class VaultCredentials implements CredentialSource {
   ): readonly SelectedCredential[] {
     const snapshot = this.#options.reader.current()
     if (snapshot === undefined) return []
-    const may = this.#mayUse(snapshot, request.agent)
-    return snapshot.index.select(request, may).map((entry) => ({
-      id: entry.id,
-      location: entry.location,
-      reveal: () => this.#reveal(snapshot, entry),
-    }))
+    const may = this.mayUse(snapshot, request.agent)
+    return snapshot.index.select(request, may).flatMap((entry) => {
+      const { id, location } = entry
+      if (location.type === 'token') return []
+      return [{ id, location, reveal: () => this.reveal(snapshot, entry) }]
+    })
   }
 
-  placesFor(target: CredentialHost, agent?: string): readonly CredentialLocation[] {
+  placesFor(target: CredentialHost, agent?: string): readonly InjectedLocation[] {
     const snapshot = this.#options.reader.current()
     if (snapshot === undefined) return []
     return snapshot.index.places(
       target,
-      agent === undefined ? () => true : this.#mayUse(snapshot, agent),
+      agent === undefined ? () => true : this.mayUse(snapshot, agent),
     )
   }
 
   /** What an agent may have injected, wherever it goes. */
   bindingsFor(agent: string): readonly CredentialBinding[] {
     const snapshot = this.#options.reader.current()
-    return snapshot === undefined ? [] : snapshot.secrets.filter(this.#mayUse(snapshot, agent))
+    if (snapshot === undefined) return []
+    const may = this.mayUse(snapshot, agent)
+    return snapshot.secrets.filter((entry) => entry.location.type !== 'token' && may(entry))
   }
 
   /**
@@ -80,7 +82,8 @@ export class VaultCredentials implements CredentialSource {
       .flatMap((row) => variableOf(openRow(row, key, snapshot.rows.vaultId)) ?? [])
   }
 
-  #mayUse(snapshot: VaultSnapshot, agent: string | undefined): (entry: SecretEntry) => boolean {
+  /** Which secrets an agent has. */
+  mayUse(snapshot: VaultSnapshot, agent: string | undefined): (entry: SecretEntry) => boolean {
     if (agent === undefined) return () => false
     const isUnrestricted = agent === this.#options.unrestricted
     const entry = isUnrestricted ? undefined : snapshot.agentsByName.get(agent)
@@ -91,7 +94,8 @@ export class VaultCredentials implements CredentialSource {
         : reservedFor === entry?.id
   }
 
-  #reveal(snapshot: VaultSnapshot, entry: SecretEntry): string | Promise<string> {
+  /** The value of a secret that the agent may use. Throws, or rejects with, `ERR_VAULT_…`. */
+  reveal(snapshot: VaultSnapshot, entry: SecretEntry): string | Promise<string> {
     const { dataKey, vaultId } = snapshot.rows
     if (dataKey === undefined) throw new AppError('ERR_VAULT_TAMPERED', { what: 'as a whole' })
     const key = this.#options.keyring.open(dataKey, vaultId)

@@ -34,6 +34,15 @@ export interface AgentEntry {
   readonly defaultAction: AgentRow['default_action']
 }
 
+export interface TokenEntry {
+  readonly hash: Buffer
+  readonly secret: SecretEntry
+  readonly hosts: readonly HostPattern[]
+  /** Name of the only agent that it is for. */
+  readonly agent: string | undefined
+  readonly expiresAt: number | undefined
+}
+
 export interface VaultSnapshot {
   readonly rows: VaultRows
   readonly index: CredentialIndex<SecretEntry>
@@ -44,6 +53,8 @@ export interface VaultSnapshot {
   readonly agentsByName: ReadonlyMap<string, AgentEntry>
   /** By the token's hash, in hexadecimal digits. */
   readonly agentsByHash: ReadonlyMap<string, AgentEntry>
+  /** By the token's hash, in hexadecimal digits. */
+  readonly tokensByHash: ReadonlyMap<string, TokenEntry>
 }
 
 /** How often changes are looked for where no request asks, in ms. */
@@ -153,7 +164,32 @@ function readSnapshot(database: VaultDatabase): VaultSnapshot {
     agents,
     agentsByName: new Map(agents.map((agent) => [agent.name, agent])),
     agentsByHash: new Map(agents.map((agent) => [agent.tokenHash.toString('hex'), agent])),
+    tokensByHash: readTokens(database, secrets, agents),
   }
+}
+
+/** A token whose secret or agent is not there is none. */
+function readTokens(
+  database: VaultDatabase,
+  secrets: readonly SecretEntry[],
+  agents: readonly AgentEntry[],
+): Map<string, TokenEntry> {
+  const secretsById = new Map(secrets.map((secret) => [secret.row.id, secret]))
+  const agentsById = new Map(agents.map(({ id, name }) => [id, name]))
+  const tokens = new Map<string, TokenEntry>()
+  for (const row of database.all(sql.selectFrom('tokens').selectAll())) {
+    const secret = secretsById.get(row.secret_id)
+    const agent = row.agent_id === null ? undefined : agentsById.get(row.agent_id)
+    if (secret === undefined || (row.agent_id !== null && agent === undefined)) continue
+    tokens.set(row.token_hash.toString('hex'), {
+      hash: row.token_hash,
+      secret,
+      hosts: (JSON.parse(row.hosts) as string[]).map(parseHostPattern),
+      agent,
+      expiresAt: row.expires_at ?? undefined,
+    })
+  }
+  return tokens
 }
 
 function readAgents(database: VaultDatabase): AgentEntry[] {

@@ -6,11 +6,13 @@ import { Keyring } from './keyring.ts'
 import { References } from './references.ts'
 import { RuleStore } from './rule-store.ts'
 import { SecretStore } from './secret-store.ts'
+import { TokenStore } from './token-store.ts'
 import { VaultAgents } from './vault-agents.ts'
 import { VaultCredentials } from './vault-credentials.ts'
 import { vaultPathIn } from './vault-path.ts'
 import { VaultReader } from './vault-reader.ts'
 import { VaultRules } from './vault-rules.ts'
+import { VaultTokens } from './vault-tokens.ts'
 
 export interface VaultOptions extends KeyEnvironment {
   /** Name of the agent that sees every secret without being granted any. */
@@ -23,6 +25,8 @@ export interface VaultOptions extends KeyEnvironment {
 export interface Vault {
   /** For `CredentialInjector`. */
   readonly credentials: VaultCredentials
+  /** For `TokenReplacer`. */
+  readonly tokens: VaultTokens
   /** For `PortholeBuilder.agents()`. */
   readonly agents: VaultAgents
   /** Together with those of a file, for `PortholeBuilder.rules()`. */
@@ -40,6 +44,7 @@ export function readVaultIn(options: VaultOptions): Vault {
   })
   return {
     credentials,
+    tokens: new VaultTokens(reader, credentials),
     agents: new VaultAgents(reader),
     rules: new VaultRules(reader),
     close: () => reader.close(),
@@ -51,6 +56,7 @@ export interface WritableVault {
   readonly secrets: SecretStore
   readonly agents: AgentStore
   readonly rules: RuleStore
+  readonly tokens: TokenStore
   close(): void
 }
 
@@ -62,6 +68,7 @@ export function openVaultIn(options: VaultOptions): WritableVault {
     secrets: new SecretStore(database, new Keyring(options), now),
     agents: new AgentStore(database, now),
     rules: new RuleStore(database, now),
+    tokens: new TokenStore(database, now),
     close: () => database.close(),
   }
 }

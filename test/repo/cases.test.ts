@@ -65,9 +65,18 @@ test('every test that the list names exists', () => {
 })
 
 test('every hostile test begins with the case that it is of, and the list names it', () => {
-  const files = ['routing', 'framing', 'auth', 'agents', 'secrets', 'routes', 'tls', 'faults'].map(
-    (name) => `test/integration/hostile-${name}.test.ts`,
-  )
+  const files = [
+    'routing',
+    'framing',
+    'auth',
+    'agents',
+    'secrets',
+    'tokens',
+    'token-cuts',
+    'routes',
+    'tls',
+    'faults',
+  ].map((name) => `test/integration/hostile-${name}.test.ts`)
   const titles = files.flatMap((file) =>
     Array.from(
       readFileSync(join(repository, file), 'utf8').matchAll(/'(?<title>[A-Z]\d+ [^'\n]+)'/gu),

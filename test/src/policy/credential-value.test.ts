@@ -8,7 +8,7 @@ import {
   leastValueLength,
   problemOfValue,
 } from '../../../src/policy/credential-value.ts'
-import type { CredentialLocation } from '../../../src/policy/credential.ts'
+import type { InjectedLocation } from '../../../src/policy/credential.ts'
 import { createHeaderList } from '../../../src/proxy/http-messages.ts'
 
 const value = 'a/b?c#d e%f:g&h=i;j+k'
@@ -16,7 +16,7 @@ const query = { type: 'query', name: 'key', ifPresent: false } as const
 const bot = { type: 'url-path', pattern: '/bot{}/', ifPresent: false } as const
 
 function filled(
-  location: CredentialLocation,
+  location: InjectedLocation,
   path: string,
   headers: HeaderPairs = [],
 ): { path: string; headers: HeaderPairs; text: string | undefined } {
@@ -70,7 +70,7 @@ describe('S5 a value is written so that its place can hold it', () => {
 })
 
 describe('where something must be there already', () => {
-  test.each<[string, CredentialLocation, string, HeaderPairs]>([
+  test.each<[string, InjectedLocation, string, HeaderPairs]>([
     ['header', { type: 'header', name: 'X-Key', format: '{}', ifPresent: true }, '/', []],
     ['password', { type: 'basic', user: 'me', ifPresent: true }, '/', []],
     ['parameter', { ...query, ifPresent: true }, '/?other=1', []],

@@ -21,6 +21,10 @@ const keys = [
   `aoc_${body}`,
   `starpod:v1:${body}`,
   `porthole:v1:${body}`,
+  ...['%3A', '%3a'].flatMap((colon) => [
+    `starpod${colon}v1${colon}${body}`,
+    `porthole${colon}v1${colon}${body}`,
+  ]),
   `eyJ${body}.eyJ${body}.${body}`,
   `-----BEGIN RSA ${kind}-----\n${body}\n-----END`,
 ]

@@ -238,6 +238,32 @@ describe('a URL', () => {
   })
 })
 
+describe('an opaque token', () => {
+  const run = 'aB3_'.repeat(12)
+  const tokens = [
+    `porthole:v1:${run}`,
+    `porthole%3Av1%3a${run}`,
+    `starpod:v1:${'aB3/'.repeat(12)}aB==`,
+    `starpod%3Av1%3A${'aB3%2F'.repeat(12)}aB%3D%3d`,
+  ]
+
+  test.each(tokens)('is hidden in any field, in the path and in the query: %s', (token) => {
+    expect(redactHeaders([['X-Any', `before ${token}, after`]])).toEqual([
+      ['X-Any', 'before [REDACTED], after'],
+    ])
+    expect(redactUrl(`https://a.example/x?b=${token}&c=1`)).toBe(
+      'https://a.example/x?b=[REDACTED]&c=1',
+    )
+    expect(redactUrl(`https://a.example/${token}?c=1`)).toBe('https://a.example/[REDACTED]?c=1')
+  })
+
+  test('is none where it is too short', () => {
+    const value = `porthole:v1:${run.slice(1)}. starpod:v1:${run.slice(20)}`
+
+    expect(redactHeaders([['X-Any', value]])).toEqual([['X-Any', value]])
+  })
+})
+
 describe('an exchange with a token endpoint', () => {
   test.each([
     ['auth.openai.com', '/oauth/token', true],

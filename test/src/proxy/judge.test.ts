@@ -45,7 +45,7 @@ describe('analyzers', () => {
 
     const verdict = await judgeRequest([adding('a'), { name: 'none' }, adding('b')], outgoing, 1000)
 
-    expect(verdict).toEqual({ transforms: [] })
+    expect(verdict).toEqual({ transforms: [], messages: [] })
     expect(seen).toEqual(['/v1', '/v1a'])
     expect(outgoing.path).toBe('/v1ab')
   })
@@ -82,7 +82,7 @@ describe('analyzers', () => {
       1000,
     )
 
-    expect(verdict).toEqual({ transforms: [first, second] })
+    expect(verdict).toMatchObject({ transforms: [{ stream: first }, { stream: second }] })
   })
 })
 
@@ -161,7 +161,9 @@ describe('an analyzer that waits for the client', () => {
         await new Promise((resolve) => setTimeout(resolve, 50))
         return refusal
       })
-      const verdict = judgeRequest([analyzer], request().outgoing, 100, () => awaited)
+      const verdict = judgeRequest([analyzer], request().outgoing, 100, {
+        awaited: () => awaited,
+      })
 
       await vi.advanceTimersByTimeAsync(1000)
       sent.resolve(undefined)
@@ -179,7 +181,9 @@ describe('an analyzer that waits for the client', () => {
       const sent = Promise.withResolvers<undefined>()
       let awaited: Promise<unknown> | undefined = sent.promise
       const analyzer = judging('stuck', () => new Promise<undefined>(() => {}))
-      const verdict = judgeRequest([analyzer], request().outgoing, 100, () => awaited)
+      const verdict = judgeRequest([analyzer], request().outgoing, 100, {
+        awaited: () => awaited,
+      })
 
       await vi.advanceTimersByTimeAsync(150)
       awaited = undefined

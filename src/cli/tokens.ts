@@ -1,0 +1,132 @@
+/**
+ * `porthole tokens …`: opaque tokens that programs are given in place of secrets. One is shown
+ * once, when it is minted; the proxy puts the secret in its place on the way to its hosts.
+ */
+import type { Command } from 'commander'
+
+import { parseHostPattern } from '../policy/host-pattern.ts'
+import type { TokenDescription } from '../vault/token-store.ts'
+import type { CliContext } from './context.ts'
+import {
+  formatMoment,
+  formatTable,
+  parseLifetime,
+  splitNames,
+  withHome,
+  withVault,
+} from './vault-commands.ts'
+
+interface MintFlags {
+  readonly host?: readonly string[]
+  readonly ttl?: string
+  readonly agent?: string
+  readonly json?: boolean
+}
+
+/** Adds `tokens` and its subcommands to `program`. */
+export function registerTokensCommand(program: Command, context: CliContext): void {
+  const tokens = program
+    .command('tokens')
+    .description('mint opaque tokens, which stand for secrets in what programs send')
+    .addHelpText('after', '\nExample:\n  porthole tokens mint github --ttl 12h')
+  registerMint(tokens, context)
+  registerList(tokens, context)
+  withHome(tokens.command('revoke'))
+    .argument('<id>', 'as porthole tokens list shows it')
+    .description('make a token worth nothing, from the next request on')
+    .addHelpText('after', '\nExample:\n  porthole tokens revoke token_Xr5fPqLzK0aB')
+    .action((id: string, _flags, command: Command) =>
+      withVault(context, command, (vault) => {
+        vault.tokens.revoke(id)
+        tell(context, `${id} is worth nothing any more`)
+      }),
+    )
+}
+
+function registerMint(tokens: Command, context: CliContext): void {
+  withHome(tokens.command('mint'))
+    .argument('<secret>', 'name of the secret that it stands for')
+    .option('--host <HOST[,…]>', 'the only hosts it is for, among those of the secret', collect)
+    .option('--ttl <TIME>', 'from when on it is worth nothing: 30d, 12h, 45m (default: never)')
+    .option('--agent <NAME>', 'the only agent it is for (default: every one that has the secret)')
+    .option('--json', 'as JSON')
+    .description('make a token, and print it; it is not kept')
+    .addHelpText(
+      'after',
+      '\nA program sends it where it would send the secret: in a header, the path, the query or the\n' +
+        'body. The proxy replaces it on the way to its hosts, and takes it out on the way to others.\n\n' +
+        'Examples:\n  porthole tokens mint github --host api.github.com --ttl 12h\n' +
+        '  GITHUB_TOKEN=$(porthole tokens mint github --agent ci) porthole run --agent ci -- ./deploy',
+    )
+    .action((secret: string, flags: MintFlags, command: Command) => {
+      const lifetime = flags.ttl === undefined ? undefined : parseLifetime(flags.ttl, '--ttl')
+      const hosts = flags.host?.map((text) => parseHostPattern(text))
+      const { agent } = flags
+      return withVault(context, command, (vault) => {
+        const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
+        const { token, ...minted } = vault.tokens.mint({ secret, hosts, agent, expiresAt })
+        if (flags.json === true) {
+          context.stdout.write(`${JSON.stringify({ ...forJson(minted), token }, null, 2)}\n`)
+          return
+        }
+        context.stdout.write(`${token}\n`)
+        const until = expiresAt === undefined ? '' : `, until ${formatMoment(expiresAt)}`
+        const where = minted.hosts.join(', ')
+        tell(context, `${minted.id} stands for ${secret} on the way to ${where}${until}`)
+      })
+    })
+}
+
+function registerList(tokens: Command, context: CliContext): void {
+  withHome(tokens.command('list'))
+    .option('--json', 'as JSON')
+    .description('print all tokens: what they stand for, where, for whom and until when')
+    .addHelpText('after', '\nExample:\n  porthole tokens list --json')
+    .action((flags: { readonly json?: boolean }, command: Command) =>
+      withVault(context, command, (vault) => {
+        const found = vault.tokens.list()
+        if (flags.json === true) {
+          context.stdout.write(`${JSON.stringify(found.map(forJson), null, 2)}\n`)
+        } else if (found.length === 0) {
+          tell(context, 'no tokens yet; porthole tokens mint makes one')
+        } else {
+          const rows = found.map((token) => [
+            token.id,
+            token.secret,
+            token.hosts.join(','),
+            token.agent ?? '*',
+            expiryOf(token),
+          ])
+          context.stdout.write(
+            formatTable([['ID', 'SECRET', 'HOSTS', 'AGENT', 'EXPIRES'], ...rows]),
+          )
+        }
+      }),
+    )
+}
+
+function expiryOf({ expiresAt }: TokenDescription): string {
+  if (expiresAt === undefined) return 'never'
+  const moment = formatMoment(expiresAt)
+  return expiresAt <= Date.now() ? `${moment} (expired)` : moment
+}
+
+function forJson(token: TokenDescription): Record<string, unknown> {
+  const { id, secret, hosts, agent, expiresAt, createdAt } = token
+  return {
+    id,
+    secret,
+    hosts,
+    agent: agent ?? null,
+    expiresAt: expiresAt === undefined ? null : formatMoment(expiresAt),
+    createdAt: formatMoment(createdAt),
+  }
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, ...splitNames(value)]
+}
+
+function tell(context: CliContext, line: string): void {
+  context.stderr.write(`porthole: ${line}\n`)
+}

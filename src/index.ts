@@ -26,8 +26,9 @@ export {
   SseMerger,
   WebSocketCalls,
 } from '../analyzers/index.ts'
-export type { FileLoggerOptions, StaticCredential } from '../analyzers/index.ts'
+export type { FileLoggerOptions, OwnKeys, StaticCredential } from '../analyzers/index.ts'
 export { openVault } from './vault/open-vault.ts'
 export type { Vault, VaultOptions } from './vault/vault.ts'
 export type { AgentDirectory, AgentPass } from './policy/agent-pass.ts'
-export type { CredentialSource, SelectedCredential } from './policy/credential.ts'
+export type { CredentialPlaces, CredentialSource, SelectedCredential } from './policy/credential.ts'
+export type { RunningRoute } from './proxy/running-routes.ts'

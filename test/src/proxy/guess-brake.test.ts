@@ -171,7 +171,7 @@ test('an address that is quiet for longest is forgotten for the thousand-and-fir
 })
 
 test('the real clock’s timers run, and can be taken back', async () => {
-  const { schedule, monotonicMs } = brakeClock({ monotonicMs: () => 7 })
+  const { schedule, monotonicMs } = brakeClock(() => 7)
   const ran: string[] = []
 
   schedule(() => ran.push('never'), 1)()

@@ -10,7 +10,7 @@ import { SseMerger } from './sse-merger.ts'
 import { WebSocketCalls } from './websocket-calls.ts'
 
 export { CredentialInjector } from './credential-injector.ts'
-export type { StaticCredential } from './credential-injector.ts'
+export type { OwnKeys, StaticCredential } from './credential-injector.ts'
 export { FileLogger } from './file-logger.ts'
 export type { FileLoggerOptions } from './file-logger.ts'
 export { RuleEnforcer } from './rule-enforcer.ts'

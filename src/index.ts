@@ -43,6 +43,7 @@ export {
 } from '../analyzers/index.ts'
 export type {
   FileLoggerOptions,
+  OwnKeys,
   RuleEnforcerOptions,
   StaticCredential,
   TokenReplacerOptions,
@@ -58,7 +59,6 @@ export type { Exhausted, Meter, MeteredRequest } from './policy/rules/meter.ts'
 export { combineRules } from './policy/rules/rule-sources.ts'
 export type { RulePart } from './policy/rules/rule-sources.ts'
 export type { Rule, RuleSet, RuleSource } from './policy/rules/rule.ts'
-export type { CredentialSource, SelectedCredential } from './policy/credential.ts'
 export { StarpodTokens } from './policy/tokens/starpod-tokens.ts'
 export type {
   TokenLookup,
@@ -66,3 +66,5 @@ export type {
   TokenSource,
   TokenVerdict,
 } from './policy/tokens/token-source.ts'
+export type { CredentialPlaces, CredentialSource, SelectedCredential } from './policy/credential.ts'
+export type { RunningRoute } from './proxy/running-routes.ts'

@@ -354,7 +354,7 @@ function createEngine(
     routeGuard:
       routeCredentials === undefined
         ? undefined
-        : new RouteGuard(routeCredentials.places, routeTokens),
+        : new RouteGuard(routeCredentials.places, routeTokens, { isOpen: plan.demand === 'off' }),
     limits: plan.bounds,
   })
 }

@@ -233,8 +233,7 @@ function letIn(
   builder.authentication(settings.auth)
   if (token !== undefined) builder.requireToken(agent, token, run?.pass)
   if (vault !== undefined) builder.agents(vault.directory)
-  if (credentials === undefined || settings.auth === 'off') return
-  builder.routeCredentials(credentials, { agent, pass: run?.pass })
+  if (credentials !== undefined) builder.routeCredentials(credentials, { agent, pass: run?.pass })
 }
 
 function injector(

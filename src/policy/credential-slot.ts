@@ -85,6 +85,9 @@ function afterBearer(value: string): string[] {
 
 function inFormat(value: string, { format }: { readonly format: string }): string[] {
   const [before = '', after = ''] = format.split('{}')
+  // Nothing in its format: fields come without the spaces around them.
+  const empty = `${before}${after}`.trim().toLowerCase()
+  if (empty !== '' && value.trim().toLowerCase() === empty) return ['']
   const isWritten =
     value.length > before.length + after.length &&
     value.slice(0, before.length).toLowerCase() === before.toLowerCase() &&

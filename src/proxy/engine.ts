@@ -105,7 +105,7 @@ export class PortholeEngine extends ModuleProxy {
     this.#inner = createInnerServer(serverOptions)
     const isOwnListener = (authority: Authority): boolean => this.#isOwnListener(authority)
     const deadlines = new Deadlines(services.limits, () => services.reporter.clock.monotonicMs())
-    this.#brake = new GuessBrake(brakeClock(services.reporter.clock))
+    this.#brake = new GuessBrake(brakeClock(() => services.reporter.clock.monotonicMs()))
     this.#requests = new RequestHandler({
       ...services,
       brake: this.#brake,

@@ -3,17 +3,15 @@
  * wrong one waits, longer each time. A right token never comes here, so that nobody is locked out,
  * though all programs of a machine share an address. What waits, and what is remembered, is bounded.
  */
-import type { Clock } from '../base/clock.ts'
-
 /** What it takes to wait; a timer must not keep the process alive. */
 export interface BrakeClock {
-  monotonicMs(): number
+  readonly monotonicMs: () => number
   /** Calls `run` after that time, in milliseconds. Returns what prevents it. */
-  schedule(run: () => void, delayMs: number): () => void
+  readonly schedule: (run: () => void, delayMs: number) => () => void
 }
 
 /** The real one, beside the proxy's own clock. */
-export function brakeClock({ monotonicMs }: Pick<Clock, 'monotonicMs'>): BrakeClock {
+export function brakeClock(monotonicMs: () => number): BrakeClock {
   return {
     monotonicMs,
     schedule: (run, delayMs) => {

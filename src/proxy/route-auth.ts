@@ -61,10 +61,19 @@ export interface RouteCredentials {
 export class RouteGuard {
   readonly #places: CredentialPlaces
   readonly #tokens: ReadonlyMap<string, readonly HashedToken[]>
+  readonly #isOpen: boolean
 
-  /** `tokens`: of each route by its name, beside those of agents. */
-  constructor(places: CredentialPlaces, tokens: ReadonlyMap<string, ProxyToken>) {
+  /**
+   * `tokens`: of each route by its name, beside those of agents. With `isOpen` none is demanded; one
+   * that is given says who it is even so.
+   */
+  constructor(
+    places: CredentialPlaces,
+    tokens: ReadonlyMap<string, ProxyToken>,
+    { isOpen = false }: { readonly isOpen?: boolean } = {},
+  ) {
     this.#places = places
+    this.#isOpen = isOpen
     this.#tokens = new Map([...tokens].map(([name, token]) => [name, hashTokens([token])]))
   }
 
@@ -95,6 +104,7 @@ export class RouteGuard {
       const found = this.#find(match.route.name, places, request, authenticator)
       if (found !== undefined) return found
       const other = admitByProxyToken(headers, authenticator)
+      if (this.#isOpen) return other
       const agent = other.ok ? other.identity.agent : undefined
       // An agent that gets no credential here uses its own, as on a route without any.
       if (agent !== undefined && this.#places.placesFor(target, agent).length === 0) return other

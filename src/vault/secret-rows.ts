@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 
 import { AppError } from '../base/errors.ts'
+import { parseKeyVariable } from '../policy/credential-syntax.ts'
 import type { CredentialBinding, CredentialLocation } from '../policy/credential.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import type { DataKeyRow, SecretRow } from './schema.ts'
@@ -16,8 +17,6 @@ import type { Binding, NamedKey } from './sealing.ts'
 import { seal, unseal } from './sealing.ts'
 
 const format = 1
-
-const variableName = /^[A-Za-z_]\w{0,99}$/u
 
 const locationShape = z.discriminatedUnion('type', [
   z.strictObject({
@@ -38,7 +37,8 @@ export function bindingOf(row: SecretRow): CredentialBinding {
     const hosts = z.array(z.string()).parse(JSON.parse(row.hosts))
     const location = locationShape.parse(JSON.parse(row.location))
     const path = row.path ?? undefined
-    const variable = z.nullable(z.string().regex(variableName)).parse(row.variable) ?? undefined
+    const variable = row.variable ?? undefined
+    if (variable !== undefined && !parseKeyVariable(variable).ok) throw new Error('not a variable')
     const reservedFor = row.agent_id ?? undefined
     const shared = { id: row.name, hosts: hosts.map(parseHostPattern), path, location }
     return { ...shared, variable, reservedFor }

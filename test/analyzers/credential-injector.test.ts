@@ -162,6 +162,116 @@ describe('a value', () => {
   })
 })
 
+describe('a provider that takes its key in two places', () => {
+  const anthropic = {
+    ...credential,
+    host: 'api.anthropic.com',
+    header: 'x-api-key',
+    format: '{}',
+  }
+
+  test.each(['Bearer porthole-placeholder', 'Bearer sk-of-the-client'])(
+    'gets the credential alone, without %s beside it',
+    (value) => {
+      const { headers } = send([anthropic], { host: 'api.anthropic.com' }, [
+        ['authorization', value],
+        ['X-Other', '1'],
+      ])
+
+      expect(headers).toEqual([
+        ['X-Other', '1'],
+        ['x-api-key', 'sk-CANARY-1'],
+      ])
+    },
+  )
+
+  test('gets both where there is a credential for both', () => {
+    const second = { ...anthropic, header: 'Authorization', format: 'Bearer {}', value: 'sk-two' }
+
+    const { headers } = send([anthropic, second], { host: 'api.anthropic.com' }, [
+      ['Authorization', 'Bearer mine'],
+    ])
+
+    expect(headers).toEqual([
+      ['Authorization', 'Bearer sk-two'],
+      ['x-api-key', 'sk-CANARY-1'],
+    ])
+  })
+})
+
+describe('a key of the client’s own, where those are refused,', () => {
+  function refusal(
+    headers: HeaderPairs,
+    over: Partial<Pick<OutgoingRequest, 'scheme' | 'host'>> = {},
+    credentials = [credential],
+  ): unknown {
+    return new CredentialInjector(credentials).ownKeys('refuse').onRequest({
+      connectionId: 'c1',
+      exchangeId: 'x1',
+      scheme: 'https',
+      host: credentials[0]?.host ?? '',
+      port: 443,
+      method: 'POST',
+      path: '/v1',
+      headers: createHeaderList(headers),
+      emit: () => {},
+      conceal: () => {},
+      ...over,
+    })
+  }
+
+  test.each<[HeaderPairs]>([
+    [[['Authorization', 'Bearer sk-mine']]],
+    [[['AUTHORIZATION', 'sk-mine']]],
+    [[['Authorization', 'Basic bWU6c2stbWluZQ==']]],
+    [[['Authorization', `Bearer ${'x'.repeat(9000)}`]]],
+    [
+      [
+        ['Authorization', 'Bearer porthole-placeholder'],
+        ['Authorization', 'Bearer sk-mine'],
+      ],
+    ],
+    [[['Authorization', 'Bearer porthole-placeholder sk-mine']]],
+    [[['Authorization', `porthole_agent_${'a'.repeat(51)}sk-mine`]]],
+  ])('S16 is refused as %j, without being repeated', (headers) => {
+    expect(refusal(headers)).toMatchObject({ status: 403, reason: 'own-key-refused' })
+    expect(JSON.stringify(refusal(headers))).not.toContain('sk-mine')
+  })
+
+  test.each<[HeaderPairs]>([
+    [[]],
+    [[['Authorization', '']]],
+    [[['Authorization', 'Bearer']]],
+    [[['Authorization', 'bearer porthole-placeholder']]],
+    [[['Authorization', 'porthole-placeholder']]],
+    [[['Authorization', `Bearer porthole_route_${'a'.repeat(51)}`]]],
+    [[['Authorization', 'Bearer porthole:v1:abc']]],
+    [[['x-api-key', 'sk-mine']]],
+  ])('S16 is not what %j holds', (headers) => {
+    expect(refusal(headers)).toBeUndefined()
+  })
+
+  test('S16 goes on to other hosts, and over plain http, where nothing is put in', () => {
+    const headers: HeaderPairs = [['Authorization', 'Bearer sk-mine']]
+
+    expect(refusal(headers, { host: 'b.example' })).toBeUndefined()
+    expect(refusal(headers, { scheme: 'http' })).toBeUndefined()
+  })
+
+  test('S16 is refused in the other place that its provider takes', () => {
+    const anthropic = {
+      ...credential,
+      host: 'api.anthropic.com',
+      header: 'x-api-key',
+      format: '{}',
+    }
+
+    expect(refusal([['Authorization', 'Bearer sk-mine']], {}, [anthropic])).toMatchObject({
+      status: 403,
+    })
+  })
+})
+
 test('a host that is no pattern is refused', () => {
   expect(() => new CredentialInjector([{ ...credential, host: '*' }])).toThrow(
     expect.objectContaining({ code: 'ERR_HOST_PATTERN' }),

@@ -204,6 +204,46 @@ describe('an agent', () => {
     expect(answers[0]).toMatch(/^HTTP\/1\.1 407 /u)
   })
 
+  test('A5 that guesses waits for its answers, while a right token next to it does not', async () => {
+    const { vault, proxy } = await bench()
+    const token = vault.writable.agents.add(agent('one'))
+    const order: string[] = []
+    const guess = async (index: number): Promise<void> => {
+      expect(await statusFor(proxy, `${host}:443`, `porthole_agent_wrong_${index}`)).toBe('407')
+      order.push('wrong')
+    }
+    // The last of them waits for two seconds.
+    const guesses = Array.from({ length: 12 }, (_, index) => guess(index))
+    await expect
+      .poll(() => proxy.of('connection-refused').length, { timeout: 15_000 })
+      .toBeGreaterThan(4)
+    expect(await statusFor(proxy, `${host}:443`, token)).toBe('200')
+    order.push('right')
+    // Asking without any is no guess.
+    expect(await statusFor(proxy, `${host}:443`)).toBe('407')
+    order.push('none')
+    await Promise.all(guesses)
+
+    expect(order.filter((each) => each === 'wrong')).toHaveLength(12)
+    expect(order.slice(-1)).toEqual(['wrong'])
+  })
+
+  test('A5 that waits for its answer keeps no proxy from stopping', async () => {
+    const { vault, proxy } = await bench()
+    vault.writable.agents.add(agent('one'))
+    const guesses = Array.from({ length: 20 }, (_, index) =>
+      statusFor(proxy, `${host}:443`, `porthole_agent_wrong_${index}`),
+    )
+    await expect
+      .poll(() => proxy.of('connection-refused').length, { timeout: 15_000 })
+      .toBeGreaterThan(4)
+
+    await proxy.running.close({ drainMs: 0 })
+
+    const answers = await Promise.all(guesses)
+    expect(answers.filter((status) => status !== '407' && status !== '')).toEqual([])
+  })
+
   test('reaches its hosts alone: elsewhere 403, before a name is looked up', async () => {
     const vault = open(await makeVault())
     const root = rootFor(host)

@@ -328,6 +328,39 @@ describe('a token in the place of the credential', () => {
   })
 })
 
+test('A9 is not demanded where the user wants no tokens at all, but says who it is even so', async () => {
+  const root = rootFor(host)
+  const upstream = open(await startVaultUpstream(root, host))
+  const fixed = { id: 'K', host, header: 'Authorization', format: 'Bearer {}', value: real }
+  const credentials = new CredentialInjector([fixed])
+  const proxy = open(
+    await startProxy({
+      connectTo: { [`${host}:443`]: upstream.port },
+      root,
+      configure: (builder) => {
+        builder.route(`r=https://${host}`).addAnalyzer(credentials).authentication('off')
+        builder.routeCredentials(credentials, { agent: 'porthole' })
+      },
+    }),
+  )
+  const own = proxy.running.routes[0]?.token ?? ''
+  const place = `127.0.0.1:${proxy.running.port}`
+
+  for (const fields of [[], [`Authorization: Bearer ${mine}`], [`Authorization: ${own}`]]) {
+    const answer = await ask(await connectRaw(proxy), requestText('GET /r/', place, fields))
+    expect(answer.status).toBe(200)
+  }
+
+  await expect.poll(() => proxy.of('request-started').length, { timeout: 15_000 }).toBe(3)
+  expect(proxy.of('request-started').map((msg) => msg.agent)).toEqual([
+    undefined,
+    undefined,
+    'porthole',
+  ])
+  expect(upstream.received().split(real)).toHaveLength(4)
+  expect(upstream.received()).not.toContain(mine)
+})
+
 test('A9 routes of one proxy have tokens of their own, and none where there is no credential', async () => {
   const { proxy } = await bench(locations.header)
   const second = await bench(locations.header)

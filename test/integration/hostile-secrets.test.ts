@@ -51,6 +51,7 @@ async function bench(
     readonly answer?: (head: string) => string
     readonly folder?: string
     readonly env?: Record<string, string>
+    readonly ownKeys?: 'refuse'
   } = {},
 ): Promise<Bench> {
   const vault = open(await makeVault({ env: options.env ?? {} }))
@@ -63,6 +64,7 @@ async function bench(
       vault: vault.read(),
       root,
       upstreams: { [host]: upstream },
+      ownKeys: options.ownKeys ?? 'replace',
       configure: (builder) => {
         for (const analyzer of defaultAnalyzers()) builder.addAnalyzer(analyzer)
         if (folder !== undefined) builder.addAnalyzer(new FileLogger(join(folder, 'c.jsonl')))
@@ -226,6 +228,87 @@ describe('a value', () => {
     expect(upstream.received().match(/authorization:.*/giu)).toEqual([
       'authorization: Bearer CANARY-header',
     ])
+  })
+
+  describe('is the only one, with own keys refused, and', () => {
+    const mine = 'MINE-a-real-key-0123'
+    const sent: Record<keyof typeof locations, (key: string) => [string, string[]]> = {
+      header: (key) => ['/x', [`X-Own: key ${key}`]],
+      query: (key) => [`/x?k=${encodeURIComponent(key)}`, []],
+      'url-path': (key) => [`/bot${key}/x`, []],
+      basic: (key) => ['/x', [`Authorization: Basic ${btoa(`me:${key}`)}`]],
+    }
+
+    test.each(['header', 'query', 'url-path', 'basic'] as const)(
+      'S16 one in a %s is refused with 403, unsent and untold',
+      async (kind) => {
+        const folder = await mkdtemp(join(tmpdir(), 'porthole-own-'))
+        opened.push({ close: () => rm(folder, { recursive: true, force: true }) })
+        const { vault, upstream, proxy, token } = await bench('a.example', {
+          folder,
+          ownKeys: 'refuse',
+        })
+        const location = locations[kind]
+        await vault.writable.secrets.add(secret('s', 'a.example', 'CANARY-0123', { location }))
+        const without = vault.writable.agents.add(agent('without'))
+        const [path, fields] = sent[kind](mine)
+
+        for (const each of [token, without]) {
+          const answer = await askAs(proxy, each, { host: 'a.example', path, fields })
+          expect(answer.status).toBe(403)
+          expect(JSON.parse(answer.body)).toMatchObject({ error: { code: 'own-key-refused' } })
+          expect(answer.head + answer.body).not.toContain('MINE')
+        }
+        await proxy.waitFor('request-refused', ({ agent: who }) => who === 'without')
+        await proxy.close()
+
+        expect(upstream.received()).toBe('')
+        expect(proxy.of('credential-injected')).toEqual([])
+        const told = [JSON.stringify(proxy.messages)]
+        for (const name of await readdir(folder)) {
+          told.push(await readFile(join(folder, name), 'latin1'))
+        }
+        expect(told.length).toBeGreaterThan(1)
+        expect(told.filter((text) => text.includes('MINE'))).toEqual([])
+      },
+    )
+
+    test.each(['header', 'query', 'url-path', 'basic'] as const)(
+      'S16 what only stands for a key in a %s is replaced as ever',
+      async (kind) => {
+        const { vault, upstream, proxy, token } = await bench('a.example', { ownKeys: 'refuse' })
+        const location = locations[kind]
+        await vault.writable.secrets.add(secret('s', 'a.example', 'CANARY-0123', { location }))
+        const opaque = 'porthole:v1:0123456789abcdefghijkl'
+        const stands = ['porthole-placeholder', token, opaque, ''].filter(
+          // An empty segment is another path than the one with a value in it, but for the reader of both.
+          (text) => text !== '' || kind !== 'url-path',
+        )
+
+        for (const [index, text] of stands.entries()) {
+          const [path, fields] = sent[kind](text)
+          const answer = await askAs(proxy, token, { host: 'a.example', path, fields })
+          expect([index, answer.status]).toEqual([index, 200])
+        }
+
+        const value = kind === 'basic' ? btoa('me:CANARY-0123') : 'CANARY-0123'
+        expect(upstream.received().split(value)).toHaveLength(stands.length + 1)
+        for (const text of stands.filter((each) => each !== '')) {
+          expect(upstream.received()).not.toContain(text)
+        }
+      },
+    )
+
+    test('S16 one on its way elsewhere, or to another place, goes on', async () => {
+      const { vault, upstream, proxy, token } = await bench('a.example', { ownKeys: 'refuse' })
+      await vault.writable.secrets.add(secret('s', 'b.example', 'CANARY-0123'))
+
+      const fields = [`Authorization: Bearer ${mine}`]
+      const answer = await askAs(proxy, token, { host: 'a.example', fields })
+
+      expect(answer.status).toBe(200)
+      expect(upstream.received()).toContain(mine)
+    })
   })
 
   test('S17 is not put into plain http, and not into another port', async () => {

@@ -4,6 +4,7 @@ import tls from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
+import type { OwnKeys } from '../../analyzers/credential-injector.ts'
 import type { Authority } from '../../ca/authority.ts'
 import type { PortholeBuilder } from '../../src/builder.ts'
 import type { Vault } from '../../src/vault/vault.ts'
@@ -50,6 +51,8 @@ export interface VaultProxySetup {
   /** Host to its upstream. */
   readonly upstreams: Readonly<Record<string, { readonly port: number }>>
   readonly allow?: readonly string[]
+  /** As the command line sets it. */
+  readonly ownKeys?: OwnKeys
   readonly configure?: (builder: PortholeBuilder) => void
 }
 
@@ -61,7 +64,9 @@ export function startVaultProxy(setup: VaultProxySetup): Promise<ProxyUnderTest>
     connectTo: Object.fromEntries(hosts) as Record<string, number>,
     root,
     configure: (builder) => {
-      builder.agents(vault.agents).addAnalyzer(new CredentialInjector(vault.credentials))
+      const credentials = new CredentialInjector(vault.credentials)
+      builder.agents(vault.agents).addAnalyzer(credentials.ownKeys(setup.ownKeys ?? 'replace'))
+      builder.routeCredentials(credentials, { agent: 'porthole' })
       setup.configure?.(builder)
     },
   })

@@ -4,6 +4,7 @@ import {
   parseBasicLocation,
   parseBoundPath,
   parseHeaderLocation,
+  parseKeyVariable,
   parsePathLocation,
   parseQueryLocation,
 } from '../../../src/policy/credential-syntax.ts'
@@ -89,3 +90,25 @@ test.each(['', 'v1', '/v*/x', '/v1*', '/v1/../x', '/v1//x', '/v1?x=1', '/%2e/x',
     expect(parseBoundPath(text).ok).toBe(false)
   },
 )
+
+test.each([
+  ['OPENAI_API_KEY', true],
+  ['my_key2', true],
+  ['_K', true],
+  ['', false],
+  ['2_KEY', false],
+  ['MY-KEY', false],
+  ['A=B', false],
+  ['A'.repeat(101), false],
+  ['PATH', false],
+  ['path', false],
+  ['NODE_OPTIONS', false],
+  ['LD_PRELOAD', false],
+  ['DYLD_INSERT_LIBRARIES', false],
+  ['https_proxy', false],
+  ['OPENAI_BASE_URL', false],
+  ['PORTHOLE_HOME', false],
+  ['SECRET_ENCRYPTION_KEY', false],
+])('the variable %j may hold a key: %s', (text, isOne) => {
+  expect(parseKeyVariable(text).ok).toBe(isOne)
+})

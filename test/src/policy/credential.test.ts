@@ -92,6 +92,44 @@ test('one that is for one agent goes before one that several have, and after a l
   expect(chosen(list, 'h.example', '/v1/x')).toEqual(['path'])
 })
 
+describe('the places of a host', () => {
+  const index = new CredentialIndex([
+    binding('a', 'a.wild.example', '/v1/*'),
+    binding('again', 'a.wild.example', '/v2/x'),
+    binding('wild', '*.wild.example', undefined, basic),
+    binding('port', 'a.wild.example:8443', undefined, bot),
+    binding('else', 'b.example', undefined, bot),
+  ])
+  const placesOf = (host: string, basePath = '', port = 443): CredentialLocation[] =>
+    index.places({ host, port, basePath }, () => true)
+
+  test('are those of all paths, each once', () => {
+    expect(placesOf('a.wild.example')).toEqual([header('x-key'), basic])
+    expect(placesOf('a.wild.example', '', 8443)).toEqual([bot])
+    expect(placesOf('c.wild.example')).toEqual([basic])
+    expect(placesOf('c.other')).toEqual([])
+  })
+
+  test.each([
+    ['/v1', true],
+    ['/v1/chat', true],
+    ['/v2', true],
+    ['/v2/x', true],
+    ['/v2/x/y', false],
+    ['/v11', false],
+    ['/v', false],
+    ['/other', false],
+  ])('below %s have one that is bound to a path there: %s', (base, isThere) => {
+    expect(placesOf('a.wild.example', base)).toEqual(isThere ? [header('x-key'), basic] : [basic])
+  })
+
+  test('are for those who may use them', () => {
+    const found = index.places({ host: 'a.wild.example', port: 443 }, ({ id }) => id === 'wild')
+
+    expect(found).toEqual([basic])
+  })
+})
+
 test('places of their own are filled side by side, a password and a header in one', () => {
   const both = [
     binding('a', 'h.example', undefined, header('Authorization')),

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 
 import { parseHeaderLocation } from '../../../src/policy/credential-syntax.ts'
 import { parseHostPattern } from '../../../src/policy/host-pattern.ts'
-import { providerKeyOf, providerKeys } from '../../../src/policy/provider-keys.ts'
+import { otherPlaces, providerKeyOf, providerKeys } from '../../../src/policy/provider-keys.ts'
 
 test('every row has a host, a header and a variable that can be used', () => {
   for (const { host, header, variables, rivals = [] } of providerKeys) {
@@ -23,4 +23,15 @@ test.each([
   ['openai.com', undefined],
 ])('%s takes %s', (host, header) => {
   expect(providerKeyOf(host)?.header).toBe(header)
+})
+
+test('a provider that takes its key in two places is known by the usual one', () => {
+  const usual = { type: 'header', name: 'X-API-Key', format: '{}', ifPresent: true } as const
+  const bearer = { type: 'header', name: 'Authorization', format: 'Bearer {}', ifPresent: false }
+  const query = { type: 'query', name: 'k', ifPresent: false } as const
+
+  expect(otherPlaces('api.anthropic.com', [query, usual])).toEqual([bearer])
+  expect(otherPlaces('api.anthropic.com', [query])).toEqual([])
+  expect(otherPlaces('api.openai.com', [usual])).toEqual([])
+  expect(otherPlaces('a.example', [usual])).toEqual([])
 })

@@ -35,6 +35,16 @@ describe('a variable of an SDK', () => {
     expect(notes).toEqual(['OPENAI_API_KEY is kept from the program: its calls get the secret o'])
   })
 
+  test('that the user has named for a secret is one of them', () => {
+    const named = { ...bound('n', 'n.example'), variable: 'N_KEY' }
+    const unseen = { ...bound('u', 'u.example'), variable: 'U_KEY' }
+
+    const { env, notes } = after({ N_KEY: 'mine', U_KEY: 'mine' }, [named, unseen], ['n.example'])
+
+    expect(env).toEqual({ N_KEY: keyPlaceholder, U_KEY: 'mine' })
+    expect(notes[0]).toBe('N_KEY is kept from the program: its calls get the secret n')
+  })
+
   test('is left alone where its host is not decrypted, which is told', () => {
     const { env, notes } = after(
       { OPENAI_API_KEY: 'mine' },

@@ -56,6 +56,8 @@ describe('S13 a database in which', () => {
       'the place was changed',
       `update secrets set location = '{"type":"query","name":"k","ifPresent":false}'`,
     ],
+    ['a variable was named', "update secrets set variable = 'OTHER_KEY'"],
+    ['a variable that is none for keys was named', "update secrets set variable = 'LD_PRELOAD'"],
     ['a value became a command', "update secrets set kind = 'reference'"],
     ['the version went back', 'update secrets set version = version + 1'],
     ['the date was changed', 'update secrets set created_at = created_at - 1'],

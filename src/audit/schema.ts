@@ -1,15 +1,10 @@
 /**
- * The tables of `audit.db`, as SQL and as types for the queries. Steps are only ever added;
+ * The tables of `audit.db`, as SQL and as types of their rows. Steps are only ever added;
  * `user_version` says how many a file has been through.
  */
 
 /** `PRAGMA application_id`: "PRTA". */
 export const applicationId = 0x50525441
-
-export interface AuditTables {
-  readonly chain: ChainRow
-  readonly entries: EntryRow
-}
 
 /** One row: where the chain begins and ends. */
 export interface ChainRow {

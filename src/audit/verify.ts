@@ -104,7 +104,7 @@ function problemOfEnd({ count, hash }: AuditHead, chain: ChainRow): Verification
 
 /** An `audit prune` that tells where the chain begins now. */
 function isCheckpointFor(entry: EntryRow, chain: ChainRow): boolean {
-  const row = readRow(entry)
+  const row = chain.pruned > 0 ? readRow(entry) : undefined
   if (row?.kind !== 'act' || row.action !== 'audit prune') return false
   return row.details?.['upTo'] === chain.pruned && row.details['hash'] === chain.pruned_hash
 }

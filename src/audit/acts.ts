@@ -3,10 +3,9 @@
  * the disk before the command acknowledges anything; an act that cannot be recorded is not done.
  */
 import { AppError } from '../base/errors.ts'
-import { openAuditDatabase } from './audit-database.ts'
+import { openAuditDatabase, selectEntries } from './audit-database.ts'
 import type { AuditDatabase } from './audit-database.ts'
 import { timeOf } from './audit-reader.ts'
-import type { StoredEntry } from './audit-row.ts'
 import { encodeAct, encodeActOutcome, newActId } from './entry.ts'
 import type { Act, AuditSession } from './entry.ts'
 
@@ -83,9 +82,7 @@ function openForActs(path: string, create: boolean): AuditDatabase {
 }
 
 function lastOlderThan(audit: AuditDatabase, before: number): number {
-  const entries = audit.prepare<[], StoredEntry>(
-    'select number, body, hash from entries order by number',
-  )
+  const entries = audit.prepare<[]>()(selectEntries.orderBy('number'))
   let last = 0
   for (const entry of entries.iterate()) {
     if (timeOf(entry) >= before) break

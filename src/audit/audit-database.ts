@@ -7,12 +7,14 @@
 import { randomBytes } from 'node:crypto'
 
 import type { Statement } from 'better-sqlite3'
+import type { Compilable } from 'kysely'
 
 import { AppError, errorCodeOf } from '../base/errors.ts'
+import { createQueryBuilder } from '../base/query-builder.ts'
 import type { DatabaseKind, PrivateDatabase } from '../storage/private-database.ts'
 import { openPrivateDatabase } from '../storage/private-database.ts'
 import { hashEntry } from './entry.ts'
-import type { ChainRow, EntryRow } from './schema.ts'
+import type { AuditTables, ChainRow, EntryRow } from './schema.ts'
 import { applicationId, migrations } from './schema.ts'
 
 const kind: DatabaseKind = {
@@ -28,6 +30,12 @@ const kind: DatabaseKind = {
   }),
   errors: { mode: 'ERR_AUDIT_MODE', unusable: 'ERR_AUDIT_UNUSABLE', newer: 'ERR_AUDIT_NEWER' },
 }
+
+/** Builds typed queries; it runs none. */
+export const sql = createQueryBuilder<AuditTables>()
+
+/** An entry as it is stored, for queries to go on from. */
+export const selectEntries = sql.selectFrom('entries').select(['number', 'body', 'hash'])
 
 /** The end of the chain: the number of its last entry, and its hash. */
 export interface AuditHead {
@@ -75,12 +83,13 @@ export class AuditDatabase {
     this.#begin = database.prepare<[], unknown>('begin immediate')
     this.#commit = database.prepare<[], unknown>('commit')
     this.#rollback = database.prepare<[], unknown>('rollback')
-    this.#head = database.prepare<[], AuditHead>('select count, hash from chain')
-    this.#insert = database.prepare<[number, string, string], unknown>(
-      'insert into entries (number, body, hash) values (?, ?, ?)',
+    // Values stand for parameters, in their order.
+    this.#head = this.prepare<[]>()(sql.selectFrom('chain').select(['count', 'hash']))
+    this.#insert = this.prepare<[number, string, string]>()(
+      sql.insertInto('entries').values({ number: 0, body: '', hash: '' }),
     )
-    this.#setHead = database.prepare<[number, string], unknown>(
-      'update chain set count = ?, hash = ?',
+    this.#setHead = this.prepare<[number, string]>()(
+      sql.updateTable('chain').set({ count: 0, hash: '' }),
     )
   }
 
@@ -98,9 +107,11 @@ export class AuditDatabase {
     return this.#database.dataVersion
   }
 
-  /** A statement that is run often. */
-  prepare<Parameters extends unknown[], Row>(sql: string): Statement<Parameters, Row> {
-    return this.#database.prepare<Parameters, Row>(sql)
+  /** Compiles a query that is run often; the values in it stand for its parameters. */
+  prepare<Parameters extends unknown[]>(): <Row>(
+    query: Compilable<Row>,
+  ) => Statement<Parameters, Row> {
+    return (query) => this.#database.prepare(query.compile().sql)
   }
 
   /** What is read in `work` is of one moment. */
@@ -114,15 +125,13 @@ export class AuditDatabase {
    */
   removeUpTo(number: number, bodyFor: (last: AuditHead) => string): AuditHead {
     const head = this.#transaction(() => {
-      const last = this.#database
-        .prepare<[number], EntryRow>('select number, body, hash from entries where number = ?')
-        .get(number)
+      const [last] = this.#database.all<EntryRow>(selectEntries.where('number', '=', number))
       if (last === undefined) throw damaged(`there is no entry ${number}`)
       const mark = { count: last.number, hash: last.hash }
-      this.#database.prepare<[number], unknown>('delete from entries where number <= ?').run(number)
-      this.#database
-        .prepare<[number, string], unknown>('update chain set pruned = ?, pruned_hash = ?')
-        .run(mark.count, mark.hash)
+      this.#database.run(sql.deleteFrom('entries').where('number', '<=', number))
+      this.#database.run(
+        sql.updateTable('chain').set({ pruned: mark.count, pruned_hash: mark.hash }),
+      )
       return this.#appendAll([bodyFor(mark)])
     })
     this.#database.pragma('wal_checkpoint(truncate)')
@@ -130,7 +139,7 @@ export class AuditDatabase {
   }
 
   get chain(): ChainRow {
-    const rows = this.#database.prepare<[], ChainRow>('select * from chain').all()
+    const rows = this.#database.all<ChainRow>(sql.selectFrom('chain').selectAll())
     const [row] = rows
     if (row === undefined || rows.length > 1) throw damaged('it has no beginning')
     return row

@@ -52,7 +52,12 @@ export class AuditFeed implements AuditSink {
           answer.catch(() => true),
         )
     }
-    return waiting
+    return waiting?.then((mayGoOn) => {
+      const refused = { decision: 'deny', reason: 'audit-unavailable', status: 503 } as const
+      const at = this.#clock.now()
+      if (!mayGoOn) this.#keep({ kind: 'decision', at, ...decision, ...refused })
+      return mayGoOn
+    })
   }
 
   /** To be called for whatever the traffic plane tells, as it tells it: its refusals are decisions. */

@@ -97,7 +97,7 @@ export class AuditLog implements AuditSink {
     const encode = (as: Decision): string => encodeDecision(as, at, this.#session)
     if (decision.decision === 'deny') {
       this.#push(encode(decision))
-      this.#flush()
+      this.#flushUnlessFailing()
       return undefined
     }
     const batch = this.#currentBatch()
@@ -128,7 +128,7 @@ export class AuditLog implements AuditSink {
     const id = newActId()
     this.#push(encodeAct(act, id, at, this.#session))
     this.#push(encodeActOutcome(id, undefined, at, this.#session))
-    this.#flush()
+    this.#flushUnlessFailing()
   }
 
   /** Appends what still waits, as far as it can be, and closes the file. */
@@ -167,19 +167,22 @@ export class AuditLog implements AuditSink {
     if (this.#batch !== undefined) return this.#batch
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const batch: Batch = { settled: promise, settle: resolve, waiting: 0 }
-    const { isDemanded } = this.#options
-    const timer = setTimeout(
-      () => {
-        // What nobody has recorded by now was not let through, and is recorded so.
-        if (isDemanded) this.#queue.refuse(batch)
-        batch.settle(!isDemanded)
-      },
-      isDemanded ? demandedPatienceMs : patienceMs,
-    )
+    const ms = this.#options.isDemanded ? demandedPatienceMs : patienceMs
+    const timer = setTimeout(() => this.#onLate(batch), ms)
     timer.unref()
     void promise.then(() => clearTimeout(timer))
     this.#batch = batch
     return batch
+  }
+
+  #onLate(batch: Batch): void {
+    // The loop may have been late, and not the disk.
+    this.#flushUnlessFailing()
+    if (batch.waiting === 0) return
+    this.#fails('it took too long')
+    // What nobody has recorded by now is not let through, and recorded so.
+    if (this.#options.isDemanded) this.#queue.refuse(batch)
+    batch.settle(!this.#options.isDemanded)
   }
 
   #schedule(): void {
@@ -187,9 +190,15 @@ export class AuditLog implements AuditSink {
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
-      // While it fails, the timer tries: not every request.
-      if (!this.#isFailing) this.#flush()
+      this.#flushUnlessFailing()
+      // What comes in the next turn has its own time to wait.
+      this.#batch = undefined
     })
+  }
+
+  /** While it fails, the timer tries: not every request. */
+  #flushUnlessFailing(): void {
+    if (!this.#isFailing) this.#flush()
   }
 
   #flush(): void {

@@ -3,6 +3,9 @@
  * appended. A page at a time, each of one moment, so that a reader of millions holds some hundreds
  * and nobody waits for it.
  */
+import { sql } from 'kysely'
+
+import { selectEntries } from './audit-database.ts'
 import type { AuditDatabase } from './audit-database.ts'
 import type { AuditRow, StoredEntry } from './audit-row.ts'
 import { joinOutcome, outcomeKeyOf, readRow } from './audit-row.ts'
@@ -25,8 +28,6 @@ const clockSlackMs = 60_000
 /** Rows without an outcome that one who follows waits for; the oldest is forgotten. */
 const mostAwaited = 4096
 
-const columns = 'select number, body, hash from entries'
-
 export class AuditReader {
   readonly #audit: AuditDatabase
   readonly #after
@@ -36,12 +37,14 @@ export class AuditReader {
 
   constructor(audit: AuditDatabase) {
     this.#audit = audit
-    const after = `${columns} where number > ? order by number limit ?`
-    const before = `${columns} where number < ? order by number desc limit ?`
-    const outcome = `${columns} where kind = 'outcome' and ended = ? limit 1`
-    this.#after = audit.prepare<[number, number], StoredEntry>(after)
-    this.#before = audit.prepare<[number, number], StoredEntry>(before)
-    this.#outcome = audit.prepare<[string], StoredEntry>(outcome)
+    const paged = audit.prepare<[number, number]>()
+    this.#after = paged(selectEntries.where('number', '>', 0).orderBy('number').limit(1))
+    this.#before = paged(selectEntries.where('number', '<', 0).orderBy('number', 'desc').limit(1))
+    // In so many words: the index is of outcomes alone, and is not found by a parameter.
+    const isOutcome = sql<boolean>`kind = 'outcome'`
+    this.#outcome = audit.prepare<[string]>()(
+      selectEntries.where(isOutcome).where('ended', '=', ''),
+    )
   }
 
   /** All rows that fit, the oldest first. */

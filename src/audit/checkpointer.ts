@@ -33,10 +33,10 @@ export class Checkpointer {
 
   #start(): Worker | undefined {
     // From sources as well as from what is built of them.
-    const name = import.meta.url.endsWith('.ts')
-      ? './checkpoint-worker.ts'
-      : './checkpoint-worker.js'
-    const worker = new Worker(new URL(name, import.meta.url), { workerData: this.#path })
+    const url = import.meta.url.endsWith('.ts')
+      ? new URL('./checkpoint-worker.ts', import.meta.url)
+      : new URL('./checkpoint-worker.js', import.meta.url)
+    const worker = new Worker(url, { workerData: this.#path })
     worker.unref()
     worker.on('error', () => {
       this.#hasFailed = true

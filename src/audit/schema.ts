@@ -1,14 +1,16 @@
 /**
- * The tables of `audit.db`, as SQL and as types for the queries. Steps are only ever added;
+ * The tables of `audit.db`, as SQL and as types of their rows. Steps are only ever added;
  * `user_version` says how many a file has been through.
  */
+
+import type { GeneratedAlways } from 'kysely'
 
 /** `PRAGMA application_id`: "PRTA". */
 export const applicationId = 0x50525441
 
 export interface AuditTables {
   readonly chain: ChainRow
-  readonly entries: EntryRow
+  readonly entries: EntryTable
 }
 
 /** One row: where the chain begins and ends. */
@@ -30,6 +32,12 @@ export interface EntryRow {
   /** What is hashed: the JSON of an entry, as `entry.ts` writes it. */
   readonly body: string
   readonly hash: string
+}
+
+interface EntryTable extends EntryRow {
+  /** Both read from the body; `ended` is what an outcome is of. */
+  readonly kind: GeneratedAlways<string>
+  readonly ended: GeneratedAlways<string | null>
 }
 
 /** Step n takes a database from version n to n + 1. */

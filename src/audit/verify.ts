@@ -3,6 +3,7 @@
  * reordered breaks it where it happened; what was cut off its end is told by the head. Whoever can
  * write to the file can also make a whole new chain: only a head that was kept elsewhere tells that.
  */
+import { selectEntries } from './audit-database.ts'
 import type { AuditDatabase, AuditHead } from './audit-database.ts'
 import { isEntry, readRow } from './audit-row.ts'
 import { hashEntry } from './entry.ts'
@@ -44,9 +45,7 @@ export function verifyAudit(audit: AuditDatabase, expected?: ExpectedHead): Veri
     if (schema.toSorted().join(';') !== ownSchema) {
       return broken(0, 'tables or indexes of the database were changed')
     }
-    const rows = database.prepare<[], EntryRow>(
-      'select number, body, hash from entries order by number',
-    )
+    const rows = audit.prepare<[]>()(selectEntries.orderBy('number'))
     return walk(audit.chain, rows.iterate(), expected)
   })
 }
@@ -105,7 +104,7 @@ function problemOfEnd({ count, hash }: AuditHead, chain: ChainRow): Verification
 
 /** An `audit prune` that tells where the chain begins now. */
 function isCheckpointFor(entry: EntryRow, chain: ChainRow): boolean {
-  const row = readRow(entry)
+  const row = chain.pruned > 0 ? readRow(entry) : undefined
   if (row?.kind !== 'act' || row.action !== 'audit prune') return false
   return row.details?.['upTo'] === chain.pruned && row.details['hash'] === chain.pruned_hash
 }

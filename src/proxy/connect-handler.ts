@@ -162,16 +162,16 @@ async function intercept(arrived: Arrived, leaves: LeafSource): Promise<void> {
   const { socket } = connection
   const ids = idsOf(connection)
   const bytesBeforeTls = socket.bytesRead - head.length
-  const secureContext = await leaves.contextFor(authority.host)
-  if (socket.destroyed) return
-  socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
-  if (head.length > 0) socket.unshift(head)
   let intercepted: InterceptedConnection | undefined
   socket.once('close', () => {
     if (intercepted?.hasSpoken === true) return
     const told = { decision: 'allow', reason: 'no-request' } as const
     void tellOfConnection(services.decisions, connection, authority, told)
   })
+  const secureContext = await leaves.contextFor(authority.host)
+  if (socket.destroyed) return
+  socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+  if (head.length > 0) socket.unshift(head)
   const onTrouble = ({ isSilent, isDistrust, ...trouble }: TlsTrouble): void => {
     if (isSilent && services.registry.isKnownToTrust({ connection, authority })) return
     if (isDistrust) services.registry.markRejecting({ connection, authority })

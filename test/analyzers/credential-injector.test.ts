@@ -214,6 +214,7 @@ describe('a key of the client’s own, where those are refused,', () => {
       method: 'POST',
       path: '/v1',
       headers: createHeaderList(headers),
+      readBody: () => Promise.resolve(Buffer.alloc(0)),
       emit: () => {},
       conceal: () => {},
       ...over,

@@ -1,6 +1,7 @@
 /** Processes that append to the audit are killed at any instant, or append all at once. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import net from 'node:net'
 import { join } from 'node:path'
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -10,6 +11,8 @@ import type { AuditRow } from '../../src/audit/audit-row.ts'
 import { verifyAudit } from '../../src/audit/verify.ts'
 import { makeAudit } from '../support/audit.ts'
 import type { AuditUnderTest } from '../support/audit.ts'
+import { requestText } from '../support/raw-http.ts'
+import { startHttpUpstream } from '../support/upstream.ts'
 
 const fixtures = join(import.meta.dirname, '..', 'fixtures', 'audit')
 const kills = 5
@@ -43,6 +46,49 @@ async function runProgram(name: string, args: readonly string[], afterMs?: numbe
 function rows(): AuditRow[] {
   return [...new AuditReader(bench.audit).rows({})]
 }
+
+/** One request on a connection of its own; whatever becomes of it. */
+function send(port: number, path: string): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1')
+    socket.on('error', () => {}).once('close', () => resolve())
+    socket.write(
+      requestText(`GET http://plain.example${path}`, 'plain.example', ['Connection: close']),
+    )
+    socket.resume()
+  })
+}
+
+test('every request that an upstream saw has its decision, whenever the proxy was killed', async () => {
+  const upstream = await startHttpUpstream((_request, response) => response.end('ok'))
+  let sent = 0
+  for (let round = 0; round < kills; round += 1) {
+    const child = spawn(
+      process.execPath,
+      [join(fixtures, 'audited-proxy.ts'), bench.path, String(upstream.port)],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const closed = once(child, 'close')
+    const [line] = (await once(child.stdout, 'data')) as [Buffer]
+    const port = Number(line.toString())
+    setTimeout(() => child.kill('SIGKILL'), Math.floor(Math.random() * 300))
+    const client = async (): Promise<void> => {
+      while (child.signalCode === null) {
+        sent += 1
+        await send(port, `/${sent}`)
+      }
+    }
+    await Promise.all([client(), client(), client(), client(), closed])
+
+    expect(verifyAudit(bench.audit)).toMatchObject({ ok: true })
+  }
+  await upstream.close()
+
+  const decided = new Set(rows().map((row) => row.kind === 'decision' && row.path))
+  const seen = upstream.requests.map(({ message }) => message.url ?? '')
+  expect(seen.filter((path) => !decided.has(path))).toEqual([])
+  expect(seen.length).toBeGreaterThan(0)
+}, 120_000)
 
 test('every decision that was let go on is there, whenever its process was killed', async () => {
   const done: string[] = []

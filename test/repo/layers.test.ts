@@ -126,6 +126,7 @@ const socketExceptions = new Map([
 ])
 const fileFolders = new Set([
   'ca',
+  'src/audit',
   'src/capture',
   'src/storage',
   'src/vault',

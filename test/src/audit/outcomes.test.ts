@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
 import { OutcomeGatherer } from '../../../src/audit/outcomes.ts'
-import type { AnalysisMsg, AnalysisMsgDraft } from '../../../src/messages/schema.ts'
+import type { AnalysisMsgDraft } from '../../../src/messages/schema.ts'
 import type { Outcome } from '../../../src/policy/decision-log.ts'
 
 const request = {
@@ -53,7 +53,7 @@ const answered = {
 interface Heard {
   readonly outcomes: Outcome[]
   readonly gatherer: OutcomeGatherer
-  add(...drafts: ReadonlyArray<AnalysisMsgDraft>): void
+  readonly add: (...drafts: readonly AnalysisMsgDraft[]) => void
 }
 
 function gather(): Heard {
@@ -64,7 +64,7 @@ function gather(): Heard {
     gatherer,
     add: (...drafts) => {
       for (const draft of drafts) {
-        gatherer.add({ v: 1, seq: 0, at: 0, exchangeId: 'x1', ...draft } as AnalysisMsg)
+        gatherer.add({ v: 1, seq: 0, at: 0, exchangeId: 'x1', ...draft })
       }
     },
   }
@@ -132,7 +132,7 @@ describe('an exchange', () => {
     const { outcomes, add } = gather()
 
     add(request, called, answered, called)
-    add({ ...answered, usage: undefined, cost: undefined } as never, completed)
+    add({ ...answered, usage: undefined, cost: undefined }, completed)
 
     expect(outcomes).toMatchObject([{ usd: undefined, inputTokens: undefined }])
   })

@@ -131,6 +131,13 @@ const layers: Record<
     read: ({ capture }) => capture,
     wanted: { flag: 'flag.jsonl', env: 'env.jsonl', file: 'none' },
   },
+  audit: {
+    flag: 'require',
+    env: 'on',
+    file: 'off',
+    read: ({ audit }) => audit,
+    wanted: { flag: 'require', env: 'on', file: 'off' },
+  },
   keepCaptures: {
     flag: '30d',
     env: '12h',

@@ -16,7 +16,14 @@ import type {
 import { BodyUnavailable } from '../src/pipeline/body-unavailable.ts'
 import type { Authority } from '../src/policy/authority.ts'
 import { splitTarget } from '../src/policy/request-path.ts'
-import { blockedFor, decide, namesNeeded, undecidable } from '../src/policy/rules/decide.ts'
+import {
+  blindRules,
+  blockedFor,
+  decide,
+  namesNeeded,
+  rulesFor,
+  undecidable,
+} from '../src/policy/rules/decide.ts'
 import type {
   RuleMeters,
   RuleNote,
@@ -67,11 +74,10 @@ export class RuleEnforcer implements Analyzer {
 
   onRequest(request: OutgoingRequest): void | Refusal | Promise<void | Refusal> {
     try {
-      const rules = this.#source.current()
-      if (rules.rules.length === 0 && rules.defaultAction(request.agent) === 'allow') {
-        return undefined
-      }
+      const all = this.#source.current()
+      if (all.rules.length === 0 && all.defaultAction(request.agent) === 'allow') return undefined
       const subject = subjectOf(request)
+      const rules = rulesFor(all, subject)
       const needed = namesNeeded(rules, subject)
       if (needed !== undefined) return this.#judgeNamed(rules, subject, request, needed)
       return this.#judge(rules, subject, request)
@@ -111,7 +117,13 @@ export class RuleEnforcer implements Analyzer {
     const meters = { rate: this.#meters.rate, budget: undefined }
     const unknownApplies = request !== undefined
     const verdict = decide({ rules, subject, metered, meters, unknownApplies })
-    return this.#answer(verdict, connection.emit)
+    const refusal = this.#answer(verdict, connection.emit)
+    if (refusal === undefined && request === undefined) {
+      const blind = blindRules(rules, subject)
+      const notes = blind.map((rule) => ({ rule, decision: 'unread', mode: 'observe' }) as const)
+      this.#tell(notes, connection.emit)
+    }
+    return refusal
   }
 
   async #judgeNamed(

@@ -62,6 +62,8 @@ export async function holdBody(
   headers: HeaderList,
   onChunk: (chunk: Buffer) => void,
 ): Promise<PreparedBody | undefined> {
+  // It may have left while the request was judged; then nothing tells of it any more.
+  if (body.destroyed && !body.readableEnded) return undefined
   const came: Buffer[] = []
   body.on('data', (chunk: Buffer) => {
     came.push(chunk)

@@ -59,6 +59,8 @@ export async function holdBody(
 ): Promise<PreparedBody | undefined> {
   const { tee } = request
   const body = request.stream()
+  // It may have left while the request was judged; then nothing tells of it any more.
+  if (body.destroyed && !body.readableEnded) return undefined
   const came: Buffer[] = []
   body.on('data', (chunk: Buffer) => {
     came.push(chunk)

@@ -54,8 +54,10 @@ export function startRewriting(
     failure = given
     timer = setTimeout(cut, closeGraceMs)
   }
+  const through = createMessageRewriter({ transforms, maxBytes, onFailed })
+  through.on('error', cut)
   return {
-    through: createMessageRewriter({ transforms, maxBytes, onFailed }),
+    through,
     get failure() {
       return failure
     },

@@ -121,7 +121,9 @@ describe('a body', () => {
   })
 
   test('says once what is new in it, and at its end what else there was', async () => {
-    const chunks = [`["${token}",`, `"${token}","${token}",`, `"${foreign}"]`].map(Buffer.from)
+    const chunks = [`["${token}",`, `"${token}","${token}",`, `"${foreign}"]`].map((text) =>
+      Buffer.from(text),
+    )
 
     const { told, concealed } = await transformed(chunks)
 

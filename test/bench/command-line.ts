@@ -31,6 +31,7 @@ export type ParsedCommandLine =
   | { readonly type: 'options'; readonly options: Options }
   | { readonly type: 'analyzers' | 'viewer'; readonly rounds: number }
   | { readonly type: 'injection' }
+  | { readonly type: 'tokens' }
   | { readonly type: 'help'; readonly text: string }
   | { readonly type: 'problem'; readonly text: string }
 
@@ -84,7 +85,7 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
     if (what === 'viewer' && rest.length === 0) {
       return { type: 'viewer', rounds: numberOf('rounds', values.rounds, 3, [1, 100]) }
     }
-    if (what === 'injection' && rest.length === 0) return { type: 'injection' }
+    if ((what === 'injection' || what === 'tokens') && rest.length === 0) return { type: what }
     if (what !== undefined) throw new Error(`no benchmark named ${positionals.join(' ')}`)
     const isQuick = values.quick === true
     const workloads = workloadsOf(isQuick)
@@ -156,6 +157,7 @@ function helpText(): string {
     '       npm run bench -- analyzers [--rounds N]',
     '       npm run bench -- viewer [--rounds N]',
     '       npm run bench -- injection',
+    '       npm run bench -- tokens',
     '',
     '  --quick             few and short rounds, at most a minute: does everything run?',
     '  --only NAME,…       these workloads only',

@@ -17,6 +17,7 @@ import { measure } from './measure.ts'
 import { renderReport, targetRows } from './report.ts'
 import type { Report } from './report.ts'
 import { openStage } from './stage.ts'
+import { benchTokens } from './tokens.ts'
 import { variants } from './variants.ts'
 import { benchViewer } from './viewer.ts'
 
@@ -33,8 +34,8 @@ async function main(): Promise<void> {
     await print(() => run(parsed.rounds))
     return
   }
-  if (parsed.type === 'injection') {
-    await print(benchInjection)
+  if (parsed.type === 'injection' || parsed.type === 'tokens') {
+    await print(parsed.type === 'tokens' ? benchTokens : benchInjection)
     return
   }
   if (parsed.type !== 'options') {

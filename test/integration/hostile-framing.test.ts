@@ -120,7 +120,20 @@ describe('a request', () => {
     },
   )
 
-  test('F4 whose body an analyzer makes longer goes out chunked, with no byte beside it', async () => {
+  const framings: ReadonlyArray<readonly [string, string, string]> = [
+    [
+      'of known length goes out with its new one',
+      requestText('POST /', host, [], 'short'),
+      'Content-Length: 12\r\n\r\nshort-longer',
+    ],
+    [
+      'in chunks goes out in chunks',
+      `POST / HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n0\r\n\r\n`,
+      'Transfer-Encoding: chunked\r\n\r\nc\r\nshort-longer\r\n0\r\n\r\n',
+    ],
+  ]
+  test.each(framings)('F4 whose body an analyzer makes longer, %s', async (...row) => {
+    const [, request, wanted] = row
     const { proxy, upstream } = await bench((socket) => void socket.write(okAnswer), {
       configure: (builder) =>
         builder.addAnalyzer({
@@ -134,12 +147,10 @@ describe('a request', () => {
     })
     const socket = await connectTls(proxy, `${host}:443`)
 
-    socket.write(requestText('POST /', host, [], 'short'))
-    await upstream.waitFor((received) => received.endsWith('0\r\n\r\n'))
+    socket.write(request)
+    await upstream.waitFor((received) => received.endsWith(wanted))
 
-    expect(upstream.received()).toBe(
-      `POST / HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\nc\r\nshort-longer\r\n0\r\n\r\n`,
-    )
+    expect(upstream.received()).toBe(`POST / HTTP/1.1\r\nHost: ${host}\r\n${wanted}`)
     socket.destroy()
   })
 

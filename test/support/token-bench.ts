@@ -67,8 +67,8 @@ export async function startTokenUpstream(root: Authority, host: string): Promise
       received += chunk.toString('latin1')
     })
   })
-  const { port, close } = await listening(server)
-  return { port, requests, received: () => received, close }
+  const listener = await listening(server)
+  return { ...listener, requests, received: () => received }
 }
 
 export interface TokenBench {
@@ -81,7 +81,7 @@ export interface TokenBench {
   readonly agentToken: string
   /** Stands for the secret `one`, which is bound to `bound.example`. */
   readonly token: string
-  mint(over?: Partial<NewToken>): string
+  readonly mint: (over?: Partial<NewToken>) => string
   close(): Promise<void>
 }
 

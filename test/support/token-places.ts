@@ -9,9 +9,9 @@ import type { SeenRequest } from './token-bench.ts'
 
 export interface TokenPlaceCase {
   readonly name: string
-  request(host: string, token: string): Buffer
+  readonly request: (host: string, token: string) => Buffer
   /** The value, decoded as the place demands; undefined where the place itself is broken. */
-  read(seen: SeenRequest): string | undefined
+  readonly read: (seen: SeenRequest) => string | undefined
 }
 
 const json = 'Content-Type: application/json'

@@ -107,6 +107,17 @@ describe('a body that is held', () => {
     expect(transform.stream.destroyed).toBe(true)
   })
 
+  test('is none where the client has left already', async () => {
+    const body = new PassThrough()
+    body.destroy()
+    await new Promise((resolve) => {
+      body.once('close', resolve)
+    })
+    const headers = createHeaderList([])
+
+    expect(await holdBody({ headers: [], body }, [], headers, () => {})).toBeUndefined()
+  })
+
   test('fails with what its transform fails with', async () => {
     const failing = transformOf(() => {
       throw new Error('oh')

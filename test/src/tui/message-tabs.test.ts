@@ -35,6 +35,20 @@ describe('the request', () => {
     expect(lines.at(-1)).toContain('credential-injected: openai (header, Authorization)')
   })
 
+  it('says which tokens became secrets or were taken out, how often and why', () => {
+    const spot = { exchangeId: 'x1', secretId: 'github', mode: 'body', location: 'body' } as const
+    const row = rowOf([
+      ...wholeCall({ id: 'x1' }),
+      stamp({ kind: 'token-replaced', ...spot, count: 3 }),
+      stamp({ kind: 'token-stripped', ...spot, count: 1, reason: 'host' }),
+    ])
+
+    const lines = linesOf(requestTab(row, viewAt()))
+
+    expect(lines.at(-2)).toContain('token-replaced: github (body, body) ×3')
+    expect(lines.at(-1)).toContain('token-stripped: github (body, body, host)')
+  })
+
   it('keeps numbers and the order of names as they were written', () => {
     const text = '{"b":12345678901234567890,"a":1e400}'
     const row = rowOf([stamp({ kind: 'request-body', exchangeId: 'x1', text, offset: 0 })])

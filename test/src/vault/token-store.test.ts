@@ -18,11 +18,11 @@ afterEach(async () => {
 
 interface Bench {
   readonly vault: VaultUnderTest
-  mint(over?: Partial<NewToken>): string
+  readonly mint: (over?: Partial<NewToken>) => string
   /** What the token is to a proxy now. */
-  verdictOf(token: string, over?: Partial<TokenRequest>): TokenVerdict | undefined
+  readonly verdictOf: (token: string, over?: Partial<TokenRequest>) => TokenVerdict | undefined
   /** The value, or why there is none. */
-  outcome(token: string, over?: Partial<TokenRequest>): Promise<string>
+  readonly outcome: (token: string, over?: Partial<TokenRequest>) => Promise<string>
 }
 
 async function bench(clock = { now: 1_800_000_000_000 }): Promise<Bench> {

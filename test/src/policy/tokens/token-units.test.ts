@@ -11,7 +11,7 @@ import {
   writtenPattern,
 } from '../../../../src/policy/tokens/token-units.ts'
 
-const character = fc.constantFrom(...'porthelv1:sdAZaz09-_+/=')
+const character = fc.constantFrom(...Array.from('porthelv1:sdAZaz09-_+/='))
 
 /** The ways in which a character may stand in a URL or in JSON. */
 function waysOf(one: string): string[] {

@@ -99,8 +99,8 @@ export class CredentialInjector implements Analyzer {
       const value = values[index] ?? ''
       const text = fillSlot(request, location, value)
       if (text === undefined) continue
-      request.conceal(value)
-      if (text !== value) request.conceal(text)
+      request.conceal(value, { secretId: id })
+      if (!text.includes(value)) request.conceal(text, { secretId: id })
       request.emit({
         kind: 'credential-injected',
         by: this.name,

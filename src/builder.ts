@@ -13,6 +13,7 @@ import { parseListenAddress } from './policy/authority.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
 import { parseHostPattern } from './policy/host-pattern.ts'
 import { defaultAllow } from './policy/providers.ts'
+import type { ValueFinder } from './policy/value-scanner.ts'
 import type { MitmModule, Plan } from './porthole.ts'
 import { Porthole } from './porthole.ts'
 import { parseParentProxy } from './proxy/parent-proxy.ts'
@@ -28,6 +29,7 @@ export class PortholeBuilder {
     upstreamRoots: [],
     tokens: [],
     agents: undefined,
+    values: undefined,
     modules: [],
     routes: new Map(),
     extraRootPaths: [],
@@ -93,6 +95,12 @@ export class PortholeBuilder {
    */
   redactContent(mode: ContentRedaction): this {
     this.#plan.redaction = mode
+    return this
+  }
+
+  /** Masks the values of stored secrets wherever they stand in a message, whoever has sent them. */
+  withhold(values: ValueFinder): this {
+    this.#plan.values = values
     return this
   }
 

@@ -20,6 +20,7 @@ import type { AgentDirectory } from './policy/agent-pass.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
 import type { HostPattern } from './policy/host-pattern.ts'
 import { matchesAny, parseHostPattern } from './policy/host-pattern.ts'
+import type { ValueFinder } from './policy/value-scanner.ts'
 import type { ProxyToken } from './proxy/client-auth.ts'
 import { createAuthenticator } from './proxy/client-auth.ts'
 import { PortholeEngine } from './proxy/engine.ts'
@@ -90,6 +91,7 @@ export interface Plan {
   readonly upstreamRoots: string[]
   readonly tokens: ProxyToken[]
   agents: AgentDirectory | undefined
+  values: ValueFinder | undefined
   readonly modules: MitmModule[]
   /** By name. */
   readonly routes: Map<string, ReverseRoute>
@@ -120,6 +122,7 @@ export class Porthole {
       clock,
       queueBytes: plan.bounds.analysisQueueBytes,
       redaction: plan.redaction,
+      values: plan.values,
     })
     const leaves =
       caFailure === undefined

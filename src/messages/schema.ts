@@ -111,6 +111,17 @@ const exchanges = [
   }),
   kind('token-replaced', { by, secretId: z.string(), mode: z.string(), location: z.string() }),
   kind('token-stripped', { by, secretId: z.string(), mode: z.string(), location: z.string() }),
+  /**
+   * A value that was put into the request has come back: masked here, not in what the client got.
+   * Once for each secret and place. `name` is the field's; `coded` means within a content coding.
+   */
+  kind('credential-echoed', {
+    by,
+    secretId: z.string().optional(),
+    where: z.enum(['status', 'header', 'body', 'trailer', 'websocket']),
+    name: z.string().optional(),
+    form: z.enum(['raw', 'base64', 'percent', 'json', 'hex', 'coded']),
+  }),
   kind('response-started', {
     by,
     status: count,
@@ -322,6 +333,8 @@ const health = [
   kind('budget-exceeded', decision),
   kind('analyzer-failed', { by, analyzer: z.string(), error: z.string() }),
   kind('messages-dropped', { by, where: z.string(), count, bytes: count }),
+  /** The value of a stored secret stood in a message: in one of kind `where`, `count` times. */
+  kind('secret-withheld', { by, where: z.string(), secretId: z.string(), count }),
 ] as const
 
 export const analysisMsgSchema = z.discriminatedUnion('kind', [

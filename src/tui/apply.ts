@@ -156,6 +156,12 @@ function applyNote(row: Row, msg: AnalysisMsg): void {
     case 'token-stripped':
       addNote(row, msg.at, `${msg.kind}: ${msg.secretId} (${msg.mode}, ${msg.location})`, false)
       return
+    case 'credential-echoed':
+      addNote(row, msg.at, echoText(msg), true)
+      return
+    case 'secret-withheld':
+      addNote(row, msg.at, `the value of ${msg.secretId} stood in a ${msg.where}: masked`, true)
+      return
     case 'rule-matched':
     case 'budget-exceeded':
       addNote(row, msg.at, `${msg.kind}: ${msg.rule}, ${msg.decision} (${msg.mode})`, true)
@@ -165,6 +171,11 @@ function applyNote(row: Row, msg: AnalysisMsg): void {
       return
     default:
   }
+}
+
+function echoText({ secretId, where, name, form }: MsgOf<'credential-echoed'>): string {
+  const place = name === undefined ? where : `${where} ${name}`
+  return `${secretId ?? 'a credential'} came back in the ${place} (${form})`
 }
 
 function applyFrame(row: Row, msg: MsgOf<'websocket-message'>, maxRowBytes: number): void {

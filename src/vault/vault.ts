@@ -1,4 +1,5 @@
 /** A vault put together: for a proxy that reads it, and for a command that changes it. */
+import type { ValueScanner } from '../policy/value-scanner.ts'
 import { AgentStore } from './agent-store.ts'
 import { openVaultDatabase } from './database.ts'
 import type { KeyEnvironment } from './key-sources.ts'
@@ -9,6 +10,7 @@ import { VaultAgents } from './vault-agents.ts'
 import { VaultCredentials } from './vault-credentials.ts'
 import { vaultPathIn } from './vault-path.ts'
 import { VaultReader } from './vault-reader.ts'
+import { VaultValues } from './vault-values.ts'
 
 export interface VaultOptions extends KeyEnvironment {
   /** Name of the agent that sees every secret without being granted any. */
@@ -23,18 +25,27 @@ export interface Vault {
   readonly credentials: VaultCredentials
   /** For `PortholeBuilder.agents()`. */
   readonly agents: VaultAgents
+  /** For `PortholeBuilder.withhold()`: the values of all secrets, to be found and not to be read. */
+  readonly values: ValueScanner
   close(): void
 }
 
 export function readVaultIn(options: VaultOptions): Vault {
   const reader = new VaultReader(options.home, options.now ?? Date.now)
+  const values = new VaultValues()
   const credentials = new VaultCredentials({
     reader,
+    values,
     keyring: new Keyring(options),
     references: new References({ env: options.env, monotonicMs: () => performance.now() }),
     unrestricted: options.unrestricted,
   })
-  return { credentials, agents: new VaultAgents(reader), close: () => reader.close() }
+  return {
+    credentials,
+    agents: new VaultAgents(reader),
+    values: values.scanner,
+    close: () => reader.close(),
+  }
 }
 
 /** What a command changes. */

@@ -14,6 +14,7 @@ import type { parseHostPattern as Parse } from '../../src/policy/host-pattern.ts
 import type { createHeaderList as CreateHeaders } from '../../src/proxy/http-messages.ts'
 import type { openVaultIn as OpenVault, readVaultIn as ReadVault } from '../../src/vault/vault.ts'
 import { builtUrl } from './built.ts'
+import { benchScan } from './scan.ts'
 
 const counts = [1, 100, 1000] as const
 const warmUps = 5000
@@ -99,7 +100,7 @@ export async function benchInjection(): Promise<string> {
     writable.close()
     await rm(home, { recursive: true, force: true })
   }
-  return lines.join('\n')
+  return [...lines, '', ...benchScan()].join('\n')
 }
 
 function describe(name: string, [p50, p99]: readonly [number, number]): string {

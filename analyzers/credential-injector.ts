@@ -140,8 +140,8 @@ export class CredentialInjector implements Analyzer, CredentialPlaces {
       for (const other of otherPlaces(request.host, [location])) {
         if (!isFilled(other, selected)) clearSlot(request, other)
       }
-      request.conceal(value)
-      if (text !== value) request.conceal(text)
+      request.conceal(value, { secretId: id })
+      if (!text.includes(value)) request.conceal(text, { secretId: id })
       request.emit({
         kind: 'credential-injected',
         by: this.name,

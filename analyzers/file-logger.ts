@@ -16,6 +16,7 @@ import type { AnalysisMsg } from '../src/messages/schema.ts'
 import { messageVersion } from '../src/messages/schema.ts'
 import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
 import { redactHeaders } from '../src/policy/redaction.ts'
+import type { ValueFinder } from '../src/policy/value-scanner.ts'
 
 export interface FileLoggerOptions {
   /**
@@ -32,6 +33,8 @@ export interface FileLoggerOptions {
   readonly clock?: Clock | undefined
   /** Version for the first line; the installed package's unless told otherwise. */
   readonly porthole?: string | undefined
+  /** Values of stored secrets: no line that holds one is written as it is. */
+  readonly values?: ValueFinder | undefined
   /** Told when writing fails and when it works again; must not throw. */
   readonly onProblem?: ((problem: CaptureProblem) => void) | undefined
 }
@@ -39,6 +42,9 @@ export interface FileLoggerOptions {
 const rebuiltKinds: ReadonlySet<string> = new Set(['http-parsed', 'sse-event'])
 /** During an outage the chain hears of losses this often, in milliseconds of message time. */
 const tellEveryMs = 1000
+
+/** Secrets whose values are told of between two messages. */
+const mostWithheld = 1_000
 
 interface Losses {
   count: number
@@ -54,6 +60,8 @@ export class FileLogger implements Analyzer {
   #toldAt = -Infinity
   /** Lost and not yet noted in the file. The note takes the number of the first one: it is free. */
   #unwritten: (Losses & { readonly seq: number; readonly at: number }) | undefined
+  /** How often the value of a secret stood in a line, by secret. */
+  readonly #withheld = new Map<string, number>()
   #isClosed = false
 
   /** Opens nothing yet: the first message does, or `open()`. */
@@ -65,7 +73,11 @@ export class FileLogger implements Analyzer {
       maxBytes: options.maxBytes,
       queueBytes: options.queueBytes,
       retryMs: options.retryMs,
-      onProblem: options.onProblem,
+      onProblem: (problem) => {
+        if (problem.type === 'withheld') this.#withhold(problem.secretId)
+        options.onProblem?.(problem)
+      },
+      values: options.values,
     })
   }
 
@@ -81,11 +93,26 @@ export class FileLogger implements Analyzer {
   onMessage(msg: AnalysisMsg, emit: Emit): void {
     if (this.#isClosed) return
     if (this.#includesAll || !rebuiltKinds.has(msg.kind)) this.#write(msg)
+    if (this.#withheld.size > 0) this.#tellWithheld(emit)
     if (this.#untold.count > 0 && msg.at - this.#toldAt >= tellEveryMs) {
       this.#toldAt = msg.at
       emit({ kind: 'messages-dropped', where: 'capture', ...this.#untold })
       this.#untold = { count: 0, bytes: 0 }
     }
+  }
+
+  /** Told to the chain with the next message: the writer has no messages of its own. */
+  #withhold(secretId: string): void {
+    if (this.#withheld.size < mostWithheld || this.#withheld.has(secretId)) {
+      this.#withheld.set(secretId, (this.#withheld.get(secretId) ?? 0) + 1)
+    }
+  }
+
+  #tellWithheld(emit: Emit): void {
+    for (const [secretId, count] of this.#withheld) {
+      emit({ kind: 'secret-withheld', where: 'capture', secretId, count })
+    }
+    this.#withheld.clear()
   }
 
   /** Waits until everything queued is on disk, as far as the disk takes it. */

@@ -18,6 +18,7 @@ import type { AuditSink } from './policy/decision-log.ts'
 import { parseHostPattern } from './policy/host-pattern.ts'
 import { defaultAllow } from './policy/providers.ts'
 import type { RuleSource } from './policy/rules/rule.ts'
+import type { ValueFinder } from './policy/value-scanner.ts'
 import type { MitmModule, Plan } from './porthole.ts'
 import { Porthole } from './porthole.ts'
 import { parseParentProxy } from './proxy/parent-proxy.ts'
@@ -36,6 +37,7 @@ export class PortholeBuilder {
     tokens: [],
     agents: undefined,
     audits: [],
+    values: undefined,
     modules: [],
     routes: new Map(),
     routeCredentials: undefined,
@@ -105,6 +107,12 @@ export class PortholeBuilder {
    */
   redactContent(mode: ContentRedaction): this {
     this.#plan.redaction = mode
+    return this
+  }
+
+  /** Masks the values of stored secrets wherever they stand in a message, whoever has sent them. */
+  withhold(values: ValueFinder): this {
+    this.#plan.values = values
     return this
   }
 

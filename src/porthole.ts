@@ -24,6 +24,7 @@ import type { ContentRedaction } from './policy/content-secrets.ts'
 import type { AuditSink } from './policy/decision-log.ts'
 import type { HostPattern } from './policy/host-pattern.ts'
 import { matchesAny, parseHostPattern } from './policy/host-pattern.ts'
+import type { ValueFinder } from './policy/value-scanner.ts'
 import type { ProxyToken } from './proxy/client-auth.ts'
 import { createAuthenticator } from './proxy/client-auth.ts'
 import { PortholeEngine } from './proxy/engine.ts'
@@ -107,6 +108,7 @@ export interface Plan {
   readonly tokens: ProxyToken[]
   agents: AgentDirectory | undefined
   readonly audits: AuditSink[]
+  values: ValueFinder | undefined
   readonly modules: MitmModule[]
   /** By name. */
   readonly routes: Map<string, ReverseRoute>
@@ -140,6 +142,7 @@ export class Porthole {
       clock,
       queueBytes: plan.bounds.analysisQueueBytes,
       redaction: plan.redaction,
+      values: plan.values,
     })
     const leaves =
       caFailure === undefined

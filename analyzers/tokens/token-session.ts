@@ -136,7 +136,8 @@ export class TokenSession {
     if (!written.ok) {
       throw unavailable(`${verdict.secretId} cannot stand in ${spot.location}: ${written.problem}`)
     }
-    for (const text of [value, written.text]) this.#conceal(text)
+    this.#conceal(value, verdict.secretId)
+    if (!written.text.includes(value)) this.#conceal(written.text, verdict.secretId)
     this.#count('token-replaced', verdict.secretId, spot, undefined)
     return written.text
   }
@@ -158,10 +159,10 @@ export class TokenSession {
     }
   }
 
-  #conceal(text: string): void {
+  #conceal(text: string, secretId: string): void {
     if (this.#concealed.has(text)) return
     this.#concealed.add(text)
-    this.#request.conceal(text)
+    this.#request.conceal(text, { secretId })
   }
 
   #count(

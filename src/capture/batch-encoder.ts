@@ -7,6 +7,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { CaptureEntry } from './capture-entry.ts'
 import { KnownPieces } from './known-pieces.ts'
+import type { LineGuard } from './line-guard.ts'
 
 /** A string is one line, with its newline. */
 export type Entry = string | CaptureEntry
@@ -26,14 +27,17 @@ const encodingMs = 2
 
 export class BatchEncoder {
   readonly #clock: Clock
+  readonly #guard: LineGuard | undefined
   readonly #known = new KnownPieces()
   #entries: Entry[] = []
   #waitingBytes = 0
   /** Of the first entry, where a batch ended within it. */
   #begun: Iterator<string, void, undefined> | undefined
 
-  constructor(clock: Clock) {
+  /** `guard` looks at every line. */
+  constructor(clock: Clock, guard?: LineGuard) {
     this.#clock = clock
+    this.#guard = guard
   }
 
   get isEmpty(): boolean {
@@ -67,7 +71,8 @@ export class BatchEncoder {
         this.#begun = undefined
         continue
       }
-      const length = Buffer.byteLength(step.value)
+      const lines = this.#guard?.cleaned(step.value) ?? step.value
+      const length = Buffer.byteLength(lines)
       const isAlone = isFirst && entryEnds.length === 0
       if (size + length > roomBytes && !isAlone) {
         this.restart()
@@ -75,7 +80,7 @@ export class BatchEncoder {
         const bytes = Buffer.from(parts.join('')).subarray(0, whole)
         return { bytes, entryEnds, needsFile: true }
       }
-      parts.push(step.value)
+      parts.push(lines)
       size += length
       const isEncoded = typeof this.#entries[entryEnds.length] === 'string'
       if (!isEncoded && this.#clock.monotonicMs() > untilMs) break

@@ -12,10 +12,12 @@ import type { Clock } from '../base/clock.ts'
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
 import { encodeLine } from '../messages/codec.ts'
 import { messageVersion } from '../messages/schema.ts'
+import type { ValueFinder } from '../policy/value-scanner.ts'
 import { BatchEncoder, bytesOf } from './batch-encoder.ts'
 import type { Entry } from './batch-encoder.ts'
 import type { OpenHandle } from './capture-file.ts'
 import { CaptureFile } from './capture-file.ts'
+import { LineGuard } from './line-guard.ts'
 import { compressFile, listInterrupted, listRotations, rotatedPath } from './rotated-files.ts'
 
 /** A file is rotated before it passes this. */
@@ -37,6 +39,8 @@ export type CaptureProblem =
   | { readonly type: 'recovered'; readonly count: number }
   /** Closed before the disk took these writes. */
   | { readonly type: 'lost'; readonly count: number; readonly bytes: number }
+  /** The value of a stored secret stood in a line, and was taken out. Told for each. */
+  | { readonly type: 'withheld'; readonly secretId: string }
   /** The finished file stays uncompressed; nothing is lost. */
   | { readonly type: 'not-compressed'; readonly path: string; readonly message: string }
 
@@ -52,6 +56,8 @@ export interface CaptureOptions {
   /** Milliseconds between attempts while the disk fails; 1000 unless told otherwise. */
   readonly retryMs?: number | undefined
   readonly openHandle?: OpenHandle | undefined
+  /** Values of stored secrets: no line that holds one is written as it is. */
+  readonly values?: ValueFinder | undefined
 }
 
 /** A writer whose file is open already; rejects with ERR_CAPTURE_UNWRITABLE. */
@@ -89,7 +95,12 @@ export class RotatingWriter {
     this.#options = options
     this.#maxBytes = options.maxBytes ?? defaultMaxBytes
     this.#queue = new BoundedQueue(options.queueBytes ?? defaultQueueBytes)
-    this.#encoder = new BatchEncoder(options.clock)
+    const { values } = options
+    const guard =
+      values === undefined
+        ? undefined
+        : new LineGuard(values, (secretId) => this.#tell({ type: 'withheld', secretId }))
+    this.#encoder = new BatchEncoder(options.clock, guard)
   }
 
   /** Opens the file and writes its first line; rejects with ERR_CAPTURE_UNWRITABLE. */

@@ -2,6 +2,7 @@
  * One proxy with all that a command puts around it: analyzers, capture, control socket, messages
  * on stdout, the summary. `start`, `run` and `demo` differ only in what they do while it runs.
  */
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
@@ -20,6 +21,8 @@ import { ControlServer } from '../control/server.ts'
 import { encodeLine } from '../messages/codec.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
+import { maskValuesIn } from '../policy/value-mask.ts'
+import { seedBytes, ValueScanner } from '../policy/value-scanner.ts'
 import type { RunningPorthole } from '../porthole.ts'
 import type { RunningRoute } from '../proxy/running-routes.ts'
 import { formatSummary } from '../run/summary-text.ts'
@@ -37,6 +40,7 @@ import type { SessionRules } from './session-rules.ts'
 import { tokenReplacer } from './session-tokens.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
+import { createWithheldNotice } from './withheld-notice.ts'
 
 export interface SessionPlan {
   readonly settings: Settings
@@ -81,18 +85,21 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     olderThanMs: plan.settings.keepCapturesMs,
     maxBytes: plan.settings.keepBytes,
   })
-  const capture = openCapture(context, plan, tell)
+  const values = valuesOf(context, plan)
+  const capture = openCapture(context, plan, { tell, values })
   const { settings, home } = plan
   const usesVault = plan.vault !== undefined
   const audit = await openSessionAudit(context, { settings, home, usesVault }, tell)
   const rules = sessionRules(plan, tell)
-  const running = await startProxy(context, plan, { capture, audit, rules })
+  const running = await startProxy(context, plan, { capture, audit, rules, values })
   if (plan.settings.redactContent === 'off') tell(unmaskedNotice)
   const summary = createSummary()
-  const control = await startControl(context, plan, { running, capture, audit, tell })
+  const control = await startControl(context, plan, { running, capture, audit, values, tell })
+  const notice = createWithheldNotice(tell)
   running.subscribe((msg) => {
     summary.add(msg)
     control?.broadcast(msg)
+    notice(msg)
   })
   const stdout = plan.sharesStdout === true ? createPooledOutput(context.stdout.fd) : context.stdout
   const output = createBoundedOutput(stdout, plan.settings.limits.stdoutQueueBytes)
@@ -153,20 +160,43 @@ function routeState({ name, url, upstream, token }: RunningRoute): RouteState {
 const unmaskedNotice =
   '--redact-content off: keys and tokens within prompts and answers are shown and captured as they are'
 
+/** What must stand in nothing that is shown or kept; undefined where no secret is known. */
+function valuesOf(context: CliContext, { settings, vault }: SessionPlan): ValueScanner | undefined {
+  if (vault === undefined && settings.credentials.length === 0) return undefined
+  const values = vault?.vault.values ?? new ValueScanner(randomBytes(seedBytes))
+  for (const { variable } of settings.credentials) {
+    values.add(variable, context.env[variable] ?? '')
+  }
+  return values
+}
+
 function openCapture(
   context: CliContext,
   plan: SessionPlan,
-  tell: (line: string) => void,
+  { tell, values }: { tell: (line: string) => void; values: ValueScanner | undefined },
 ): FileLogger | undefined {
   const { settings, home } = plan
   const path = resolveCapturePath(settings.capture, { home, now: Date.now(), pid: context.pid })
   if (path === undefined) return undefined
+  refuseNamed(path, values)
   return new FileLogger(path, {
+    values,
     porthole: context.version,
     maxBytes: settings.limits.captureFileBytes,
     queueBytes: settings.limits.captureQueueBytes,
-    onProblem: (problem) => tell(describeCaptureProblem(problem, path)),
+    onProblem: (problem) => {
+      // A message tells of it.
+      if (problem.type !== 'withheld') tell(describeCaptureProblem(problem, path))
+    },
   })
+}
+
+/** A name stands in listings, in descriptors and on stderr: it cannot be masked. */
+function refuseNamed(path: string, values: ValueScanner | undefined): void {
+  const [found] = values?.find(path) ?? []
+  if (found === undefined) return
+  const problem = `the name of the capture holds the value of the secret ${found.secretId}`
+  throw new AppError('ERR_USAGE', { problem, next: 'give it another name' })
 }
 
 async function startProxy(
@@ -176,7 +206,10 @@ async function startProxy(
     capture,
     audit,
     rules,
-  }: Pick<ControlParts, 'capture' | 'audit'> & { readonly rules: SessionRules | undefined },
+    values,
+  }: Pick<ControlParts, 'capture' | 'audit' | 'values'> & {
+    readonly rules: SessionRules | undefined
+  },
 ): Promise<RunningPorthole> {
   const { settings } = plan
   const { host, port } = settings.listen
@@ -187,6 +220,7 @@ async function startProxy(
     .inheritRoots(plan.userRoots.added, plan.userRoots.replaced)
   builder.limit(settings.limits).onCaFailure(settings.onCaFailure)
   builder.redactContent(settings.redactContent)
+  if (values !== undefined) builder.withhold(values)
   if (settings.tunnelOnReject) builder.tunnelOnReject()
   if (settings.allowPrivate) builder.allowPrivateAddresses()
   if (settings.upstreamProxy !== undefined) {
@@ -285,6 +319,7 @@ async function readRoots(paths: readonly string[]): Promise<string[]> {
 }
 
 interface ControlParts {
+  readonly values: ValueScanner | undefined
   readonly running: RunningPorthole
   readonly capture: FileLogger | undefined
   readonly audit: AuditLog | undefined
@@ -295,7 +330,7 @@ interface ControlParts {
 async function startControl(
   context: CliContext,
   plan: SessionPlan,
-  { running, capture, audit, tell }: ControlParts,
+  { running, capture, audit, values, tell }: ControlParts,
 ): Promise<ControlServer | undefined> {
   try {
     return await ControlServer.start({
@@ -312,7 +347,7 @@ async function startControl(
       info: {
         url: running.url,
         startedAt: Date.now(),
-        command: plan.command,
+        command: values === undefined ? plan.command : maskValuesIn(plan.command, values),
         ...(capture === undefined ? {} : { capture: resolve(capture.path) }),
         version: context.version,
       },
@@ -332,7 +367,10 @@ function createJsonPrinter(output: BoundedOutput): (msg: AnalysisMsg) => void {
   }
 }
 
-function describeCaptureProblem(problem: CaptureProblem, path: string): string {
+function describeCaptureProblem(
+  problem: Exclude<CaptureProblem, { type: 'withheld' }>,
+  path: string,
+): string {
   switch (problem.type) {
     case 'failing':
       return `the capture ${path} cannot be written: ${problem.message}; traffic goes on, lines wait`

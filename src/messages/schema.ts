@@ -129,6 +129,17 @@ const exchanges = [
     /** `host`, `path`, `agent`, `expired`, `revoked`, `plain-http`, `unknown`. */
     reason: z.string().optional(),
   }),
+  /**
+   * A value that was put into the request has come back: masked here, not in what the client got.
+   * Once for each secret and place. `name` is the field's; `coded` means within a content coding.
+   */
+  kind('credential-echoed', {
+    by,
+    secretId: z.string().optional(),
+    where: z.enum(['status', 'header', 'body', 'trailer', 'websocket']),
+    name: z.string().optional(),
+    form: z.enum(['raw', 'base64', 'percent', 'json', 'hex', 'coded']),
+  }),
   kind('response-started', {
     by,
     status: count,
@@ -340,6 +351,8 @@ const health = [
   kind('budget-exceeded', decision),
   kind('analyzer-failed', { by, analyzer: z.string(), error: z.string() }),
   kind('messages-dropped', { by, where: z.string(), count, bytes: count }),
+  /** The value of a stored secret stood in a message: in one of kind `where`, `count` times. */
+  kind('secret-withheld', { by, where: z.string(), secretId: z.string(), count }),
 ] as const
 
 export const analysisMsgSchema = z.discriminatedUnion('kind', [

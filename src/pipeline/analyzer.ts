@@ -99,9 +99,10 @@ export interface OutgoingRequest {
   emit: Emit
   /**
    * Has a value masked in everything that is told of this exchange from now on, in the forms in
-   * which an upstream may repeat it. For whatever is put into the request and must not be seen.
+   * which an upstream may repeat it; where it does, `credential-echoed` names `secretId`. For
+   * whatever is put into the request and must not be seen.
    */
-  conceal(value: string): void
+  conceal(value: string, options?: { readonly secretId?: string | undefined }): void
 }
 
 export interface BodyTransform {

@@ -7,6 +7,7 @@
  */
 import { endOfPiece } from '../base/content-pieces.ts'
 import type { DecodedBytes } from '../messages/body-bytes.ts'
+import type { ConcealedValues } from '../policy/concealed-values.ts'
 
 export interface BodyChunk {
   readonly kind: 'request-body' | 'response-body'
@@ -17,6 +18,8 @@ export interface BodyChunk {
   readonly chunk: Uint8Array
   /** Secrets to be masked wherever they stand in it; never told themselves. */
   readonly known?: readonly string[] | undefined
+  /** Which of them were put into the request; told where they come back. */
+  readonly concealed?: ConcealedValues | undefined
   /** What came out of its content coding, where that has been undone; not of requests. */
   readonly decoded?: DecodedBytes | undefined
 }

@@ -11,7 +11,8 @@ import type { AnalysisMsg, AnalysisMsgDraft } from '../messages/schema.ts'
 import { messageVersion } from '../messages/schema.ts'
 import type { ContentRedaction } from '../policy/content-secrets.ts'
 import type { Analyzer, Work } from './analyzer.ts'
-import { KnownSecrets, maskEmitted } from './message-masking.ts'
+import { echoOf, idsOf, KnownSecrets, maskEmitted } from './message-masking.ts'
+import type { ValueGuard } from './value-guard.ts'
 
 interface Start {
   /** The number of the first message, where it is not to be the next one. */
@@ -45,6 +46,8 @@ interface ChainOptions {
   readonly redaction?: ContentRedaction
   /** Secrets that are masked in it whatever they look like. */
   readonly known?: KnownSecrets
+  /** Keeps the values of stored secrets out of every message; none where there is no vault. */
+  readonly guard?: ValueGuard | undefined
 }
 
 export class Chain {
@@ -52,6 +55,7 @@ export class Chain {
   readonly #deliver: (msg: AnalysisMsg) => void
   readonly #redaction: ContentRedaction
   readonly #known: KnownSecrets
+  readonly #guard: ValueGuard | undefined
   #seq: number
   /** The next one last. */
   readonly #pending: Pending[] = []
@@ -60,12 +64,13 @@ export class Chain {
   constructor(
     analyzers: readonly Analyzer[],
     deliver: (msg: AnalysisMsg) => void,
-    { firstSeq = 0, redaction = 'secrets', known = new KnownSecrets() }: ChainOptions = {},
+    { firstSeq = 0, redaction = 'secrets', known = new KnownSecrets(), guard }: ChainOptions = {},
   ) {
     this.#analyzers = analyzers
     this.#deliver = deliver
     this.#redaction = redaction
     this.#known = known
+    this.#guard = guard
     this.#seq = firstSeq
   }
 
@@ -108,10 +113,15 @@ export class Chain {
   #next(): Visit | undefined {
     const next = this.#pending.pop()
     if (next === undefined) return undefined
-    const msg = { v: messageVersion, seq: this.#seq, at: next.at, ...next.draft } as AnalysisMsg
+    const { at } = next
+    const caused: Pending[] = []
+    const draft = this.#guard?.cleaned(next.draft, (note) => {
+      caused.push({ draft: { ...idsOf(next.draft), ...note }, at, from: 0 })
+    })
+    const msg = { v: messageVersion, seq: this.#seq, at, ...(draft ?? next.draft) } as AnalysisMsg
     if (next.bytes !== undefined) attachBytes(msg, next.bytes)
     this.#seq += 1
-    this.#visit = { msg, caused: [], index: next.from, work: undefined }
+    this.#visit = { msg, caused, index: next.from, work: undefined }
     return this.#visit
   }
 
@@ -138,9 +148,16 @@ export class Chain {
     const { msg, caused, index } = visit
     const emit = (emitted: AnalysisMsgDraft): void => {
       // Pieces of a secret that came in several events are whole again in what is merged of them.
-      const known = this.#known.of(emitted.exchangeId ?? msg.exchangeId)
-      const draft = maskEmitted(emitted, this.#redaction, known)
+      const { known, concealed } = this.#known.of(emitted.exchangeId ?? msg.exchangeId)
+      const notes: AnalysisMsgDraft[] = []
+      const draft = maskEmitted(emitted, this.#redaction, known, (range) => {
+        const echo = echoOf(range, concealed, 'body')
+        if (echo !== undefined) notes.push(echo)
+      })
       caused.push({ draft: inherit(draft, msg, analyzer.name), at: msg.at, from: index })
+      for (const note of notes) {
+        caused.push({ draft: { ...idsOf(msg), ...note }, at: msg.at, from: index })
+      }
     }
     visit.work = workOf(analyzer.onMessage(msg, emit))
   }

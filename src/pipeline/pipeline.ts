@@ -11,16 +11,19 @@ import { describeError } from '../base/errors.ts'
 import type { BodyBytes } from '../messages/body-bytes.ts'
 import { encodeBytes } from '../messages/codec.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../messages/schema.ts'
+import type { ConcealedValues } from '../policy/concealed-values.ts'
 import type { ContentRedaction } from '../policy/content-secrets.ts'
+import type { ValueFinder } from '../policy/value-scanner.ts'
 import type { Analyzer } from './analyzer.ts'
 import { BodyAssembler } from './body-assembler.ts'
 import type { BodyChunk, BodyPart } from './body-assembler.ts'
 import { BodyMasking } from './body-masking.ts'
 import type { Masked } from './body-masking.ts'
 import { Chain } from './chain.ts'
-import { KnownSecrets, maskFrame } from './message-masking.ts'
+import { echoOf, idsOf, KnownSecrets, maskFrame } from './message-masking.ts'
 import { Turns } from './turns.ts'
 import type { TurnLimits } from './turns.ts'
+import { ValueGuard } from './value-guard.ts'
 
 export type { BodyChunk } from './body-assembler.ts'
 
@@ -35,6 +38,8 @@ export interface UnreadBytes {
   read(): Iterator<AnalysisMsgDraft, unknown, undefined>
   /** Secrets to be masked wherever they stand in it; never told themselves. */
   readonly known?: readonly string[] | undefined
+  /** Which of them were put into the request; told where they come back. */
+  readonly concealed?: ConcealedValues | undefined
 }
 
 interface PipelineOptions {
@@ -44,6 +49,8 @@ interface PipelineOptions {
   readonly queueBytes: number
   /** What is masked in content; secrets unless told otherwise. */
   readonly redaction?: ContentRedaction | undefined
+  /** Values of stored secrets, which stand in no message. */
+  readonly values?: ValueFinder | undefined
 }
 
 type Queued =
@@ -65,7 +72,7 @@ interface Ready {
 interface Reading {
   readonly drafts: ReturnType<UnreadBytes['read']>
   readonly at: number
-  readonly known: readonly string[] | undefined
+  readonly unread: UnreadBytes
 }
 
 export class Pipeline {
@@ -78,6 +85,7 @@ export class Pipeline {
   readonly #redaction: ContentRedaction
   readonly #masking: BodyMasking
   readonly #known = new KnownSecrets()
+  readonly #guard: ValueGuard | undefined
   readonly #isAnalyzed: boolean
   #dropped = { count: 0, bytes: 0 }
   #droppedInAll = 0
@@ -100,8 +108,10 @@ export class Pipeline {
     this.#queue = new BoundedQueue(options.queueBytes)
     this.#isAnalyzed = options.analyzers.some((analyzer) => analyzer.onMessage !== undefined)
     this.#redaction = options.redaction ?? 'secrets'
-    this.#masking = new BodyMasking(this.#redaction)
-    const chain = { redaction: this.#redaction, known: this.#known }
+    const { values } = options
+    this.#masking = new BodyMasking(this.#redaction, values)
+    this.#guard = values === undefined ? undefined : new ValueGuard(values)
+    const chain = { redaction: this.#redaction, known: this.#known, guard: this.#guard }
     this.#chain = new Chain(options.analyzers, (msg) => this.#deliver(msg), chain)
   }
 
@@ -231,9 +241,9 @@ export class Pipeline {
       const { at } = queued
       if (queued.type === 'unread') {
         const { unread } = queued
-        this.#reading = { drafts: unread.read(), at, known: unread.known }
+        this.#reading = { drafts: unread.read(), at, unread }
       } else if (queued.type === 'body') {
-        this.#known.remember(queued.body.exchangeId, queued.body.known)
+        this.#known.remember(queued.body.exchangeId, queued.body)
         this.#tell(this.#masking.push(queued.body), at)
       } else {
         const { kind, exchangeId } = queued.draft
@@ -245,8 +255,12 @@ export class Pipeline {
     }
   }
 
-  #tell({ chunks, withheld }: Masked, at: number, exchangeId?: string): void {
+  #tell({ chunks, withheld, notes }: Masked, at: number, exchangeId?: string): void {
     for (const chunk of chunks) this.#makeReady(this.#assembler.push(chunk), at)
+    for (const draft of notes ?? []) {
+      if (this.#guard?.isToldAlready(draft) === true) continue
+      this.#ready.push({ draft, at, size: messageOverheadBytes })
+    }
     if (withheld === undefined) return
     this.#makeReady(this.#assembler.flush(exchangeId), at)
     const ids = exchangeId === undefined ? {} : { exchangeId }
@@ -275,9 +289,15 @@ export class Pipeline {
     const { text, base64 }: { text?: unknown; base64?: unknown } = next.value as object
     const payload = text ?? base64
     const size = typeof payload === 'string' ? payload.length : 0
-    this.#known.remember(next.value.exchangeId, reading.known)
-    const draft = maskFrame(next.value, this.#redaction, reading.known ?? [])
-    return { draft, at: next.value.at ?? reading.at, size }
+    const { known = [], concealed } = reading.unread
+    this.#known.remember(next.value.exchangeId, reading.unread)
+    const at = next.value.at ?? reading.at
+    const frame = next.value
+    const draft = maskFrame(frame, this.#redaction, known, (range) => {
+      const echo = isFromUpstream(frame) ? echoOf(range, concealed, 'websocket') : undefined
+      if (echo !== undefined) this.#ready.push({ draft: { ...idsOf(frame), ...echo }, at, size: 0 })
+    })
+    return { draft, at, size }
   }
 
   #takeDropped(): Ready | undefined {
@@ -297,6 +317,10 @@ export class Pipeline {
       }
     }
   }
+}
+
+function isFromUpstream(draft: AnalysisMsgDraft): boolean {
+  return draft.kind === 'websocket-message' && draft.direction === 'response'
 }
 
 /** Secrets that are known stay behind. */

@@ -4,7 +4,7 @@
  * of a secret is held back until the next chunk, a few KiB at most.
  */
 import type { ContentRedaction, SecretSearch } from './content-secrets.ts'
-import { endOfOpen, findSecrets, tailStart } from './content-secrets.ts'
+import { endOfOpen, findSecrets, findWhatIsKnown, tailStart } from './content-secrets.ts'
 import { redacted } from './redaction.ts'
 import type { OpenSecret, SecretRange } from './secret-range.ts'
 
@@ -22,16 +22,20 @@ export interface BodyMask {
   readonly hasMasked: boolean
 }
 
+/** What is told of each secret that is masked. */
+export type OnFound = (range: SecretRange) => void
+
 /** `search` is read anew with each chunk: values may become known while a body is under way. */
-export function createBodyMask(search: SecretSearch): BodyMask {
+export function createBodyMask(search: SecretSearch, onFound?: OnFound): BodyMask {
   let held = ''
   /** A secret that was shown masked up to here and goes on. */
   let open: OpenSecret | undefined
+  const unseen = createUnseen(search, onFound)
   let hasMasked = false
 
   function hide(text: string, ranges: readonly SecretRange[]): string {
     if (ranges.length > 0) hasMasked = true
-    return masked(text, ranges)
+    return masked(text, ranges, onFound)
   }
 
   function take(chunk: string): string {
@@ -39,6 +43,7 @@ export function createBodyMask(search: SecretSearch): BodyMask {
     const end = endOfOpen(chunk, open)
     if (end !== undefined) open = undefined
     const masked = Math.min(end ?? chunk.length, chunk.length)
+    unseen.goesOn(chunk.slice(0, masked))
     return '*'.repeat(masked) + chunk.slice(masked)
   }
 
@@ -57,6 +62,7 @@ export function createBodyMask(search: SecretSearch): BodyMask {
       let shown = ranges
       if (text.length - cut > maxHeldBytes) {
         open = unfinished[0]?.open
+        unseen.begins(text)
         cut = text.length
       } else {
         // What is not finished must keep its looks, to be known again with what follows.
@@ -81,11 +87,33 @@ export function createBodyMask(search: SecretSearch): BodyMask {
   }
 }
 
+/** What is masked unread is still looked through, for what has to be told of it. */
+function createUnseen(
+  search: SecretSearch,
+  onFound: OnFound | undefined,
+): { begins(text: string): void; goesOn(text: string): void } {
+  let before = ''
+  return {
+    begins(text) {
+      before = onFound === undefined ? '' : text.slice(-maxHeldBytes)
+    },
+    goesOn(text) {
+      if (onFound === undefined) return
+      const joined = before + text
+      for (const range of findWhatIsKnown(joined, search)) {
+        if (range.end > before.length) onFound(range)
+      }
+      before = joined.slice(-maxHeldBytes)
+    },
+  }
+}
+
 /** The same text, of the same length in bytes, with what is secret in it masked. */
 export function maskText(
   text: string,
   mode: ContentRedaction,
   known: readonly string[] = [],
+  onFound?: OnFound,
 ): string {
   const isShort = text.length < leastLength && mode !== 'pii'
   if (isShort && known.every((value) => value.length > text.length)) return text
@@ -93,7 +121,7 @@ export function maskText(
   const bytes = isAscii ? text : latin1(Buffer.from(text, 'utf8'))
   const ranges = findSecrets(bytes, { mode, isForm: false, known })
   if (ranges.length === 0) return text
-  const hidden = masked(bytes, ranges)
+  const hidden = masked(bytes, ranges, onFound)
   return isAscii ? hidden : Buffer.from(hidden, 'latin1').toString('utf8')
 }
 
@@ -102,10 +130,11 @@ export function maskBytes(
   bytes: Buffer,
   mode: ContentRedaction,
   known: readonly string[] = [],
+  onFound?: OnFound,
 ): Buffer {
   const text = latin1(bytes)
   const ranges = findSecrets(text, { mode, isForm: false, known })
-  return ranges.length === 0 ? bytes : Buffer.from(masked(text, ranges), 'latin1')
+  return ranges.length === 0 ? bytes : Buffer.from(masked(text, ranges, onFound), 'latin1')
 }
 
 /** Of the shortest text in which a field or a key can be told: `"secret":"`. */
@@ -113,10 +142,24 @@ const leastLength = 10
 /** Text without such characters is its own bytes. */
 const beyondAscii = /[^\0-\u007f]/u
 
-function masked(text: string, ranges: readonly SecretRange[]): string {
+/** The same text, of the same length, with what stands in `ranges` masked. */
+export function maskRanges(
+  text: string,
+  ranges: ReadonlyArray<{ readonly start: number; readonly end: number }>,
+): string {
+  return ranges.length === 0
+    ? text
+    : masked(
+        text,
+        ranges.map(({ start, end }) => ({ from: start, start, end })),
+      )
+}
+
+function masked(text: string, ranges: readonly SecretRange[], onFound?: OnFound): string {
   let out = ''
   let at = 0
   for (const range of ranges) {
+    onFound?.(range)
     const start = Math.max(range.start, at)
     if (range.end <= start) continue
     out += text.slice(at, start) + maskOf(range.end - start)

@@ -12,6 +12,7 @@ import { findKeys } from './key-shapes.ts'
 import { findPersonalData } from './personal-data.ts'
 import { isSecretParameter } from './redaction.ts'
 import type { OpenSecret, SecretRange } from './secret-range.ts'
+import type { ValueFinder } from './value-scanner.ts'
 
 /** `off` leaves prompts and answers as they are; credential fields and known values always go. */
 export type ContentRedaction = 'secrets' | 'pii' | 'off'
@@ -22,6 +23,8 @@ export interface SecretSearch {
   readonly isForm: boolean
   /** Values to be found wherever they stand, as they are written there. */
   readonly known: readonly string[]
+  /** Of stored secrets, found in the same way. */
+  readonly values?: ValueFinder | undefined
 }
 
 /** Characters that keys and tokens are made of. */
@@ -29,13 +32,23 @@ const tokenChars = /[\w.\-:+/=~%]*/uy
 
 /** In order of `start`; they may overlap. */
 export function findSecrets(text: string, search: SecretSearch): SecretRange[] {
-  const found: SecretRange[] = []
-  findKnown(text, search.known, found)
+  const found = findWhatIsKnown(text, search)
   findFields(text, found)
   if (search.isForm) findFormFields(text, found)
   if (search.mode !== 'off') findKeys(text, found)
   if (search.mode === 'pii') found.push(...findPersonalData(text))
   return found.length < 2 ? found : found.sort((a, b) => a.start - b.start)
+}
+
+/** Those alone that are told by nothing but themselves, in no order. */
+export function findWhatIsKnown(
+  text: string,
+  { known, values }: Pick<SecretSearch, 'known' | 'values'>,
+): SecretRange[] {
+  const found: SecretRange[] = []
+  findKnown(text, known, found)
+  if (values?.isEmpty === false) findValues(text, values, found)
+  return found
 }
 
 /** Where a secret that was open ends in what follows; `undefined` if not within `text`. */
@@ -51,8 +64,17 @@ export function endOfOpen(text: string, open: OpenSecret): number | undefined {
 export function tailStart(text: string, search: SecretSearch): number {
   let start = Math.min(tokenStart(text), openingStart(text))
   if (search.mode === 'pii') start = Math.min(start, numberStart(text))
-  for (const value of search.known) start = Math.min(start, prefixStart(text, value))
-  return start
+  return Math.min(start, knownTailStart(text, search))
+}
+
+/** As `tailStart`, of what is known alone. */
+export function knownTailStart(
+  text: string,
+  { known, values }: Pick<SecretSearch, 'known' | 'values'>,
+): number {
+  let start = text.length
+  for (const value of known) start = Math.min(start, prefixStart(text, value))
+  return values?.isEmpty === false ? Math.min(start, values.partialStart(text)) : start
 }
 
 /** Characters of the end of a text that are looked at for the opening of a field or a number. */
@@ -110,7 +132,16 @@ function prefixStart(text: string, value: string): number {
 function findKnown(text: string, known: readonly string[], into: SecretRange[]): void {
   for (const value of known) {
     for (const start of placesOf(text, value))
-      into.push({ from: start, start, end: start + value.length })
+      into.push({ from: start, start, end: start + value.length, known: value })
+  }
+}
+
+/** What is known already is told as such. */
+function findValues(text: string, values: ValueFinder, into: SecretRange[]): void {
+  const known = into.length
+  for (const { start, end, secretId } of values.find(text)) {
+    const isKnown = into.slice(0, known).some((it) => it.start < end && start < it.end)
+    into.push({ from: start, start, end, ...(isKnown ? {} : { secretId }) })
   }
 }
 

@@ -134,19 +134,52 @@ function encodeSegment(value: string): string {
   )
 }
 
-/** In the forms in which an upstream may repeat it: raw, percent-encoded, in base64, JSON-escaped. */
+/** How a value was written where it came back. */
+export type ValueForm = 'raw' | 'base64' | 'percent' | 'json' | 'hex'
+
+/** In the forms in which an upstream may repeat it. */
 export function formsOfValue(value: string): string[] {
+  return [...namedForms(value).keys()]
+}
+
+/** Those forms, each with what it is. */
+export function namedForms(value: string): ReadonlyMap<string, ValueForm> {
   const json = JSON.stringify(value).slice(1, -1)
-  const forms = [
+  const percent = encodeURIComponent(value)
+  const hex = Buffer.from(value, 'utf8').toString('hex')
+  const forms: ReadonlyArray<readonly [string, ValueForm]> = [
+    [value, 'raw'],
+    [percent, 'percent'],
+    [encodeSegment(value), 'percent'],
+    [percent.replaceAll(/%[\dA-F]{2}/gu, (code) => code.toLowerCase()), 'percent'],
+    [json, 'json'],
+    [json.replaceAll('/', String.raw`\/`), 'json'],
+    ...base64Forms(value).map((form) => [form, 'base64'] as const),
+    [hex, 'hex'],
+    [hex.toUpperCase(), 'hex'],
+  ]
+  const named = new Map<string, ValueForm>()
+  for (const [form, name] of forms) {
+    if (form.length >= leastValueLength && !named.has(form)) named.set(form, name)
+  }
+  return named
+}
+
+/** The forms in which a stored value is looked for wherever it may stand: fewer, for it is everywhere. */
+export function formsAtRest(value: string): ReadonlySet<string> {
+  const bytes = Buffer.from(value, 'utf8')
+  const base64 = bytes.toString('base64').replace(/=+$/u, '')
+  const json = JSON.stringify(value).slice(1, -1)
+  // Host names and field names of later HTTP versions are in lower case.
+  const lower = value.toLowerCase()
+  return new Set([
     value,
     encodeURIComponent(value),
-    encodeSegment(value),
-    encodeURIComponent(value).replaceAll(/%[\dA-F]{2}/gu, (code) => code.toLowerCase()),
     json,
-    json.replaceAll('/', String.raw`\/`),
-    ...base64Forms(value),
-  ]
-  return [...new Set(forms)].filter((form) => form.length >= leastValueLength)
+    base64,
+    bytes.toString('base64url'),
+    lower,
+  ])
 }
 
 /** By itself, and as it stands within longer text that is encoded as a whole. */

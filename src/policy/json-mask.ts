@@ -3,22 +3,29 @@
  * itself: in its texts, and in its fields by their names.
  */
 import { maskText } from './content-mask.ts'
+import type { OnFound } from './content-mask.ts'
 import type { ContentRedaction } from './content-secrets.ts'
 import { isCredentialName } from './credential-fields.ts'
 import { redacted } from './redaction.ts'
 
 /** The same value if there is nothing to mask in it. `known` are values that are secret anywhere. */
-export function maskJson<T>(value: T, mode: ContentRedaction, known: readonly string[] = []): T {
-  return maskValue(value, { mode, known }) as T
+export function maskJson<T>(
+  value: T,
+  mode: ContentRedaction,
+  known: readonly string[] = [],
+  onFound?: OnFound,
+): T {
+  return maskValue(value, { mode, known, onFound }) as T
 }
 
 interface Search {
   readonly mode: ContentRedaction
   readonly known: readonly string[]
+  readonly onFound: OnFound | undefined
 }
 
 function maskValue(value: unknown, search: Search): unknown {
-  if (typeof value === 'string') return maskText(value, search.mode, search.known)
+  if (typeof value === 'string') return maskText(value, search.mode, search.known, search.onFound)
   if (typeof value !== 'object' || value === null) return value
   return isList(value) ? maskList(value, search) : maskRecord(value, search)
 }

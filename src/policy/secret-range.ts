@@ -5,6 +5,10 @@ export interface SecretRange {
   readonly end: number
   /** Where that begins by which it was known, such as the name of its field. */
   readonly from: number
+  /** Set where it is one of the values that were known: the value as it stands there. */
+  readonly known?: string
+  /** Set where it is the value of a stored secret, unless `known` says more. */
+  readonly secretId?: string
   /** Set where the text ends within it: what closes it. */
   readonly open?: OpenSecret
 }

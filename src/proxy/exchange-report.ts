@@ -6,7 +6,8 @@ import type { Clock } from '../base/clock.ts'
 import type { AnalysisMsgDraft, HeaderPairs, MsgOf } from '../messages/schema.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import type { BodyChunk, UnreadBytes } from '../pipeline/pipeline.ts'
-import { formsOfValue } from '../policy/credential-value.ts'
+import { ConcealedValues } from '../policy/concealed-values.ts'
+import type { EchoPlace } from '../policy/concealed-values.ts'
 import { redacted, redactHeaders, redactUrl, secretValuesOf } from '../policy/redaction.ts'
 import type { UpstreamTiming } from './http-messages.ts'
 
@@ -53,7 +54,7 @@ export class ExchangeReport {
   /** Heads whose credentials must not be seen in bodies; read when the first body is told. */
   readonly #heads: Array<Pick<ExchangeIdentity, 'headers' | 'path'>> = []
   /** Values that were put into the request; their forms are made when something is told. */
-  readonly #concealed = new Set<string>()
+  readonly #concealed = new ConcealedValues()
   #known: string[] | undefined
   #over = false
   #problem: string | undefined
@@ -100,8 +101,11 @@ export class ExchangeReport {
   }
 
   /** A value that inline analyzers put into the request is hidden in what is told, from now on. */
-  readonly conceal = (value: string): void => {
-    this.#concealed.add(value)
+  readonly conceal = (
+    value: string,
+    { secretId }: { readonly secretId?: string | undefined } = {},
+  ): void => {
+    this.#concealed.add(value, secretId)
     this.#known = undefined
   }
 
@@ -111,7 +115,7 @@ export class ExchangeReport {
     this.#known ??= [
       ...new Set([
         ...this.#heads.flatMap(({ headers, path }) => secretValuesOf(headers, path)),
-        ...[...this.#concealed].flatMap(formsOfValue),
+        ...this.#concealed.forms,
       ]),
     ].sort((a, b) => b.length - a.length)
     return this.#known
@@ -131,6 +135,7 @@ export class ExchangeReport {
     this.#reporter.publishUnread({
       bytes: unread.bytes,
       known: this.#secrets,
+      concealed: this.#concealed,
       read: () => this.#identified(unread.read()),
     })
 
@@ -138,7 +143,7 @@ export class ExchangeReport {
     if (!this.#isTold) return
     const { method, httpVersion, headers, destination } = this.#identity
     // What stands in fields that nobody knows to be secret is masked by its value.
-    const secrets = this.#concealed.size === 0 ? [] : this.#secrets
+    const secrets = this.#concealed.isEmpty ? [] : this.#secrets
     this.emit({
       kind: 'request-started',
       method,
@@ -180,6 +185,8 @@ export class ExchangeReport {
       ttfbMs: this.#elapsedMs(),
       ...timing,
     })
+    this.#tellEchoes([['', head.statusText]], { where: 'status' })
+    this.#tellEchoes(head.headers, { where: 'header' })
   }
 
   responseBody(chunk: Buffer): void {
@@ -201,6 +208,7 @@ export class ExchangeReport {
       // Secrets are read from the heads when they are needed: most responses have no trailers.
       ...optionalTrailers(trailers, trailers.length === 0 ? [] : this.#secrets),
     })
+    this.#tellEchoes(trailers, { where: 'trailer' })
   }
 
   refused(refusal: Refusal): void {
@@ -243,7 +251,20 @@ export class ExchangeReport {
     if (!this.showsBodies || this.#over) return
     const { connectionId, exchangeId, agent } = this.#ids
     const known = this.#secrets
-    this.#reporter.publishBody({ kind, connectionId, exchangeId, agent, offset, chunk, known })
+    const body = { kind, connectionId, exchangeId, agent, offset, chunk, known }
+    this.#reporter.publishBody(
+      this.#concealed.isEmpty ? body : { ...body, concealed: this.#concealed },
+    )
+  }
+
+  /** Of fields as they came: what redaction takes out of them is not seen afterwards. */
+  #tellEchoes(fields: HeaderPairs, { where }: EchoPlace): void {
+    if (this.#concealed.isEmpty || !this.#isTold) return
+    for (const [name, value] of fields) {
+      const shown = maskValues(name, this.#secrets)
+      const place = name === '' ? { where } : { where, name: shown }
+      for (const echo of this.#concealed.notesIn(`${name}\n${value}`, place)) this.emit(echo)
+    }
   }
 
   *#identified(drafts: ReturnType<UnreadBytes['read']>): Generator<AnalysisMsgDraft, void> {
@@ -266,7 +287,10 @@ function optionalTrailers(
 }
 
 function shownFields(pairs: HeaderPairs, secrets: readonly string[]): Array<[string, string]> {
-  return redactHeaders(pairs).map(([name, value]) => [name, maskValues(value, secrets)])
+  return redactHeaders(pairs).map(([name, value]) => [
+    maskValues(name, secrets),
+    maskValues(value, secrets),
+  ])
 }
 
 /** An upstream may repeat in its head what it was sent. */

@@ -32,6 +32,8 @@ export interface RecordedCall {
 
 export type RecordedNote = MsgOf<
   | 'credential-injected'
+  | 'credential-echoed'
+  | 'secret-withheld'
   | 'token-replaced'
   | 'token-stripped'
   | 'rule-matched'

@@ -178,6 +178,8 @@ function typeOf(msg: AnalysisMsg): RecordType {
 function isNote(msg: AnalysisMsg): msg is RecordedNote {
   switch (msg.kind) {
     case 'credential-injected':
+    case 'credential-echoed':
+    case 'secret-withheld':
     case 'token-replaced':
     case 'token-stripped':
     case 'rule-matched':

@@ -29,8 +29,10 @@ export function createLineReporter(clockTime: (at: number) => string = localTime
   const open = new Map<string, OpenExchange>()
   // A request that was cut off is read only after its exchange has ended, and told by then.
   let toldEnd: string | undefined
+  const isToldEnd = (exchangeId: string | undefined): boolean =>
+    toldEnd !== undefined && toldEnd === exchangeId
   const describeOnce = (
-    msg: MsgOf<'exchange-completed'> | MsgOf<'exchange-failed'>,
+    msg: MsgOf<'exchange-completed' | 'exchange-failed'>,
   ): string | undefined => {
     const exchange = open.get(msg.exchangeId ?? '')
     open.delete(msg.exchangeId ?? '')
@@ -51,11 +53,13 @@ export function createLineReporter(clockTime: (at: number) => string = localTime
         if (msg.kind !== 'request-refused') return undefined
         return refusal(formatWireText(exchange?.target ?? 'a request', 160), msg)
       }
+      case 'credential-echoed':
+        return describeEcho(msg, open.get(msg.exchangeId ?? ''))
       case 'exchange-completed':
       case 'exchange-failed':
         return describeOnce(msg)
       case 'model-answered':
-        return toldEnd !== undefined && toldEnd === msg.exchangeId ? undefined : describeAnswer(msg)
+        return isToldEnd(msg.exchangeId) ? undefined : describeAnswer(msg)
       default:
         return describeAlone(msg)
     }
@@ -74,6 +78,17 @@ function remember(open: Map<string, OpenExchange>, msg: MsgOf<'request-started'>
   if (open.size <= openLimit) return
   const [oldest] = open.keys()
   if (oldest !== undefined) open.delete(oldest)
+}
+
+function describeEcho(
+  { secretId, where, name }: MsgOf<'credential-echoed'>,
+  exchange: OpenExchange | undefined,
+): string {
+  const place = name === undefined ? where : `${where} ${formatWireText(name, 60)}`
+  return parts(
+    formatWireText(exchange?.target ?? 'an answer', 160),
+    `${formatWireText(secretId ?? 'a credential')} came back in the ${place}`,
+  )
 }
 
 function describeAlone(msg: AnalysisMsg): string | undefined {

@@ -45,6 +45,14 @@ export function formatSummary(summary: RunSummary, capturePath?: string): string
       ),
       'kinds of TLS failure',
     ),
+    ...listed(
+      summary.echoes.map(
+        ({ host, secrets }) =>
+          `${formatPlural(secrets, 'credential')} came back from ` +
+          `${formatWireText(host === '' ? 'an upstream' : host)}; the program got what came`,
+      ),
+      'hosts that sent credentials back',
+    ),
     ...indented(healthLines(summary)),
     ...indented(capturePath === undefined ? [] : [`capture: ${formatWireText(capturePath, 4096)}`]),
   ]
@@ -126,6 +134,10 @@ function healthLines(summary: RunSummary): string[] {
       `not seen: ${formatPlural(summary.droppedMessages, 'message')} ` +
         `(${formatBytes(summary.droppedBytes)}) dropped under load; the traffic itself was whole`,
     )
+  }
+  if (summary.withheldSecrets > 0) {
+    const secrets = formatPlural(summary.withheldSecrets, 'secret')
+    lines.push(`values of ${secrets} of the vault stood in messages, and were masked there`)
   }
   if (summary.analyzerFailures > 0) {
     lines.push(`analysis failed ${formatPlural(summary.analyzerFailures, 'time')}`)

@@ -7,6 +7,8 @@ import type { ModelTotals } from './call-totals.ts'
 import { CallTotals } from './call-totals.ts'
 import type { ConversationSummary } from './conversation-totals.ts'
 import { ConversationTotals } from './conversation-totals.ts'
+import { EchoCounter } from './echo-counter.ts'
+import type { EchoTotals } from './echo-counter.ts'
 import { totalsRow } from './totals-row.ts'
 
 export interface TunnelTotals {
@@ -47,6 +49,10 @@ export interface RunSummary {
   readonly tunnels: ReadonlyArray<Readonly<TunnelTotals>>
   readonly refusals: ReadonlyArray<Readonly<RefusalTotals>>
   readonly tlsFailures: ReadonlyArray<Readonly<TlsFailureTotals>>
+  /** Credentials that were put into requests and came back, by host. */
+  readonly echoes: ReadonlyArray<Readonly<EchoTotals>>
+  /** Stored secrets whose values stood in messages, which were masked. */
+  readonly withheldSecrets: number
   readonly analyzerFailures: number
   readonly droppedMessages: number
   readonly droppedBytes: number
@@ -58,12 +64,17 @@ export interface SummaryCollector {
   summarize(): RunSummary
 }
 
+/** Names of secrets that are told apart. */
+const mostWithheld = 10_000
+
 interface State {
   readonly calls: CallTotals
   readonly conversations: ConversationTotals
   readonly tunnels: Map<string, TunnelTotals>
   readonly refusals: Map<string, RefusalTotals>
   readonly tlsFailures: Map<string, TlsFailureTotals>
+  readonly echoes: EchoCounter
+  readonly withheld: Set<string>
   readonly health: { analyzerFailures: number; droppedMessages: number; droppedBytes: number }
 }
 
@@ -74,6 +85,8 @@ export function createSummary(): SummaryCollector {
     tunnels: new Map(),
     refusals: new Map(),
     tlsFailures: new Map(),
+    echoes: new EchoCounter(),
+    withheld: new Set(),
     health: { analyzerFailures: 0, droppedMessages: 0, droppedBytes: 0 },
   }
   return {
@@ -83,6 +96,7 @@ export function createSummary(): SummaryCollector {
 }
 
 function addMessage(state: State, msg: AnalysisMsg): void {
+  state.echoes.add(msg)
   switch (msg.kind) {
     case 'model-called':
       state.calls.addCall(msg)
@@ -117,7 +131,8 @@ function addMessage(state: State, msg: AnalysisMsg): void {
   }
 }
 
-function addHealth({ health }: State, msg: AnalysisMsg): void {
+function addHealth({ health, withheld }: State, msg: AnalysisMsg): void {
+  if (msg.kind === 'secret-withheld' && withheld.size < mostWithheld) withheld.add(msg.secretId)
   if (msg.kind === 'analyzer-failed') health.analyzerFailures += 1
   if (msg.kind !== 'messages-dropped') return
   health.droppedMessages += msg.count
@@ -137,6 +152,8 @@ function summarize(state: State): RunSummary {
     models: rows,
     conversations: state.conversations.summarize(),
     tunnels: structuredClone([...state.tunnels.values()]).sort((a, b) => bytesOf(b) - bytesOf(a)),
+    echoes: state.echoes.totals(),
+    withheldSecrets: state.withheld.size,
     refusals: structuredClone([...state.refusals.values()]),
     tlsFailures: structuredClone([...state.tlsFailures.values()]),
     ...state.health,

@@ -158,6 +158,12 @@ function applyNote(row: Row, msg: AnalysisMsg): void {
     case 'token-stripped':
       addNote(row, msg.at, describeToken(msg), msg.kind === 'token-stripped')
       return
+    case 'credential-echoed':
+      addNote(row, msg.at, echoText(msg), true)
+      return
+    case 'secret-withheld':
+      addNote(row, msg.at, `the value of ${msg.secretId} stood in a ${msg.where}: masked`, true)
+      return
     case 'rule-matched':
     case 'budget-exceeded':
       addNote(row, msg.at, `${msg.kind}: ${msg.rule}, ${msg.decision} (${msg.mode})`, true)
@@ -173,6 +179,11 @@ function describeToken(msg: MsgOf<'token-replaced' | 'token-stripped'>): string 
   const { kind, secretId, mode, location, count = 1 } = msg
   const why = msg.kind === 'token-stripped' && msg.reason !== undefined ? `, ${msg.reason}` : ''
   return `${kind}: ${secretId} (${mode}, ${location}${why})${count > 1 ? ` ×${count}` : ''}`
+}
+
+function echoText({ secretId, where, name, form }: MsgOf<'credential-echoed'>): string {
+  const place = name === undefined ? where : `${where} ${name}`
+  return `${secretId ?? 'a credential'} came back in the ${place} (${form})`
 }
 
 function applyFrame(row: Row, msg: MsgOf<'websocket-message'>, maxRowBytes: number): void {

@@ -19,11 +19,14 @@ import { variableOf } from './references.ts'
 import type { NamedKey } from './sealing.ts'
 import { checkManifest, openRow } from './secret-rows.ts'
 import type { SecretEntry, VaultReader, VaultSnapshot } from './vault-reader.ts'
+import type { VaultValues } from './vault-values.ts'
 
 export interface VaultCredentialsOptions {
   readonly reader: VaultReader
   readonly keyring: Keyring
   readonly references: References
+  /** Told of every value that there is, so that it can be kept out of what is written. */
+  readonly values: VaultValues
   /** Name of the agent that sees every secret without being granted any: that of a run. */
   readonly unrestricted?: string | undefined
 }
@@ -35,6 +38,7 @@ export class VaultCredentials implements CredentialSource {
 
   constructor(options: VaultCredentialsOptions) {
     this.#options = options
+    options.reader.subscribe(() => this.#takeValues())
   }
 
   select(
@@ -82,6 +86,21 @@ export class VaultCredentials implements CredentialSource {
       .flatMap((row) => variableOf(openRow(row, key, snapshot.rows.vaultId)) ?? [])
   }
 
+  /** After a change that no request has met with yet; what cannot be read is told by the next one. */
+  #takeValues(): void {
+    const { reader, keyring } = this.#options
+    try {
+      const snapshot = reader.current()
+      const dataKey = snapshot?.rows.dataKey
+      if (snapshot === undefined || dataKey === undefined) return
+      const key = keyring.open(dataKey, snapshot.rows.vaultId)
+      if (key instanceof Promise) key.then((found) => this.#check(snapshot, found)).catch(() => {})
+      else this.#check(snapshot, key)
+    } catch {
+      // Nothing is injected from such a vault either.
+    }
+  }
+
   /** Which secrets an agent has. */
   mayUse(snapshot: VaultSnapshot, agent: string | undefined): (entry: SecretEntry) => boolean {
     if (agent === undefined) return () => false
@@ -119,6 +138,7 @@ export class VaultCredentials implements CredentialSource {
       throw new AppError('ERR_SECRET_UNAVAILABLE', { name: entry.id, problem }, error)
     }
     const problem = problemOfValue(value, entry.location)
+    this.#options.values.followed(entry.id, value)
     if (problem === undefined) return value
     throw new AppError('ERR_SECRET_UNAVAILABLE', { name: entry.id, problem })
   }
@@ -128,5 +148,6 @@ export class VaultCredentials implements CredentialSource {
     if (this.#checked.has(snapshot) || dataKey === undefined) return
     checkManifest(dataKey.manifest, secrets, key, vaultId)
     this.#checked.add(snapshot)
+    this.#options.values.take(snapshot, key)
   }
 }

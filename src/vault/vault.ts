@@ -1,4 +1,5 @@
 /** A vault put together: for a proxy that reads it, and for a command that changes it. */
+import type { ValueScanner } from '../policy/value-scanner.ts'
 import { AgentStore } from './agent-store.ts'
 import { openVaultDatabase } from './database.ts'
 import type { KeyEnvironment } from './key-sources.ts'
@@ -13,6 +14,7 @@ import { vaultPathIn } from './vault-path.ts'
 import { VaultReader } from './vault-reader.ts'
 import { VaultRules } from './vault-rules.ts'
 import { VaultTokens } from './vault-tokens.ts'
+import { VaultValues } from './vault-values.ts'
 
 export interface VaultOptions extends KeyEnvironment {
   /** Name of the agent that sees every secret without being granted any. */
@@ -31,13 +33,17 @@ export interface Vault {
   readonly agents: VaultAgents
   /** Together with those of a file, for `PortholeBuilder.rules()`. */
   readonly rules: VaultRules
+  /** For `PortholeBuilder.withhold()`: the values of all secrets, to be found and not to be read. */
+  readonly values: ValueScanner
   close(): void
 }
 
 export function readVaultIn(options: VaultOptions): Vault {
   const reader = new VaultReader(options.home, options.now ?? Date.now)
+  const values = new VaultValues()
   const credentials = new VaultCredentials({
     reader,
+    values,
     keyring: new Keyring(options),
     references: new References({ env: options.env, monotonicMs: () => performance.now() }),
     unrestricted: options.unrestricted,
@@ -47,6 +53,7 @@ export function readVaultIn(options: VaultOptions): Vault {
     tokens: new VaultTokens(reader, credentials),
     agents: new VaultAgents(reader),
     rules: new VaultRules(reader),
+    values: values.scanner,
     close: () => reader.close(),
   }
 }

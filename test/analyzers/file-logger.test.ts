@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,6 +14,7 @@ import type { CaptureLine } from '../../src/capture/reader.ts'
 import { readCapture } from '../../src/capture/reader.ts'
 import { decodeLine } from '../../src/messages/codec.ts'
 import type { AnalysisMsg, AnalysisMsgDraft } from '../../src/messages/schema.ts'
+import { seedBytes, ValueScanner } from '../../src/policy/value-scanner.ts'
 
 let folder = ''
 let path = ''
@@ -266,4 +268,28 @@ describe('while the disk fails', () => {
       count: 50 - (messages.length - 1),
     })
   })
+})
+
+test('a value of a stored secret that came another way is masked in its line, and told', async () => {
+  const value = 'sk-CANARY-7f3a'
+  const values = new ValueScanner(randomBytes(seedBytes))
+  values.add('one', value)
+  const emitted: AnalysisMsgDraft[] = []
+  const problems: string[] = []
+  const logger = new FileLogger(path, {
+    values,
+    onProblem: ({ type }) => problems.push(type),
+  })
+  await logger.open()
+
+  logger.onMessage(analyzerFailed(0, `no ${value}`), fail)
+  await expect.poll(() => problems, { timeout: 15_000 }).toEqual(['withheld'])
+  logger.onMessage(analyzerFailed(1, 'words'), (draft) => emitted.push(draft))
+  await logger.close()
+
+  expect(readFileSync(path, 'utf8')).not.toContain(value)
+  expect(recorded()).toMatchObject([{ error: 'no [REDACTED]****' }, { error: 'words' }])
+  expect(emitted).toEqual([
+    { kind: 'secret-withheld', where: 'capture', secretId: 'one', count: 1 },
+  ])
 })

@@ -18,6 +18,7 @@ import type { combineRules as CombineRules } from '../../src/policy/rules/rule-s
 import type { createHeaderList as CreateHeaders } from '../../src/proxy/http-messages.ts'
 import type { openVaultIn as OpenVault, readVaultIn as ReadVault } from '../../src/vault/vault.ts'
 import { builtUrl } from './built.ts'
+import { benchScan } from './scan.ts'
 
 const counts = [1, 100, 1000] as const
 const warmUps = 5000
@@ -143,7 +144,7 @@ export async function benchInjection(): Promise<string> {
     writable.close()
     await rm(home, { recursive: true, force: true })
   }
-  return lines.join('\n')
+  return [...lines, '', ...benchScan()].join('\n')
 }
 
 function describe(name: string, [p50, p99]: readonly [number, number]): string {

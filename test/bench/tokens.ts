@@ -52,6 +52,7 @@ export async function benchTokens(): Promise<string> {
         ['Content-Type', 'application/json'],
         ['Content-Length', String(bodyBytes)],
       ]),
+      readBody: () => Promise.resolve(Buffer.alloc(0)),
       emit: () => {},
       conceal: () => {},
     }

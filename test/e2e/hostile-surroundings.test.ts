@@ -13,6 +13,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { attach } from '../../src/control/client.ts'
 import { listDescriptors } from '../../src/control/descriptor.ts'
+import { canary } from '../support/canary.ts'
 import type { Cli, ReadyFile } from '../support/cli.ts'
 import { mainPath, runCli, startCli, startProgram, waitForReady } from '../support/cli.ts'
 
@@ -121,7 +122,7 @@ test.runIf(process.platform === 'linux')(
 )
 
 test('S11 a secret that is injected is not in the environment of the child', async () => {
-  const secret = 'sk-canary-of-the-environment'
+  const secret = `sk-${canary}`
   const config = join(folder, 'porthole.json')
   const credential = { host: 'api.openai.com', header: 'Authorization', env: 'THE_KEY' }
   await writeFile(config, JSON.stringify({ credentials: [credential] }))

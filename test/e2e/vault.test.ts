@@ -9,14 +9,15 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
+import { canary } from '../support/canary.ts'
 import { projectFolder, runCli, startCli, waitForReady } from '../support/cli.ts'
 import type { CliResult } from '../support/cli.ts'
-import { exchangeRaw } from '../support/proxied-client.ts'
+import { linesOf, messagesOf, only } from '../support/live-lines.ts'
+import { createProxiedClient, exchangeRaw } from '../support/proxied-client.ts'
 import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
 import type { TestUpstream } from '../support/upstream.ts'
 
 const host = 'api.openai.com'
-const canary = 'sk-CANARY-of-the-vault-0123'
 const root = createUpstreamRoot(host)
 const oneCall = join(projectFolder, 'test', 'fixtures', 'e2e', 'one-call.mjs')
 const completion = JSON.stringify({
@@ -87,7 +88,7 @@ describe('the SDK of OpenAI under run', () => {
     expect(result.err).toContain('OPENAI_API_KEY is kept from the program')
     const told = [added.err, result.out, result.err, ...filesOf(home)]
     expect(told.length).toBeGreaterThan(5)
-    expect(told.filter((text) => text.includes('CANARY'))).toEqual([])
+    expect(told.filter((text) => text.includes(canary))).toEqual([])
     expect(result.out).not.toContain('sk-the-users-own-key')
     expect(filesOf(join(home, 'captures')).join('')).toContain('credential-injected')
   })
@@ -115,7 +116,7 @@ describe('the SDK of OpenAI under run', () => {
     const { seen } = await runSdk([], env)
 
     expect(seen).toMatchObject({ status: 200, env: { MY_OWN_KEY: 'porthole-placeholder' } })
-    expect(JSON.stringify(seen)).not.toContain('CANARY')
+    expect(JSON.stringify(seen)).not.toContain(canary)
     expect(JSON.stringify(seen)).not.toContain(key)
     const wrong = await porthole(['run', '--', 'true'], '', {
       ...env,
@@ -135,7 +136,7 @@ describe('the commands', () => {
     const list = await porthole(['secrets', 'list', '--json'])
     expect(JSON.parse(list.out)).toMatchObject([
       { name: 'bot', hint: '…cdef', location: { type: 'url-path', pattern: '/bot{}/' } },
-      { name: 'one', hosts: [host, 'files.openai.com'], hint: '…0123', version: 1 },
+      { name: 'one', hosts: [host, 'files.openai.com'], hint: `…${canary.slice(-4)}`, version: 1 },
     ])
     await porthole(['secrets', 'rotate', 'one'], 'sk-a-newer-one-4567')
     expect((await porthole(['secrets', 'rotate-key'])).err).toContain('2 secrets sealed anew')
@@ -177,15 +178,15 @@ describe('the commands', () => {
     expect(exitCode).toBe(2)
     expect(err).toContain(problem)
     expect(err).toMatch(/^porthole: .+; .+\n$/u)
-    expect(err).not.toContain('CANARY')
+    expect(err).not.toContain(canary)
   })
 
   test('refuse a value among the arguments, and one that is a reference', async () => {
-    const argument = await porthole(['secrets', 'add', 'x', canary, '--host', host])
+    const argument = await porthole(['secrets', 'add', 'x', 'pasted-0123456', '--host', host])
     const reference = await porthole(['secrets', 'add', 'x', '--host', host], 'env://THE_KEY')
 
     expect(argument.exitCode).toBe(2)
-    expect(argument.err).not.toContain('CANARY')
+    expect(argument.err).not.toContain('pasted-0123456')
     expect(reference.err).toContain('give references with --from')
   })
 
@@ -220,6 +221,48 @@ describe('the commands', () => {
     expect(refused.exitCode).toBe(exitCode)
     expect(refused.err).toMatch(/^porthole: .+; .+\n$/u)
   })
+})
+
+test('S9 a value that a program itself sends is in no capture, on no stdout, and told once', async () => {
+  await porthole(['secrets', 'add', 'openai', '--host', host], canary)
+  const { out: token } = await porthole(['agents', 'add', 'ci', '--secrets', 'openai'])
+  const ready = join(home, 'ready.json')
+  const flags = ['--json', '--listen=127.0.0.1:0', `--ready-file=${ready}`]
+  await using cli = startCli(['start', ...flags, ...toUpstream()], { home })
+  const { url, caCert } = await waitForReady(cli, ready)
+  const proxyUrl = url.replace('//', `//ci:${token.trim()}@`)
+  using client = createProxiedClient(proxyUrl, readFileSync(caCert, 'utf8'))
+  for (const path of ['/v1/chat/completions', `/v1/${canary}`]) {
+    const content = `the key is ${canary}, as you know. `.repeat(100)
+    const body = JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content }] })
+    const headers = [['Content-Type', 'application/json']] as const
+    await client.request({ url: `https://${host}${path}`, method: 'POST', headers, body })
+  }
+  await cli.waitForText('out', /"kind":"exchange-completed"[^]*"kind":"exchange-completed"/u)
+  cli.kill('SIGTERM')
+  const { out, err } = await cli.ended
+
+  expect(upstream.requests.at(-1)?.body.toString()).toContain(canary)
+  const texts = [out, err, ...filesOf(home)]
+  expect(texts.length).toBeGreaterThan(5)
+  expect(texts.filter((text) => text.includes(canary))).toEqual([])
+  const withheld = only('secret-withheld', messagesOf(linesOf(out)))
+  const places = withheld.map(({ secretId, where }) => `${secretId} ${where}`)
+  expect(places).toEqual(expect.arrayContaining(['openai request-body', 'openai request-started']))
+  expect(err.match(/the value of the secret openai stood in a request-body/gu)).toHaveLength(1)
+  expect(err).toContain('values of 1 secret of the vault stood in messages')
+})
+
+test('S9 a capture whose name holds a value is refused', async () => {
+  await porthole(['secrets', 'add', 'openai', '--host', host], canary)
+  const capture = join(home, `${canary}.jsonl`)
+  const name = canary.slice(0, 10)
+
+  const refused = await porthole(['start', '--listen=127.0.0.1:0', `--capture=${capture}`])
+
+  expect(refused.exitCode).toBe(2)
+  expect(refused.err).toContain('the name of the capture holds the value of the secret openai')
+  expect(refused.err).not.toContain(name)
 })
 
 test('a standing proxy takes up agents that are made while it runs, and lets nobody else in', async () => {

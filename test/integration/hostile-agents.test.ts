@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { parseHostPattern } from '../../src/policy/host-pattern.ts'
+import { canary } from '../support/canary.ts'
 import { connectRaw, connectThrough, readUntil } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
@@ -78,7 +79,7 @@ describe('a token', () => {
     const { vault, proxy } = await bench()
 
     expect(await statusFor(proxy, `${host}:443`)).toBe('200')
-    await vault.writable.secrets.add(secret('one', host, 'CANARY-0123'))
+    await vault.writable.secrets.add(secret('one', host, `${canary}-0123`))
     expect(await statusFor(proxy, `${host}:443`)).toBe('407')
     const token = vault.writable.agents.add(agent('new'))
     expect(await statusFor(proxy, `${host}:443`, token)).toBe('200')
@@ -137,7 +138,7 @@ describe('a token', () => {
   test('A4 that was replaced sends no further request on a connection it has', async () => {
     const { vault, upstream, proxy } = await bench()
     const token = vault.writable.agents.add(agent('one', { secrets: 'all' }))
-    await vault.writable.secrets.add(secret('s', host, 'CANARY-0123'))
+    await vault.writable.secrets.add(secret('s', host, `${canary}-0123`))
     const socket = await connectAs(proxy, host, token)
     expect((await ask(socket, requestText('GET /first', host))).status).toBe(200)
 

@@ -5,6 +5,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
+import { canary } from '../support/canary.ts'
 import { connectRaw, connectThrough, connectTls, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { ask, readAnswer, requestText } from '../support/raw-http.ts'
@@ -15,7 +16,7 @@ import { startHttpUpstream } from '../support/upstream.ts'
 const host = 'api.openai.com'
 const other = 'other.example'
 const token = 'CANARY-token'
-const secret = 'CANARY-secret'
+const secret = `${canary}-secret`
 const basic = `Proxy-Authorization: Basic ${Buffer.from(`porthole:${token}`).toString('base64')}`
 const opened: Array<{ close(): Promise<void> }> = []
 

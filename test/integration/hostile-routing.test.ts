@@ -11,6 +11,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { createAddressPolicy, createGuardedLookup } from '../../src/proxy/guarded-lookup.ts'
+import { canary } from '../support/canary.ts'
 import { startFaultInjector } from '../support/fault-injector.ts'
 import { startFullServer } from '../support/full-server.ts'
 import { connectRaw, connectThrough, connectTls, readUntil, startProxy } from '../support/proxy.ts'
@@ -177,7 +178,7 @@ describe('a request on an intercepted connection', () => {
         requestText('GET /', host, [`Connection: close, ${field}`, `${field}: mine`]),
       )
 
-      expect(upstream.received()).toContain(`${field}: CANARY-1\r\n`)
+      expect(upstream.received()).toContain(`${field}: ${canary}-1\r\n`)
       expect(upstream.received()).not.toContain('mine')
       expect(upstream.received()).not.toMatch(/connection: .*-key|connection: .*auth/iu)
     },
@@ -185,7 +186,7 @@ describe('a request on an intercepted connection', () => {
 })
 
 function injecting(header: string): NonNullable<ProxySetup['configure']> {
-  const credential = { id: 'key', host, header, format: '{}', value: 'CANARY-1' }
+  const credential = { id: 'key', host, header, format: '{}', value: `${canary}-1` }
   return (builder) => builder.addAnalyzer(new CredentialInjector([credential]))
 }
 

@@ -11,6 +11,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { FileLogger } from '../../analyzers/file-logger.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { formsOfValue } from '../../src/policy/credential-value.ts'
+import { allowCanary, canary } from '../support/canary.ts'
 import { connectRaw } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
@@ -35,7 +36,7 @@ function open<T extends { close(): Promise<void> }>(item: T): T {
   return item
 }
 
-const value = 'CANARY/a+b=c&d"e\\f 0123'
+const value = `${canary}/a+b=c&d"e\\f 0123`
 
 interface Bench {
   readonly vault: VaultUnderTest
@@ -77,7 +78,7 @@ async function bench(
 describe('two agents, three hosts and five secrets', () => {
   const hosts = ['a.example', 'b.example', 'x.wild.example'] as const
   const paths = { 'a.example': '/v1/x', 'b.example': '/botMINE/x', 'x.wild.example': '/v1/x' }
-  const canaryOf = (name: string): string => `CANARY-${name}-0123456789`
+  const canaryOf = (name: string): string => `${canary}-${name}-0123456789`
   const secrets = [
     secret('one', 'a.example', canaryOf('one')),
     secret('two', 'b.example', canaryOf('two'), {
@@ -123,7 +124,7 @@ describe('two agents, three hosts and five secrets', () => {
         cells[`${name} ${host}`] = sent.map((each) => each.name)
         expected[`${name} ${host}`] = wanted[name][host]
         expect(told.toSorted()).toEqual(wanted[name][host].toSorted())
-        expect(JSON.stringify(proxy.messages)).not.toContain('CANARY')
+        expect(JSON.stringify(proxy.messages)).not.toContain(canary)
       }
     }
 
@@ -152,7 +153,7 @@ describe('two agents, three hosts and five secrets', () => {
     const { vault, upstream, proxy } = await bench('a.example')
     await vault.writable.secrets.add(secret('one', 'a.example', value.replaceAll(/[" \\]/gu, '')))
     const token = vault.writable.agents.add(agent('new'))
-    const count = (): number => upstream.received().split('CANARY').length - 1
+    const count = (): number => upstream.received().split(canary).length - 1
 
     await askAs(proxy, token, { host: 'a.example' })
     expect(count()).toBe(0)
@@ -194,9 +195,15 @@ describe('a value', () => {
       expect(answer.status).toBe(200)
       expect(proxy.of('credential-injected')).toMatchObject([{ secretId: 'one', mode: kind }])
       expect(formsOfValue(value).some((form) => answer.body.includes(form))).toBe(true)
+      const echoes = proxy.of('credential-echoed')
+      expect(echoes.map(({ secretId, where, name }) => [secretId, where, name])).toEqual([
+        ['one', 'status', undefined],
+        ['one', 'header', 'X-Echo'],
+        ['one', 'body', undefined],
+      ])
       const rendered = Buffer.from(`me:${value}`).toString('base64')
       expect(upstream.received()).toContain(
-        kind === 'basic' ? rendered : kind === 'header' ? value : 'CANARY',
+        kind === 'basic' ? rendered : kind === 'header' ? value : canary,
       )
       const told = [JSON.stringify(proxy.messages)]
       for (const place of [folder, vault.home]) {
@@ -205,7 +212,7 @@ describe('a value', () => {
         }
       }
       expect(told.length).toBeGreaterThan(2)
-      for (const form of [...formsOfValue(value), rendered, 'CANARY']) {
+      for (const form of [...formsOfValue(value), rendered, canary]) {
         expect(told.filter((text) => text.includes(form))).toEqual([])
       }
     },
@@ -214,8 +221,8 @@ describe('a value', () => {
   test('S16 takes the place of every key that the program sent itself', async () => {
     const { vault, upstream, proxy, token } = await bench('a.example')
     const location = { type: 'query', name: 'k', ifPresent: true } as const
-    await vault.writable.secrets.add(secret('q', 'a.example', 'CANARY-query', { location }))
-    await vault.writable.secrets.add(secret('h', 'a.example', 'CANARY-header'))
+    await vault.writable.secrets.add(secret('q', 'a.example', `${canary}-query`, { location }))
+    await vault.writable.secrets.add(secret('h', 'a.example', `${canary}-header`))
 
     await askAs(proxy, token, {
       host: 'a.example',
@@ -224,9 +231,9 @@ describe('a value', () => {
     })
 
     expect(upstream.received()).not.toContain('MINE')
-    expect(upstream.received()).toContain('GET /x?k=CANARY-query&a=1 HTTP/1.1\r\n')
+    expect(upstream.received()).toContain(`GET /x?k=${canary}-query&a=1 HTTP/1.1\r\n`)
     expect(upstream.received().match(/authorization:.*/giu)).toEqual([
-      'authorization: Bearer CANARY-header',
+      `authorization: Bearer ${canary}-header`,
     ])
   })
 
@@ -317,7 +324,7 @@ describe('a value', () => {
     const root = rootFor(host)
     const secured = open(await startVaultUpstream(root, host))
     const plain = open(await startHttpUpstream((_request, response) => response.end('ok')))
-    await vault.writable.secrets.add(secret('one', host, 'CANARY-0123'))
+    await vault.writable.secrets.add(secret('one', host, `${canary}-0123`))
     const token = vault.writable.agents.add(agent('all', { secrets: 'all' }))
     const proxy = open(
       await startVaultProxy({
@@ -337,7 +344,7 @@ describe('a value', () => {
     await ask(await connectRaw(proxy), request)
 
     expect(plain.requests).toHaveLength(1)
-    expect(JSON.stringify(plain.requests[0]?.message.rawHeaders)).not.toContain('CANARY')
+    expect(JSON.stringify(plain.requests[0]?.message.rawHeaders)).not.toContain(canary)
     expect(proxy.of('credential-injected')).toEqual([])
   })
 
@@ -356,12 +363,14 @@ describe('a value', () => {
     'bound to a path is not put into %s, which another reader may take elsewhere',
     async (path) => {
       const { vault, upstream, proxy, token } = await bench('a.example')
-      await vault.writable.secrets.add(secret('p', 'a.example', 'CANARY-0123', { path: '/v1/*' }))
+      await vault.writable.secrets.add(
+        secret('p', 'a.example', `${canary}-0123`, { path: '/v1/*' }),
+      )
 
       await askAs(proxy, token, { host: 'a.example', path })
 
       expect(upstream.received()).toContain(`GET ${path} HTTP/1.1`)
-      expect(upstream.received()).not.toContain('CANARY')
+      expect(upstream.received()).not.toContain(canary)
     },
   )
 })
@@ -371,15 +380,16 @@ describe('a reference', () => {
 
   test('leads to its value at the time of use', async () => {
     const { vault, upstream, proxy, token } = await bench('a.example', {
-      env: { THE_KEY: 'CANARY-of-env' },
+      env: { THE_KEY: `${canary}-of-env` },
     })
     const { secrets } = vault.writable
     await secrets.add(secret('env', 'a.example', '', reference('env://THE_KEY')))
     const location = { type: 'header', name: 'x-cmd', format: '{}', ifPresent: false } as const
-    const command = reference('cmd://printf CANARY-%s of-cmd')
+    const command = reference(`cmd://printf ${canary}-%s of-cmd`)
     await secrets.add(secret('cmd', 'a.example', '', { ...command, location }))
     const path = join(vault.home, 'key.txt')
-    await writeFile(path, 'CANARY-of-file\n')
+    allowCanary(path, 'the file that a reference leads to')
+    await writeFile(path, `${canary}-of-file\n`)
     const other = { type: 'header', name: 'x-file', format: '{}', ifPresent: false } as const
     await secrets.add(
       secret('file', 'a.example', '', { ...reference(`file://${path}`), location: other }),
@@ -387,18 +397,18 @@ describe('a reference', () => {
 
     await askAs(proxy, token, { host: 'a.example' })
 
-    expect(upstream.received()).toContain('Authorization: Bearer CANARY-of-env\r\n')
-    expect(upstream.received()).toContain('x-cmd: CANARY-of-cmd\r\n')
-    expect(upstream.received()).toContain('x-file: CANARY-of-file\r\n')
+    expect(upstream.received()).toContain(`Authorization: Bearer ${canary}-of-env\r\n`)
+    expect(upstream.received()).toContain(`x-cmd: ${canary}-of-cmd\r\n`)
+    expect(upstream.received()).toContain(`x-file: ${canary}-of-file\r\n`)
     await proxy.waitFor('exchange-completed')
-    expect(JSON.stringify(proxy.messages)).not.toContain('CANARY')
+    expect(JSON.stringify(proxy.messages)).not.toContain(canary)
   })
 
   test.each([
     ['env://NOT_SET'],
     ['file:///no/such/file'],
-    ['cmd://echo CANARY >&2; exit 3'],
-    ['cmd://printf "CANARY-01234\\nX-Evil: 1"'],
+    [`cmd://echo ${canary} >&2; exit 3`],
+    [`cmd://printf "${canary}-01234\\nX-Evil: 1"`],
     ['cmd://head -c 70000 /dev/zero'],
     ['op://vault/item/field'],
   ])('%s that leads nowhere refuses the request, which nobody gets to see', async (text) => {
@@ -411,7 +421,7 @@ describe('a reference', () => {
 
     expect(answer.status).toBe(503)
     expect(answer.head).toContain('X-Porthole-Error: credential-unavailable')
-    expect(answer.body + JSON.stringify(proxy.messages)).not.toContain('CANARY')
+    expect(answer.body + JSON.stringify(proxy.messages)).not.toContain(canary)
     expect(upstream.received()).toBe('')
     expect(await proxy.waitFor('request-refused')).toMatchObject({
       reason: 'credential-unavailable',

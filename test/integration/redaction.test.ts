@@ -15,6 +15,7 @@ import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { FileLogger } from '../../analyzers/file-logger.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
 import type { HeaderPairs } from '../../src/messages/schema.ts'
+import { canary as runCanary } from '../support/canary.ts'
 import { createProxiedClient } from '../support/proxied-client.ts'
 import type { ProxiedClient, ProxiedRequest } from '../support/proxied-client.ts'
 import { startProxy } from '../support/proxy.ts'
@@ -24,7 +25,7 @@ import type { TestUpstream } from '../support/upstream.ts'
 
 const host = 'api.openai.com'
 const canary = 'cnry-7Qx9ZpL2mR8wT4vK'
-const injected = 'cnry-injected-5Yt8Nb3Hc6'
+const injected = `${runCanary}-injected`
 const root = createUpstreamRoot(host)
 
 let folder: string
@@ -229,16 +230,29 @@ test.each(places)(
 )
 
 describe('a credential that the upstream sends back', () => {
-  test.each(['split', 'gzip', 'br', 'base64', 'header'])(
-    'S7 in the form of %s is told to nobody',
-    async (how) => {
-      const got = await send({ path: `/v1/echo?echo=${how}`, headers: json, body: '{}' })
+  test.each<[string, ReadonlyArray<readonly [where: string, form: string]>]>([
+    ['split', [['body', 'raw']]],
+    ['gzip', [['body', 'coded']]],
+    ['br', [['body', 'coded']]],
+    ['base64', [['body', 'base64']]],
+    [
+      'header',
+      [
+        ['status', 'raw'],
+        ['header', 'raw'],
+      ],
+    ],
+  ])('S7 in the form of %s is told to nobody', async (how, places) => {
+    const got = await send({ path: `/v1/echo?echo=${how}`, headers: json, body: '{}' })
 
-      expect(received()).toContain(injected)
-      if (how === 'split') expect(got).toContain(injected)
-      await expectUntold(injected)
-    },
-  )
+    expect(received()).toContain(injected)
+    if (how === 'split') expect(got).toContain(injected)
+    await expectUntold(injected)
+    const { exchangeId } = proxy.of('request-started').at(-1) ?? {}
+    const echoes = proxy.of('credential-echoed').filter((msg) => msg.exchangeId === exchangeId)
+    expect(echoes.map(({ where, form }) => [where, form])).toEqual(places)
+    expect(new Set(echoes.map(({ secretId }) => secretId))).toEqual(new Set(['key']))
+  })
 })
 
 test('a secret in pieces is masked where the pieces are put together', async () => {

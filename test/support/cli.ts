@@ -11,6 +11,11 @@ import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join, resolve } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 
+import { searchProcesses } from './canary-processes.ts'
+import { createCanarySearch } from './canary-search.ts'
+import type { Finding } from './canary-search.ts'
+import { canary, reportFindings } from './canary.ts'
+
 export const projectFolder = resolve(import.meta.dirname, '..', '..')
 const distFolder = resolve(process.env['PORTHOLE_TEST_DIST'] ?? join(projectFolder, 'dist'))
 /** The entry of the build under test. */
@@ -87,6 +92,11 @@ export function startProgram(command: readonly string[], options: CliOptions = {
   if (options.keepsStdin !== true) child.stdin.end(options.stdin ?? '')
   const out = collect(child, 'stdout')
   const err = collect(child, 'stderr')
+  const examine = (): void => {
+    const mayKnow = Object.values(options.env ?? {}).some((value) => value?.includes(canary))
+    report(command, searchProcesses(child.pid ?? 0, mayKnow))
+  }
+  child.stdout.once('data', examine)
   const stopAtExit = (): void => killGroup(child, 'SIGKILL')
   process.once('exit', stopAtExit)
   const closed = Promise.withResolvers<CliResult>()
@@ -94,6 +104,7 @@ export function startProgram(command: readonly string[], options: CliOptions = {
   child.once('close', (exitCode, signal) => {
     process.off('exit', stopAtExit)
     const stdout = out.bytes()
+    report(command, [...inOutput('stdout', stdout), ...inOutput('stderr', err.bytes())])
     closed.resolve({ exitCode, signal, stdout, out: stdout.toString(), err: String(err.bytes()) })
   })
   const streams = { out, err }
@@ -118,6 +129,7 @@ export function startProgram(command: readonly string[], options: CliOptions = {
     },
     kill: (signal) => void child.kill(signal),
     [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null) examine()
       // The group may outlive the process: a child of `run` that it could no longer stop.
       killGroup(child, 'SIGKILL')
       await closed.promise.catch(() => undefined)
@@ -183,6 +195,16 @@ export function cleanEnvironment(
   }
   const entries = [...inherited, ...Object.entries(own)].filter(([, value]) => value !== undefined)
   return Object.fromEntries(entries)
+}
+
+const search = createCanarySearch(canary)
+
+function inOutput(place: string, bytes: Buffer): Finding[] {
+  return search.formsIn(bytes).map((form) => ({ place, form }))
+}
+
+function report(command: readonly string[], findings: readonly Finding[]): void {
+  reportFindings(findings, command.slice(0, 4).join(' '))
 }
 
 function collect(

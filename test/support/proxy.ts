@@ -9,6 +9,10 @@ import { PortholeBuilder } from '../../src/builder.ts'
 import type { AnalysisMsg, MsgKind, MsgOf } from '../../src/messages/schema.ts'
 import { parseAuthority } from '../../src/policy/authority.ts'
 import type { RunningPorthole } from '../../src/porthole.ts'
+import { createCanarySearch } from './canary-search.ts'
+import { canary, reportFindings } from './canary.ts'
+
+const search = createCanarySearch(canary)
 
 export interface ProxyUnderTest {
   readonly running: RunningPorthole
@@ -66,7 +70,13 @@ export async function startProxy(setup: ProxySetup): Promise<ProxyUnderTest> {
     messages,
     waitFor,
     of: (kind) => messages.filter((msg): msg is MsgOf<typeof kind> => msg.kind === kind),
-    close: () => running.close({ drainMs: 0 }),
+    close: async () => {
+      await running.close({ drainMs: 0 })
+      // What control socket, stdout and captures are made of.
+      const forms = search.formsIn(JSON.stringify(messages))
+      const found = forms.map((form) => ({ place: 'messages', form }))
+      reportFindings(found, 'a proxy under test')
+    },
   }
 }
 

@@ -9,7 +9,11 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
+import { createCanarySearch } from './canary-search.ts'
+import { canary, reportFindings } from './canary.ts'
+
 const run = promisify(execFile)
+const search = createCanarySearch(canary)
 
 /** False where tmux is not installed; tests then skip, and say so. */
 export const hasTmux = spawnSync('tmux', ['-V']).status === 0
@@ -65,7 +69,13 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
   const session = ['new-session', '-d', ...size, ...environment, '--', ...noted]
   await run('tmux', [...settings, 'screen-256color', ';', ...session])
 
-  const screen = async (): Promise<string> => (await tmux('capture-pane', '-p')).trimEnd()
+  const screen = async (): Promise<string> => {
+    const shown = (await tmux('capture-pane', '-p')).trimEnd()
+    const forms = search.formsIn(shown)
+    const found = forms.map((form) => ({ place: 'screen', form }))
+    reportFindings(found, options.command.slice(0, 4).join(' '))
+    return shown
+  }
   const waitUntil = async (
     isMet: (lines: readonly string[]) => boolean,
     deadlineMs = 15_000,

@@ -35,6 +35,8 @@ const drafts = {
   'request-body': { text: '{}', offset: 0 },
   'request-ended': { bytes: 2, trailers: [['X-T', '1']] },
   'request-refused': { status: 403, reason: 'blocked', message: 'no', rule: 'r1' },
+  'credential-echoed': { secretId: 's1', where: 'header', name: 'Location', form: 'raw' },
+  'secret-withheld': { where: 'request-body', secretId: 's1', count: 1 },
   'credential-injected': { secretId: 's1', mode: 'header', location: 'authorization' },
   'token-replaced': { secretId: 's1', mode: 'header', location: 'authorization' },
   'token-stripped': { secretId: 's1', mode: 'header', location: 'authorization' },

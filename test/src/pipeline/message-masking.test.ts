@@ -155,16 +155,16 @@ test('what analyzers say beside answers stays as it is', () => {
 
 test('the credentials of many exchanges are known, and of ended ones not for ever', () => {
   const secrets = new KnownSecrets()
-  for (let number = 0; number < 5_000; number += 1) secrets.remember(`x${number}`, known)
-  secrets.remember('none', [])
-  secrets.remember(undefined, known)
+  for (let number = 0; number < 5_000; number += 1) secrets.remember(`x${number}`, { known })
+  secrets.remember('none', { known: [] })
+  secrets.remember(undefined, { known })
 
-  expect(secrets.of('x0')).toEqual([])
-  expect(secrets.of('x4999')).toBe(known)
-  expect(secrets.of(undefined)).toEqual([])
+  expect(secrets.of('x0')).toEqual({ known: [] })
+  expect(secrets.of('x4999').known).toBe(known)
+  expect(secrets.of(undefined)).toEqual({ known: [] })
 
   secrets.end('x4999')
-  expect(secrets.of('x4999')).toBe(known)
+  expect(secrets.of('x4999').known).toBe(known)
   for (let number = 4_000; number < 4_100; number += 1) secrets.end(`x${number}`)
-  expect(secrets.of('x4999')).toEqual([])
+  expect(secrets.of('x4999')).toEqual({ known: [] })
 })

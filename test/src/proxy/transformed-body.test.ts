@@ -115,7 +115,7 @@ describe('a body that is held', () => {
     })
     const headers = createHeaderList([])
 
-    expect(await holdBody({ headers: [], body }, [], headers, () => {})).toBeUndefined()
+    expect(await holdBody({ stream: () => body, tee: () => {} }, [], headers)).toBeUndefined()
   })
 
   test('fails with what its transform fails with', async () => {

@@ -224,3 +224,18 @@ test('the time is local by default', () => {
 
   expect(msg && createLineReporter()(msg)).toMatch(/^\d\d:\d\d:\d\d openai/u)
 })
+
+test('a credential that came back is one line, without the query of its request', () => {
+  const echo = { kind: 'credential-echoed', exchangeId: 'x1', secretId: 'openai' } as const
+
+  const lines = linesOf(
+    started('x1'),
+    { ...echo, where: 'header', name: 'X-Echo', form: 'raw' },
+    { kind: 'credential-echoed', where: 'body', form: 'coded' },
+  )
+
+  expect(lines).toEqual([
+    '12:00:00 GET https://api.openai.com/v1/models · openai came back in the header X-Echo',
+    '12:00:00 an answer · a credential came back in the body',
+  ])
+})

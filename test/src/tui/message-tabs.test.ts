@@ -49,6 +49,32 @@ describe('the request', () => {
     expect(lines.at(-1)).toContain('token-stripped: github (body, body, host)')
   })
 
+  it('tells what came back of what was put into it, and what was withheld', () => {
+    const row = rowOf([
+      ...wholeCall({ id: 'x1' }),
+      stamp({
+        kind: 'credential-echoed',
+        exchangeId: 'x1',
+        secretId: 'openai',
+        where: 'header',
+        name: 'X-Echo',
+        form: 'base64',
+      }),
+      stamp({
+        kind: 'secret-withheld',
+        exchangeId: 'x1',
+        where: 'request-body',
+        secretId: 'other',
+        count: 1,
+      }),
+    ])
+
+    const text = textOf(requestTab(row, viewAt()))
+
+    expect(text).toContain('openai came back in the header X-Echo (base64)')
+    expect(text).toContain('the value of other stood in a request-body: masked')
+  })
+
   it('keeps numbers and the order of names as they were written', () => {
     const text = '{"b":12345678901234567890,"a":1e400}'
     const row = rowOf([stamp({ kind: 'request-body', exchangeId: 'x1', text, offset: 0 })])

@@ -28,6 +28,14 @@ interface Exchange {
 
 export class ApiOperations implements Analyzer {
   readonly name = 'api-operations'
+  readonly kinds = [
+    'request-started',
+    'request-refused',
+    'response-started',
+    'http-parsed',
+    'exchange-completed',
+    'exchange-failed',
+  ] as const
   readonly #exchanges = new ExchangeStates<Exchange>()
 
   onMessage(msg: AnalysisMsg, emit: Emit): void {

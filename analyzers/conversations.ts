@@ -39,6 +39,18 @@ interface LatestRequest {
 
 export class Conversations implements Analyzer {
   readonly name = 'conversations'
+  readonly kinds = [
+    'request-started',
+    'request-ended',
+    'response-ended',
+    'http-parsed',
+    'websocket-message',
+    'stream-merged',
+    'model-called',
+    'model-answered',
+    'exchange-completed',
+    'exchange-failed',
+  ] as const
   readonly #exchanges = new RecentMap<Exchange>(pendingExchanges)
   readonly #calls = new LinkedCalls()
   #latest: LatestRequest | undefined

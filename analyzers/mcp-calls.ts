@@ -39,6 +39,15 @@ interface Exchange {
 
 export class McpCalls implements Analyzer {
   readonly name = 'mcp-calls'
+  readonly kinds = [
+    'request-started',
+    'request-refused',
+    'response-started',
+    'http-parsed',
+    'sse-event',
+    'exchange-completed',
+    'exchange-failed',
+  ] as const
   readonly #exchanges = new ExchangeStates<Exchange>()
 
   onMessage(msg: AnalysisMsg, emit: Emit): void {

@@ -54,6 +54,13 @@ interface Socket {
 
 export class WebSocketCalls implements Analyzer {
   readonly name = 'websocket-calls'
+  readonly kinds = [
+    'request-started',
+    'response-started',
+    'websocket-message',
+    'exchange-completed',
+    'exchange-failed',
+  ] as const
   readonly #prices: PriceList | undefined
   readonly #sockets = new ExchangeStates<Socket>()
 

@@ -5,7 +5,7 @@
  */
 import type { ContentDecoder, DecoderState } from '../../src/base/content-decoder.ts'
 import { createContentDecoder, parseContentEncoding } from '../../src/base/content-decoder.ts'
-import { bytesOf, decodedOf, shareDecoded } from '../../src/messages/body-bytes.ts'
+import { byteLengthOf, bytesOf, decodedOf, shareDecoded } from '../../src/messages/body-bytes.ts'
 import { headerValues } from '../../src/messages/header-values.ts'
 import type { HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
 import type { ContentType } from './headers.ts'
@@ -27,19 +27,27 @@ export interface BodyReader {
   /** Bytes as sent, of what arrived here. */
   readonly wireBytes: number
   push(msg: BodyMsg): Uint8Array
+  /** As `push`, for who needs no more than how many bytes came out. */
+  count(msg: BodyMsg): number
+  /**
+   * As `push`, where what comes out stands in the message as text, so that no bytes of it need to be
+   * made; undefined where it does not, and `push` has to be called.
+   */
+  pushText(msg: BodyMsg): string | undefined
   /** `sentBytes` is the length of the body as its sender framed it; absent if it was cut off. */
   end(sentBytes: number | undefined): BodyEnd
 }
 
 export function createBodyReader(headers: HeaderPairs): BodyReader {
   const codings = parseContentEncoding(headerValues(headers, 'content-encoding'))
+  const isPlain = codings.length === 0
   let decoder: ContentDecoder | undefined
   let wireBytes = 0
   let hasGap = false
 
   /** Somebody may have decoded the message before, and with it all that came before it. */
   function decode(msg: BodyMsg, bytes: Uint8Array): Uint8Array {
-    if (codings.length === 0) return bytes
+    if (isPlain) return bytes
     const shared = decodedOf(msg)
     if (shared !== undefined && (decoder === undefined || decoder === shared.decoder)) {
       decoder = shared.decoder
@@ -51,18 +59,37 @@ export function createBodyReader(headers: HeaderPairs): BodyReader {
     return decoded.bytes
   }
 
+  function follows(msg: BodyMsg): boolean {
+    if (msg.offset !== wireBytes) hasGap = true
+    return !hasGap
+  }
+
+  function countPlain(msg: BodyMsg): number {
+    if (!follows(msg)) return 0
+    const length = byteLengthOf(msg)
+    wireBytes += length
+    return length
+  }
+
   return {
     type: readContentType(headers),
-    ...(codings.length === 0 ? {} : { contentEncoding: codings.join(', ') }),
+    ...(isPlain ? {} : { contentEncoding: codings.join(', ') }),
     get wireBytes() {
       return wireBytes
     },
     push(msg) {
-      if (msg.offset !== wireBytes) hasGap = true
-      if (hasGap) return nothing
+      if (!follows(msg)) return nothing
       const bytes = bytesOf(msg)
       wireBytes += bytes.length
       return decode(msg, bytes)
+    },
+    count(msg) {
+      return isPlain ? countPlain(msg) : this.push(msg).length
+    },
+    pushText(msg) {
+      // A lone surrogate, as a damaged capture may hold it, has no bytes of its own.
+      if (!isPlain || msg.text === undefined || !msg.text.isWellFormed()) return undefined
+      return countPlain(msg) === 0 ? '' : msg.text
     },
     end(sentBytes) {
       const state = (decoder ?? createContentDecoder(codings)).end()

@@ -14,6 +14,8 @@ export function createSseReader(eventLength: number = sseEventLength): EventRead
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   let hasOverflowed = false
   let isEnding = false
+  /** The decoder may hold the beginning of a character. */
+  let isWithin = false
   let receive: (event: StreamEvent) => void = () => undefined
   const parser = createParser({
     maxBufferSize: eventLength,
@@ -33,7 +35,13 @@ export function createSseReader(eventLength: number = sseEventLength): EventRead
 
   return {
     push(bytes, onEvent) {
+      isWithin = true
       feed(decoder.decode(bytes, { stream: true }), onEvent)
+    },
+    pushText(text, onEvent) {
+      // Whole characters do not go on with one that was begun before them: that one stays damaged.
+      feed(isWithin ? decoder.decode() + text : text, onEvent)
+      isWithin = false
     },
     end(onEvent) {
       feed(decoder.decode(), onEvent)

@@ -57,6 +57,13 @@ export function bytesOf(msg: BodyFields): Buffer {
   return latest.bytes
 }
 
+/** How many bytes a body message holds; mostly without making them. */
+export function byteLengthOf(msg: BodyFields): number {
+  const body = attached.get(msg)
+  if (body !== undefined) return body.bytes.length
+  return msg.text === undefined ? bytesOf(msg).length : Buffer.byteLength(msg.text, 'utf8')
+}
+
 /** What somebody has decoded of a body message already. */
 export function decodedOf(msg: object): DecodedBytes | undefined {
   return latestDecoded?.msg === msg ? latestDecoded.decoded : attached.get(msg)?.decoded

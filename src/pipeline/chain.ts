@@ -26,17 +26,30 @@ interface Pending {
   /** The first analyzer to visit. */
   readonly from: number
   readonly bytes?: BodyBytes | undefined
+  /** Where an analyzer emitted it: the message that it inherits from. */
+  readonly cause?: AnalysisMsg | undefined
+  /** The analyzer that emitted it. */
+  readonly by?: string | undefined
 }
 
 /** A message on its way. */
 interface Visit {
   readonly msg: AnalysisMsg
-  readonly caused: Pending[]
+  readonly route: Route
+  /** Undefined until there is one. */
+  caused: Pending[] | undefined
   /** The analyzer to visit next. */
   index: number
-  /** What the analyzer before has still to do. */
+  /** What the analyzer before has still to do, and which it is. */
   work: Work | undefined
+  working: Analyzer | undefined
 }
+
+/** More kinds than there are: analyzers may be anybody's code, and emit what they like. */
+const maxRoutes = 256
+
+/** For messages of one kind: at `i`, the first analyzer from `i` on that wants to see them. */
+type Route = Uint16Array
 
 interface ChainOptions {
   /** The number of the first message (a replay starts at its first recorded one). */
@@ -52,6 +65,7 @@ export class Chain {
   readonly #deliver: (msg: AnalysisMsg) => void
   readonly #redaction: ContentRedaction
   readonly #known: KnownSecrets
+  readonly #routes = new Map<string, Route>()
   #seq: number
   /** The next one last. */
   readonly #pending: Pending[] = []
@@ -101,26 +115,48 @@ export class Chain {
       this.#visit = undefined
       this.#deliver(visit.msg)
       detachBytes(visit.msg)
-      for (const pending of visit.caused.toReversed()) this.#pending.push(pending)
+      const { caused } = visit
+      if (caused === undefined) continue
+      for (let pending = caused.pop(); pending !== undefined; pending = caused.pop()) {
+        this.#pending.push(pending)
+      }
     }
   }
 
   #next(): Visit | undefined {
     const next = this.#pending.pop()
     if (next === undefined) return undefined
-    const msg = { v: messageVersion, seq: this.#seq, at: next.at, ...next.draft } as AnalysisMsg
+    const msg = messageOf(next, this.#seq)
     if (next.bytes !== undefined) attachBytes(msg, next.bytes)
     this.#seq += 1
-    this.#visit = { msg, caused: [], index: next.from, work: undefined }
+    const route = this.#routes.get(msg.kind) ?? this.#addRoute(msg.kind)
+    this.#visit = {
+      msg,
+      route,
+      caused: undefined,
+      index: next.from,
+      work: undefined,
+      working: undefined,
+    }
     return this.#visit
+  }
+
+  #addRoute(kind: AnalysisMsg['kind']): Route {
+    const route = new Uint16Array(this.#analyzers.length + 1).fill(this.#analyzers.length)
+    for (const [index, { kinds, onMessage }] of [...this.#analyzers.entries()].toReversed()) {
+      const isWanted = onMessage !== undefined && kinds?.includes(kind) !== false
+      route[index] = isWanted ? index : (route[index + 1] ?? 0)
+    }
+    if (this.#routes.size < maxRoutes) this.#routes.set(kind, route)
+    return route
   }
 
   /** False after a step of long work, with more to come. */
   #visitAll(visit: Visit): boolean {
     for (;;) {
-      if (visit.work === undefined && visit.index >= this.#analyzers.length) return true
       // The one whose work it is, or the next one.
-      const analyzer = this.#analyzers[visit.index - (visit.work === undefined ? 0 : 1)]
+      const analyzer = visit.working ?? this.#analyzers[visit.route[visit.index] ?? Infinity]
+      if (analyzer === undefined) return true
       try {
         if (visit.work === undefined) this.#show(visit, analyzer)
         else if (visit.work.next().done !== true) return false
@@ -129,34 +165,31 @@ export class Chain {
         visit.work = undefined
         this.#tellFailure(visit, analyzer, error)
       }
+      visit.working = visit.work === undefined ? undefined : analyzer
     }
   }
 
-  #show(visit: Visit, analyzer: Analyzer | undefined): void {
-    visit.index += 1
-    if (analyzer?.onMessage === undefined) return
-    const { msg, caused, index } = visit
+  #show(visit: Visit, analyzer: Analyzer): void {
+    const { msg } = visit
+    const from = (visit.route[visit.index] ?? 0) + 1
+    visit.index = from
+    const { name: by } = analyzer
     const emit = (emitted: AnalysisMsgDraft): void => {
       // Pieces of a secret that came in several events are whole again in what is merged of them.
       const known = this.#known.of(emitted.exchangeId ?? msg.exchangeId)
       const draft = maskEmitted(emitted, this.#redaction, known)
-      caused.push({ draft: inherit(draft, msg, analyzer.name), at: msg.at, from: index })
+      visit.caused ??= []
+      visit.caused.push({ draft, at: msg.at, from, cause: msg, by })
     }
-    visit.work = workOf(analyzer.onMessage(msg, emit))
+    visit.work = workOf(analyzer.onMessage?.(msg, emit))
   }
 
-  #tellFailure(
-    { msg, caused, index }: Visit,
-    analyzer: Analyzer | undefined,
-    error: unknown,
-  ): void {
-    const failed: AnalysisMsgDraft = {
-      kind: 'analyzer-failed',
-      analyzer: analyzer?.name ?? '',
-      error: describeError(error),
-    }
+  #tellFailure(visit: Visit, { name }: Analyzer, error: unknown): void {
+    const { msg, index } = visit
+    const draft = { kind: 'analyzer-failed', analyzer: name, error: describeError(error) } as const
+    visit.caused ??= []
     // Its own failure is not shown to it again: that would fail without end.
-    caused.push({ draft: inherit(failed, msg, undefined), at: msg.at, from: index })
+    visit.caused.push({ draft, at: msg.at, from: index, cause: msg })
   }
 }
 
@@ -166,15 +199,24 @@ function workOf(returned: unknown): Work | undefined {
   return typeof returned.next === 'function' ? (returned as Work) : undefined
 }
 
-function inherit(
-  draft: AnalysisMsgDraft,
-  msg: AnalysisMsg,
-  emitter: string | undefined,
-): AnalysisMsgDraft {
-  const inherited: Record<string, unknown> = {}
-  for (const key of ['connectionId', 'exchangeId', 'agent'] as const) {
-    if (msg[key] !== undefined) inherited[key] = msg[key]
+/** With its number, and what it inherits; spelled out, for there is one for every event. */
+function messageOf({ draft, at, cause, by }: Pending, seq: number): AnalysisMsg {
+  const v = messageVersion
+  if (cause === undefined) return { v, seq, at, ...draft } as AnalysisMsg
+  const { connectionId, exchangeId, agent } = cause
+  if (connectionId !== undefined && exchangeId !== undefined && by !== undefined) {
+    return agent === undefined
+      ? ({ v, seq, at, connectionId, exchangeId, by, ...draft } as AnalysisMsg)
+      : ({ v, seq, at, connectionId, exchangeId, agent, by, ...draft } as AnalysisMsg)
   }
-  if (emitter !== undefined) inherited['by'] = emitter
-  return { ...inherited, ...draft }
+  return {
+    v,
+    seq,
+    at,
+    ...(connectionId === undefined ? {} : { connectionId }),
+    ...(exchangeId === undefined ? {} : { exchangeId }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(by === undefined ? {} : { by }),
+    ...draft,
+  } as AnalysisMsg
 }

@@ -49,7 +49,7 @@ interface Visit {
 const maxRoutes = 256
 
 /** For messages of one kind: at `i`, the first analyzer from `i` on that wants to see them. */
-type Route = Uint16Array
+type Route = readonly number[]
 
 interface ChainOptions {
   /** The number of the first message (a replay starts at its first recorded one). */
@@ -142,10 +142,10 @@ export class Chain {
   }
 
   #addRoute(kind: AnalysisMsg['kind']): Route {
-    const route = new Uint16Array(this.#analyzers.length + 1).fill(this.#analyzers.length)
-    for (const [index, { kinds, onMessage }] of [...this.#analyzers.entries()].toReversed()) {
-      const isWanted = onMessage !== undefined && kinds?.includes(kind) !== false
-      route[index] = isWanted ? index : (route[index + 1] ?? 0)
+    const route: number[] = []
+    for (const [index, { kinds, onMessage }] of this.#analyzers.entries()) {
+      if (onMessage === undefined || kinds?.includes(kind) === false) continue
+      while (route.length <= index) route.push(index)
     }
     if (this.#routes.size < maxRoutes) this.#routes.set(kind, route)
     return route
@@ -155,7 +155,7 @@ export class Chain {
   #visitAll(visit: Visit): boolean {
     for (;;) {
       // The one whose work it is, or the next one.
-      const analyzer = visit.working ?? this.#analyzers[visit.route[visit.index] ?? Infinity]
+      const analyzer = visit.working ?? this.#nextAnalyzer(visit)
       if (analyzer === undefined) return true
       try {
         if (visit.work === undefined) this.#show(visit, analyzer)
@@ -167,6 +167,11 @@ export class Chain {
       }
       visit.working = visit.work === undefined ? undefined : analyzer
     }
+  }
+
+  #nextAnalyzer({ route, index }: Visit): Analyzer | undefined {
+    const next = index < route.length ? route[index] : undefined
+    return next === undefined ? undefined : this.#analyzers[next]
   }
 
   #show(visit: Visit, analyzer: Analyzer): void {

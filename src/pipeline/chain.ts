@@ -143,8 +143,8 @@ export class Chain {
 
   #addRoute(kind: AnalysisMsg['kind']): Route {
     const route: number[] = []
-    for (const [index, { kinds, onMessage }] of this.#analyzers.entries()) {
-      if (onMessage === undefined || kinds?.includes(kind) === false) continue
+    for (const [index, analyzer] of this.#analyzers.entries()) {
+      if (analyzer.onMessage === undefined || analyzer.kinds?.includes(kind) === false) continue
       while (route.length <= index) route.push(index)
     }
     if (this.#routes.size < maxRoutes) this.#routes.set(kind, route)
@@ -207,12 +207,12 @@ function workOf(returned: unknown): Work | undefined {
 /** With its number, and what it inherits; spelled out, for there is one for every event. */
 function messageOf({ draft, at, cause, by }: Pending, seq: number): AnalysisMsg {
   const v = messageVersion
-  if (cause === undefined) return { v, seq, at, ...draft } as AnalysisMsg
+  if (cause === undefined) return { v, seq, at, ...draft }
   const { connectionId, exchangeId, agent } = cause
   if (connectionId !== undefined && exchangeId !== undefined && by !== undefined) {
     return agent === undefined
-      ? ({ v, seq, at, connectionId, exchangeId, by, ...draft } as AnalysisMsg)
-      : ({ v, seq, at, connectionId, exchangeId, agent, by, ...draft } as AnalysisMsg)
+      ? { v, seq, at, connectionId, exchangeId, by, ...draft }
+      : { v, seq, at, connectionId, exchangeId, agent, by, ...draft }
   }
   return {
     v,
@@ -223,5 +223,5 @@ function messageOf({ draft, at, cause, by }: Pending, seq: number): AnalysisMsg 
     ...(agent === undefined ? {} : { agent }),
     ...(by === undefined ? {} : { by }),
     ...draft,
-  } as AnalysisMsg
+  }
 }

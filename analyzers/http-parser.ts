@@ -31,18 +31,20 @@ interface Exchange {
   response?: Body | undefined
 }
 
+const kinds = [
+  'request-started',
+  'request-body',
+  'request-ended',
+  'response-started',
+  'response-body',
+  'response-ended',
+  'exchange-completed',
+  'exchange-failed',
+] as const
+
 export class HttpParser implements Analyzer {
   readonly name = 'http-parser'
-  readonly kinds = [
-    'request-started',
-    'request-body',
-    'request-ended',
-    'response-started',
-    'response-body',
-    'response-ended',
-    'exchange-completed',
-    'exchange-failed',
-  ] as const
+  readonly kinds = kinds
   readonly #exchanges = new ExchangeStates<Exchange>()
 
   onMessage(msg: AnalysisMsg, emit: Emit): Work | undefined {

@@ -48,16 +48,18 @@ const eventReaders: Readonly<Record<Framing, () => EventReader>> = {
   'json-array': createJsonArrayReader,
 }
 
+const kinds = [
+  'request-started',
+  'response-started',
+  'response-body',
+  'response-ended',
+  'exchange-completed',
+  'exchange-failed',
+] as const
+
 export class SseMerger implements Analyzer {
   readonly name = 'sse-merger'
-  readonly kinds = [
-    'request-started',
-    'response-started',
-    'response-body',
-    'response-ended',
-    'exchange-completed',
-    'exchange-failed',
-  ] as const
+  readonly kinds = kinds
   readonly #exchanges = new ExchangeStates<Exchange>()
 
   onMessage(msg: AnalysisMsg, emit: Emit): void {

@@ -143,8 +143,9 @@ export class Chain {
 
   #addRoute(kind: AnalysisMsg['kind']): Route {
     const route: number[] = []
-    for (const [index, analyzer] of this.#analyzers.entries()) {
-      if (analyzer.onMessage === undefined || analyzer.kinds?.includes(kind) === false) continue
+    for (let index = 0; index < this.#analyzers.length; index += 1) {
+      const analyzer = this.#analyzers[index]
+      if (analyzer?.onMessage === undefined || analyzer.kinds?.includes(kind) === false) continue
       while (route.length <= index) route.push(index)
     }
     if (this.#routes.size < maxRoutes) this.#routes.set(kind, route)

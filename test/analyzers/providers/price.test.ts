@@ -128,7 +128,7 @@ describe('the price of a call', () => {
       return priceCall({ provider, model, usage, at: at + days })
     })
     const usage = openai({ prompt_tokens: 12, completion_tokens: 5 })
-    const first = priceCall({ provider, model: `${model}`.toUpperCase(), usage, at: at + 2 })
+    const first = priceCall({ provider, model: model.toUpperCase(), usage, at: at + 2 })
 
     expect(prices[1]?.priceDate).toBe(prices[0]?.priceDate)
     expect(prices[2]).toEqual(first)

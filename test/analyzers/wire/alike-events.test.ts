@@ -104,22 +104,20 @@ const chatChunk = fc
     obfuscation,
   }))
 
-const responsesEvent = fc
-  .record({
-    type: fc.constantFrom(
-      'output_text',
-      'output_text',
-      'refusal',
-      'function_call_arguments',
-      'x_call',
-    ),
-    sequence_number: fc.nat(2_000),
-    output_index: few,
-    content_index: few,
-    delta: word,
-    obfuscation: word,
-  })
-  .map(({ type, ...event }) => ({ type: `response.${type}.delta`, ...event }))
+const responsesEvent = fc.record({
+  type: fc.constantFrom(
+    'response.output_text.delta',
+    'response.output_text.delta',
+    'response.refusal.delta',
+    'response.function_call_arguments.delta',
+    'response.x_call.delta',
+  ),
+  sequence_number: fc.nat(2_000),
+  output_index: few,
+  content_index: few,
+  delta: word,
+  obfuscation: word,
+})
 
 const messagesEvent = fc
   .record({

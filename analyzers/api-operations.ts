@@ -26,8 +26,18 @@ interface Exchange {
   parsed?: MsgOf<'http-parsed'>
 }
 
+const kinds = [
+  'request-started',
+  'request-refused',
+  'response-started',
+  'http-parsed',
+  'exchange-completed',
+  'exchange-failed',
+] as const
+
 export class ApiOperations implements Analyzer {
   readonly name = 'api-operations'
+  readonly kinds = kinds
   readonly #exchanges = new ExchangeStates<Exchange>()
 
   onMessage(msg: AnalysisMsg, emit: Emit): void {

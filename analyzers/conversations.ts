@@ -37,8 +37,22 @@ interface LatestRequest {
   readonly body: () => JsonRecord | undefined
 }
 
+const kinds = [
+  'request-started',
+  'request-ended',
+  'response-ended',
+  'http-parsed',
+  'websocket-message',
+  'stream-merged',
+  'model-called',
+  'model-answered',
+  'exchange-completed',
+  'exchange-failed',
+] as const
+
 export class Conversations implements Analyzer {
   readonly name = 'conversations'
+  readonly kinds = kinds
   readonly #exchanges = new RecentMap<Exchange>(pendingExchanges)
   readonly #calls = new LinkedCalls()
   #latest: LatestRequest | undefined

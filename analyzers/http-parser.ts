@@ -31,8 +31,20 @@ interface Exchange {
   response?: Body | undefined
 }
 
+const kinds = [
+  'request-started',
+  'request-body',
+  'request-ended',
+  'response-started',
+  'response-body',
+  'response-ended',
+  'exchange-completed',
+  'exchange-failed',
+] as const
+
 export class HttpParser implements Analyzer {
   readonly name = 'http-parser'
+  readonly kinds = kinds
   readonly #exchanges = new ExchangeStates<Exchange>()
 
   onMessage(msg: AnalysisMsg, emit: Emit): Work | undefined {
@@ -106,14 +118,18 @@ function directionOf(msg: MsgOf<'request-body'> | MsgOf<'response-body'>): Direc
 }
 
 function keep(body: Body, msg: MsgOf<'request-body'> | MsgOf<'response-body'>): void {
+  if (body.isStream) {
+    body.decodedBytes += body.reader.count(msg)
+    return
+  }
   const bytes = body.reader.push(msg)
   body.decodedBytes += bytes.length
   const framing = body.sniffer?.push(bytes) ?? 'none'
-  if (framing !== 'none' && !body.isStream) {
+  if (framing !== 'none') {
     body.isStream = true
     body.pieces.length = 0
+    return
   }
-  if (body.isStream) return
   const piece = bytes.subarray(0, keptBodyBytes - body.keptBytes)
   if (piece.length === 0) return
   body.pieces.push(piece)

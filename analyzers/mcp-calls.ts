@@ -37,8 +37,19 @@ interface Exchange {
   parsed?: MsgOf<'http-parsed'>
 }
 
+const kinds = [
+  'request-started',
+  'request-refused',
+  'response-started',
+  'http-parsed',
+  'sse-event',
+  'exchange-completed',
+  'exchange-failed',
+] as const
+
 export class McpCalls implements Analyzer {
   readonly name = 'mcp-calls'
+  readonly kinds = kinds
   readonly #exchanges = new ExchangeStates<Exchange>()
 
   onMessage(msg: AnalysisMsg, emit: Emit): void {

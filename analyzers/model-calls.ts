@@ -4,7 +4,7 @@
  * that was cut off, refused or failed it tells what came and why there is no more.
  */
 import type { AnalysisMsg, AnalysisMsgDraft, MsgOf } from '../src/messages/schema.ts'
-import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
+import type { Analyzer, Emit, Work } from '../src/pipeline/analyzer.ts'
 import { estimateUsage } from './providers/estimate.ts'
 import { readFailure } from './providers/failure.ts'
 import { optional } from './providers/model-wire.ts'
@@ -23,6 +23,7 @@ import { ExchangeStates } from './wire/exchange-states.ts'
 import { recordOfForm } from './wire/form-record.ts'
 import { isRecord, readRecord } from './wire/json.ts'
 import { readRateLimits } from './wire/rate-limits.ts'
+import { begun } from './wire/work.ts'
 
 type EndMsg = MsgOf<'exchange-completed'> | MsgOf<'exchange-failed'>
 
@@ -65,25 +66,22 @@ export class ModelCalls implements Analyzer {
     this.#prices = options.prices
   }
 
-  onMessage(msg: AnalysisMsg, emit: Emit): void {
-    if (this.#ending !== undefined) {
-      const isOwn = isDerived(msg) && msg.exchangeId === this.#ending.end.exchangeId
-      this.#finish(this.#ending, isOwn ? msg : undefined, emit)
-      if (isOwn) return
-    }
+  onMessage(msg: AnalysisMsg, emit: Emit): Work | undefined {
+    if (this.#ending !== undefined) return begun(this.#finish(this.#ending, msg, emit))
     if (msg.kind === 'request-started') {
       this.#start(msg)
-      return
+      return undefined
     }
     const exchange = this.#exchanges.get(msg.exchangeId)
-    if (exchange === undefined) return
-    if (msg.kind === 'exchange-completed' || msg.kind === 'exchange-failed') {
-      this.#exchanges.take(msg.exchangeId)
-      if (isSettled(exchange)) answer({ exchange, end: msg }, this.#prices, emit)
-      else this.#ending = { exchange, end: msg }
-    } else {
+    if (exchange === undefined) return undefined
+    if (msg.kind !== 'exchange-completed' && msg.kind !== 'exchange-failed') {
       take(exchange, msg, emit)
+      return undefined
     }
+    this.#exchanges.take(msg.exchangeId)
+    if (isSettled(exchange)) return begun(answer({ exchange, end: msg }, this.#prices, emit))
+    this.#ending = { exchange, end: msg }
+    return undefined
   }
 
   #start(msg: MsgOf<'request-started'>): void {
@@ -101,12 +99,20 @@ export class ModelCalls implements Analyzer {
   }
 
   /** Takes what still comes of an ended exchange; answers once all is there or nothing more comes. */
-  #finish(ending: Ending, own: AnalysisMsg | undefined, emit: Emit): void {
-    if (own !== undefined) take(ending.exchange, own, emit, ending.end)
-    if (own !== undefined && !isSettled(ending.exchange)) return
+  *#finish(ending: Ending, msg: AnalysisMsg, emit: Emit): Generator<undefined, void, undefined> {
+    const isOwn = isDerived(msg) && msg.exchangeId === ending.end.exchangeId
+    if (isOwn) take(ending.exchange, msg, emit, ending.end)
+    if (isOwn && !isSettled(ending.exchange)) return
     this.#ending = undefined
-    answer(ending, this.#prices, emit)
+    yield* answer(ending, this.#prices, emit)
+    if (isOwn) return
+    const work = this.onMessage(msg, emit)
+    if (work !== undefined) yield* stepsOf(work)
   }
+}
+
+function* stepsOf(work: Work): Generator<undefined, void, undefined> {
+  while (work.next().done !== true) yield
 }
 
 function isDerived(msg: AnalysisMsg): boolean {
@@ -199,7 +205,12 @@ function headOf(end: EndMsg): Pick<AnalysisMsg, 'at' | 'connectionId' | 'exchang
   return { at, connectionId, exchangeId, agent }
 }
 
-function answer({ exchange, end }: Ending, prices: PriceList | undefined, emit: Emit): void {
+/** In steps where tokens have to be counted. */
+function* answer(
+  { exchange, end }: Ending,
+  prices: PriceList | undefined,
+  emit: Emit,
+): Generator<undefined, void, undefined> {
   const { call, provider, merged, parsed, response, refused, started, wire } = exchange
   if (call === undefined) return
   const reading = readingOf(exchange)
@@ -207,7 +218,7 @@ function answer({ exchange, end }: Ending, prices: PriceList | undefined, emit: 
   const error = readFailure({ end, refused, response, parsed, merged, body })
   const model = reading.model ?? call.model ?? modelInPath(exchange.target)
   const usage =
-    reading.usage ?? (wire.keepsHistory === true ? undefined : estimateUsage(call, reading))
+    reading.usage ?? (wire.keepsHistory === true ? undefined : yield* estimateUsage(call, reading))
   const draft: AnalysisMsgDraft = {
     kind: 'model-answered',
     ...headOf(end),

@@ -3,7 +3,7 @@
  * non-streamed answer would have been. Which wire format it is follows from the path and the shape
  * of the events; a stream of no known format gives its events only.
  */
-import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
+import type { AnalysisMsg, AnalysisMsgDraft, MsgOf } from '../src/messages/schema.ts'
 import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
 import { recognizeStream, streamFormatByPath } from './providers/recognize.ts'
 import type { StreamFormat, StreamMerger, StreamResult } from './providers/stream-format.ts'
@@ -48,8 +48,18 @@ const eventReaders: Readonly<Record<Framing, () => EventReader>> = {
   'json-array': createJsonArrayReader,
 }
 
+const kinds = [
+  'request-started',
+  'response-started',
+  'response-body',
+  'response-ended',
+  'exchange-completed',
+  'exchange-failed',
+] as const
+
 export class SseMerger implements Analyzer {
   readonly name = 'sse-merger'
+  readonly kinds = kinds
   readonly #exchanges = new ExchangeStates<Exchange>()
 
   onMessage(msg: AnalysisMsg, emit: Emit): void {
@@ -83,12 +93,17 @@ export class SseMerger implements Analyzer {
     const exchange = this.#exchanges.get(msg.exchangeId)
     const stream = exchange?.stream
     if (exchange === undefined || stream === undefined || stream.framing === 'none') return
+    const onEvent = (event: StreamEvent): void => takeEvent(exchange, stream, event, msg.at, emit)
+    const text = stream.events?.pushText === undefined ? undefined : stream.body.pushText(msg)
+    if (text !== undefined) {
+      stream.events?.pushText?.(text, onEvent)
+      return
+    }
     const bytes = stream.body.push(msg)
     stream.framing ??= stream.sniffer.push(bytes)
     if (stream.framing === undefined) stream.held.push(bytes)
     if (stream.framing === undefined || stream.framing === 'none') return
     const events = (stream.events ??= eventReaders[stream.framing]())
-    const onEvent = (event: StreamEvent): void => takeEvent(exchange, stream, event, msg.at, emit)
     for (const piece of stream.held) events.push(piece, onEvent)
     stream.held = []
     events.push(bytes, onEvent)
@@ -151,13 +166,25 @@ function takeEvent(
   const sinceRequestMs = Math.max(0, at - exchange.startedAt)
   stream.firstEventMs ??= sinceRequestMs
   stream.lastEventMs = sinceRequestMs
-  emit({ kind: 'sse-event', index: stream.eventCount, ...event, sinceRequestMs })
+  emit(draftOf(event, stream.eventCount, sinceRequestMs))
   stream.eventCount += 1
   stream.format ??= formatOf(exchange.formatByPath, event.data)
   if (stream.format === undefined) return
   stream.merger ??= stream.format.createMerger()
   stream.mergedLength += event.data.length
   if (stream.mergedLength <= mergedDataLength) stream.merger.push(event.data, event.event)
+}
+
+/** Spelled out: there are hundreds in one answer, and most have nothing but data. */
+function draftOf(event: StreamEvent, index: number, sinceRequestMs: number): AnalysisMsgDraft {
+  const kind = 'sse-event'
+  const { event: type, data } = event
+  if (event.id !== undefined || event.unterminated !== undefined) {
+    return { kind, index, ...event, sinceRequestMs }
+  }
+  return type === undefined
+    ? { kind, index, data, sinceRequestMs }
+    : { kind, index, event: type, data, sinceRequestMs }
 }
 
 function formatOf(byPath: StreamFormat | undefined, data: string): StreamFormat | undefined {

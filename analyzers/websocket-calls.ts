@@ -52,8 +52,17 @@ interface Socket {
   status: number | undefined
 }
 
+const kinds = [
+  'request-started',
+  'response-started',
+  'websocket-message',
+  'exchange-completed',
+  'exchange-failed',
+] as const
+
 export class WebSocketCalls implements Analyzer {
   readonly name = 'websocket-calls'
+  readonly kinds = kinds
   readonly #prices: PriceList | undefined
   readonly #sockets = new ExchangeStates<Socket>()
 

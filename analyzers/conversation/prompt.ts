@@ -155,13 +155,30 @@ function textOfRaw(message: JsonRecord): string {
   return withoutMarks({ ...message, content: [{ type: 'text', text: content }] })
 }
 
+/** One text for each value, as `describeValue` has it, without the marks of where to cache. */
 function withoutMarks(value: Json): string {
-  const text = JSON.stringify(value)
-  if (!text.includes('"cache_control"') && !text.includes('"cachePoint"')) return text
-  return JSON.stringify(value, (key, inner: Json) => {
-    if (key === 'cache_control') return undefined
-    return Array.isArray(inner)
-      ? listOf(inner).filter((item) => !isRecord(item) || item['cachePoint'] === undefined)
-      : inner
-  })
+  const text = describeUnmarked(value)
+  // Hashed as UTF-8, in which all lone surrogates would be one.
+  return text.isWellFormed() ? text : JSON.stringify(text)
+}
+
+/** JSON would do, but for its escapes: of a prompt of megabytes they are most of the work. */
+function describeUnmarked(value: Json): string {
+  if (typeof value !== 'object' || value === null) return describeValue(value)
+  let text = ''
+  let count = 0
+  if (Array.isArray(value)) {
+    for (const item of listOf(value)) {
+      if (isRecord(item) && item['cachePoint'] !== undefined) continue
+      text += describeUnmarked(item)
+      count += 1
+    }
+    return `a${count}:${text}`
+  }
+  for (const [name, member] of Object.entries(value)) {
+    if (name === 'cache_control') continue
+    text += describeValue(name) + describeUnmarked(member)
+    count += 1
+  }
+  return `o${count}:${text}`
 }

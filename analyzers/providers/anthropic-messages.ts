@@ -4,6 +4,7 @@
  * later one replaces an earlier one and none is ever added.
  */
 import type { Json } from '../../src/messages/schema.ts'
+import { createAlikeEvents } from '../wire/alike-events.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
   assignOwn,
@@ -45,12 +46,27 @@ export const anthropicMessages: StreamFormat = {
 
 export function createMessagesMerger(): StreamMerger {
   const state: MergeState = { message: {}, buffers: new Map(), isStopped: false, error: undefined }
+  const alike = createAlikeEvents([])
+  /** The one that others are like, and the field of its delta in which they differ. */
+  let latest: { readonly event: JsonRecord; readonly delta: JsonDraft; readonly field: string }
 
   return {
     push(data) {
+      const more = alike.textIn(data)
+      if (more !== undefined) {
+        latest.delta[latest.field] = more
+        handlers['content_block_delta']?.(state, latest.event)
+        return
+      }
       const event = parseRecord(data)
       const type = textOf(event?.['type'])
       if (event === undefined || type === undefined) return
+      const field = type === 'content_block_delta' ? grownField(event) : undefined
+      if (field !== undefined) {
+        alike.learn(data, event, field)
+        const delta = draftOf(recordOf(event['delta']))
+        latest = { event: { ...event, delta }, delta, field }
+      }
       if (type === 'error') state.error ??= errorIn(event)
       else if (Object.hasOwn(handlers, type)) handlers[type]?.(state, event)
     },
@@ -69,6 +85,20 @@ export function createMessagesMerger(): StreamMerger {
       }
     },
   }
+}
+
+/** Where the text stands that a delta appends, if it does nothing else. */
+function grownField(event: JsonRecord): string | undefined {
+  const delta = recordOf(event['delta'])
+  const type = textOf(delta['type']) ?? ''
+  const field = Object.hasOwn(grownFields, type) ? grownFields[type] : undefined
+  return field !== undefined && typeof delta[field] === 'string' ? field : undefined
+}
+
+const grownFields: Readonly<Record<string, string>> = {
+  text_delta: 'text',
+  thinking_delta: 'thinking',
+  input_json_delta: 'partial_json',
 }
 
 interface MergeState {

@@ -1,20 +1,19 @@
 /**
  * Token counts for calls whose provider reports none, by the o200k encoding of OpenAI: right for its
- * newer models, near for most others. They are marked `estimated`. The tables take a moment and some
- * memory to load, so the first call that needs them does.
+ * newer models, near for most others. They are marked `estimated`. The vocabulary takes a moment to
+ * load, so the first call that needs it does.
  */
-import { createRequire } from 'node:module'
-
-import type * as o200k from 'gpt-tokenizer/encoding/o200k_base'
-
 import type { ModelMessage, Part, ToolCall } from '../../src/messages/schema.ts'
+import { countTokens, longestText } from '../token-count/count-tokens.ts'
+import type { Vocabulary } from '../token-count/vocabulary.ts'
+import { loadVocabulary } from '../token-count/vocabulary.ts'
 import type { AnswerReading, CallReading } from './model-wire.ts'
 import type { ReportedUsage } from './usage.ts'
 
 /** UTF-16 units that are counted of one side; the rest is taken to be like it. */
 const countedLength = 64 * 1024
-/** Counted apart: the time for a run of equal characters grows with its square. */
-const pieceLength = 1_000
+/** Texts of `longestText` that are counted in one step. */
+const textsInStep = 16
 /** Others describe what was made, such as the size of a vector. */
 const generatedParts: ReadonlySet<Part['type']> = new Set(['text', 'reasoning', 'tool-call'])
 /** What frames each message in OpenAI's chat format. */
@@ -22,27 +21,41 @@ const messageTokens = 3
 
 /**
  * Undefined where counting would mislead: without any output, where the service keeps part of the
- * prompt, or with media in it, whose tokens do not follow from their bytes.
+ * prompt, or with media in it, whose tokens do not follow from their bytes; and where there is no
+ * vocabulary. Yields every millisecond or so.
  */
-export function estimateUsage(call: CallReading, answer: AnswerReading): ReportedUsage | undefined {
+export function* estimateUsage(
+  call: CallReading,
+  answer: AnswerReading,
+): Generator<undefined, ReportedUsage | undefined, undefined> {
   const generated = answer.output.filter((part) => generatedParts.has(part.type))
   const output = generated.map(textOf)
   if (output.every((text) => text === '')) return undefined
   if (call.previousResponseId !== undefined || call.conversationId !== undefined) return undefined
   if (call.messages.some(({ parts }) => parts.some((part) => part.type === 'media')))
     return undefined
+  const vocabulary = yield* loadVocabulary()
+  if (vocabulary === undefined) return undefined
   const tools = call.tools.flatMap(({ name, description }) => [name, description ?? ''])
-  const inputTokens =
-    countTokens([...textsOf(call.messages), ...tools]) + call.messages.length * messageTokens
-  const outputTokens = countTokens(output)
+  const prompt = yield* countAll([...textsOf(call.messages), ...tools], vocabulary)
+  const outputTokens = yield* countAll(output, vocabulary)
   const reasoning = answer.output.flatMap((part) => (part.type === 'reasoning' ? [part.text] : []))
+  const reasoningTokens = yield* countAll(reasoning, vocabulary)
+  return asEstimate(prompt + call.messages.length * messageTokens, outputTokens, reasoningTokens)
+}
+
+function asEstimate(
+  inputTokens: number,
+  outputTokens: number,
+  reasoningTokens: number,
+): ReportedUsage {
   return {
     usage: {
       inputTokens,
       cacheReadTokens: 0,
       cacheWriteTokens: 0,
       outputTokens,
-      reasoningTokens: Math.min(outputTokens, countTokens(reasoning)),
+      reasoningTokens: Math.min(outputTokens, reasoningTokens),
       totalTokens: inputTokens + outputTokens,
       source: 'estimated',
     },
@@ -76,30 +89,23 @@ function textOfCall(call: ToolCall): string {
 }
 
 /** Of all texts together; of long ones the beginning is counted and scaled up. */
-function countTokens(texts: readonly string[]): number {
+function* countAll(
+  texts: readonly string[],
+  vocabulary: Vocabulary,
+): Generator<undefined, number, undefined> {
   let counted = 0
   let tokens = 0
   let length = 0
+  let inStep = 0
   for (const text of texts) {
     length += text.length
     const end = Math.min(text.length, countedLength - counted)
-    for (let at = 0; at < end; at += pieceLength) {
-      tokens += encoding().countTokens(text.slice(at, Math.min(end, at + pieceLength)), asText)
+    for (let at = 0; at < end; at += longestText) {
+      tokens += countTokens(text.slice(at, Math.min(end, at + longestText)), vocabulary)
+      inStep += 1
+      if (inStep % textsInStep === 0) yield
     }
     counted += end
   }
   return counted === length ? tokens : Math.round((tokens * length) / counted)
-}
-
-/** What looks like a control token in a text is text. */
-const asText = { disallowedSpecial: new Set<string>() }
-
-type Encoding = Pick<typeof o200k, 'countTokens'>
-
-let loaded: Encoding | undefined
-
-function encoding(): Encoding {
-  // Synchronous, because analyzers are; a bundle of megabytes that most runs never need.
-  loaded ??= createRequire(import.meta.url)('gpt-tokenizer/encoding/o200k_base') as Encoding
-  return loaded
 }

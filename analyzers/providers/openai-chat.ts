@@ -4,6 +4,7 @@
  * differ from it, the note beside the rule says how.
  */
 import type { Json } from '../../src/messages/schema.ts'
+import { createAlikeEvents } from '../wire/alike-events.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
   assignOwn,
@@ -55,8 +56,13 @@ export function createChatMerger(): StreamMerger {
   let snapshot: JsonDraft | undefined
   let error: Json | undefined
   const choices = new Map<number, JsonDraft>()
+  const alike = createAlikeEvents(['obfuscation'])
+  /** What those add to that are like the one before: a text of the message. */
+  let grown: GrownText | undefined
 
   function push(data: string): void {
+    const more = grown === undefined ? undefined : alike.textIn(data)
+    if (grown !== undefined && more !== undefined && grow(grown, more)) return
     if (data.trim() === '[DONE]') return
     const chunk = parseRecord(data)
     if (chunk === undefined) return
@@ -70,7 +76,19 @@ export function createChatMerger(): StreamMerger {
       // Most send usage once, some a running total on every chunk: the last one is the total.
       if (isRecord(chunk['usage'])) snapshot['usage'] = chunk['usage']
     }
+    // Any other event may change what those that are like an earlier one would set again.
+    grown = grownText(chunk)
+    if (grown === undefined) alike.forget()
+    else alike.learn(data, chunk, grown.field)
     for (const choice of recordsOf(chunk['choices'])) mergeChoice(choices, choice)
+  }
+
+  /** False where it is no text: it may have become a list of parts. */
+  function grow({ index, field }: GrownText, more: string): boolean {
+    const message = choices.get(index)?.['message']
+    if (!isRecord(message) || typeof message[field] !== 'string') return false
+    appendText(message, field, more)
+    return true
   }
 
   return {
@@ -94,6 +112,28 @@ export function createChatMerger(): StreamMerger {
       }
     },
   }
+}
+
+interface GrownText {
+  readonly index: number
+  readonly field: string
+}
+
+/** The one text of the one choice to which a chunk adds, if to merge the rest again changes nothing. */
+function grownText(chunk: JsonRecord): GrownText | undefined {
+  const choices = listOf(chunk['choices'])
+  const choice = recordOf(choices[0])
+  const index = indexOf(choice['index'])
+  const { delta, logprobs } = choice
+  if (choices.length !== 1 || index === undefined || isRecord(logprobs)) return undefined
+  let field: string | undefined
+  for (const [key, value] of Object.entries(recordOf(delta))) {
+    if (value === null || key === 'role') continue
+    if (field !== undefined || typeof value !== 'string') return undefined
+    if (key !== 'content' && !growingText.has(key)) return undefined
+    field = key
+  }
+  return field === undefined ? undefined : { index, field }
 }
 
 /** Padding against traffic analysis, and what is merged on its own. */

@@ -4,6 +4,7 @@
  * output is rebuilt from the item events. A `…done` event replaces what its deltas built.
  */
 import type { Json } from '../../src/messages/schema.ts'
+import { createAlikeEvents } from '../wire/alike-events.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
   draftOf,
@@ -40,6 +41,9 @@ export function createResponsesMerger(): StreamMerger {
   let items: OutputItems = new Map()
   let isTerminated = false
   let error: Json | undefined
+  const alike = createAlikeEvents(['sequence_number', 'obfuscation'])
+  /** The one that others are like. */
+  let delta: JsonDraft = {}
 
   function enter(type: string, from: JsonRecord): void {
     // After an interruption a successor follows in the same stream; the last response counts.
@@ -53,9 +57,19 @@ export function createResponsesMerger(): StreamMerger {
 
   return {
     push(data) {
+      const more = alike.textIn(data)
+      if (more !== undefined) {
+        delta['delta'] = more
+        applyItemEvent(items, textOf(delta['type']) ?? '', delta)
+        return
+      }
       const event = parseRecord(data)
       if (event === undefined) return
       const type = textOf(event['type']) ?? ''
+      if (type.endsWith('.delta') && typeof event['delta'] === 'string') {
+        alike.learn(data, event, 'delta')
+        delta = draftOf(event)
+      }
       if (lifecycle.test(type)) enter(type, recordOf(event['response']))
       else if (type === 'error' || type === '') error ??= errorIn(event)
       else applyItemEvent(items, type, event)

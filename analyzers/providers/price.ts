@@ -3,7 +3,7 @@
  * line so that every dollar can be checked. An unknown model or provider stays unknown; it is never
  * free.
  */
-import type { ModelPrice, PriceCalculation } from '@pydantic/genai-prices'
+import type { ModelPrice, PriceCalculation, Provider } from '@pydantic/genai-prices'
 import { calcPrice } from '@pydantic/genai-prices'
 
 import type { Cost } from '../../src/messages/schema.ts'
@@ -97,17 +97,42 @@ function lookUp(
   at: number,
   usage: ReportedUsage,
 ): PriceCalculation | null {
+  const key = `${provider} ${model}`
+  const known = knownPlaces.get(key)
+  if (known === null) return null
   try {
     const timestamp = new Date(at)
+    const counts = libraryUsage(usage)
+    if (known !== undefined) return calcPrice(counts, model, { provider: known, timestamp })
     // A host without a name of its own here may be known to the tables by its address.
     const who = provider.includes('.')
       ? { providerApiUrl: `https://${provider}/` }
       : { providerId: provider }
-    return calcPrice(libraryUsage(usage), model, { ...who, timestamp })
+    const found = calcPrice(counts, model, { ...who, timestamp })
+    const place = found === null ? null : { ...found.provider, models: [found.model] }
+    const again = place && calcPrice(counts, model, { provider: place, timestamp })
+    // The library takes some names apart: what is not found again at its place is looked up anew.
+    if (again?.total_price === found?.total_price) remember(key, place)
+    return found
   } catch {
     // The library objects to usage that it cannot split and to prices that it cannot date.
     return null
   }
+}
+
+/**
+ * Where in the tables a model was found, or null where it is not: finding it is most of the work.
+ * Emptied when it is full.
+ */
+const knownPlaces = new Map<string, Provider | null>()
+const maxKnownPlaces = 512
+/** Longer names are not kept. */
+const keptKeyLength = 200
+
+function remember(key: string, place: Provider | null): void {
+  if (key.length > keptKeyLength) return
+  if (knownPlaces.size >= maxKnownPlaces) knownPlaces.clear()
+  knownPlaces.set(key, place)
 }
 
 /** The library counts inclusively: its input holds the cache, audio and all. */

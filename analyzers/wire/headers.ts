@@ -14,6 +14,14 @@ export interface ContentType {
 export function readContentType(headers: HeaderPairs): ContentType {
   const value = headerValues(headers, 'content-type').at(-1)
   if (value === undefined) return {}
+  if (latest?.value !== value) latest = { value, type: parseContentType(value) }
+  return latest.type
+}
+
+/** Several ask for the same one, one after another. */
+let latest: { readonly value: string; readonly type: ContentType } | undefined
+
+function parseContentType(value: string): ContentType {
   const [essence = '', ...parameters] = value.split(';')
   const mediaType = essence.trim().toLowerCase()
   const charset = parameters

@@ -16,7 +16,7 @@ type Field = 'limit' | 'remaining' | 'reset' | 'utilization'
 export function readRateLimits(headers: HeaderPairs, at: number): RateLimits | undefined {
   const limits = new Map<string, Limit>()
   for (const [name, value] of headers) {
-    const read = fieldOf(name.toLowerCase())
+    const read = knownField(name)
     if (read === undefined) continue
     const limit = limits.get(read.of) ?? { of: read.of }
     if (!setField(limit, read.field, value.trim(), at)) continue
@@ -48,6 +48,22 @@ const families: ReadonlyArray<(name: string) => NamedField | undefined> = [
   // ratelimit-remaining, x-ratelimit-reset (OpenRouter, GitHub and others)
   (name) => named(/^(?:x-)?ratelimit-(?<field>[a-z]+)$/u.exec(name)),
 ]
+
+/** What has been found out about names: servers use few. Emptied when it is full. */
+const knownFields = new Map<string, NamedField | undefined>()
+const maxKnownFields = 1_024
+/** Longer names are not kept. */
+const keptNameLength = 64
+
+function knownField(name: string): NamedField | undefined {
+  if (name.length > keptNameLength) return fieldOf(name.toLowerCase())
+  const known = knownFields.get(name)
+  if (known !== undefined || knownFields.has(name)) return known
+  if (knownFields.size >= maxKnownFields) knownFields.clear()
+  const field = fieldOf(name.toLowerCase())
+  knownFields.set(name, field)
+  return field
+}
 
 function fieldOf(name: string): NamedField | undefined {
   if (!name.includes('ratelimit')) return undefined

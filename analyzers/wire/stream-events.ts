@@ -20,6 +20,8 @@ export interface StreamEvent {
 /** From bytes to events as they arrive. Never throws; what it cannot read is its `problem`. */
 export interface EventReader {
   push(bytes: Uint8Array, onEvent: (event: StreamEvent) => void): void
+  /** As `push` with these characters in UTF-8; only of readers of text. */
+  pushText?(text: string, onEvent: (event: StreamEvent) => void): void
   /** Gives out an event that the end cut off, if there is one. */
   end(onEvent: (event: StreamEvent) => void): void
   /** Why reading stopped before the end: a bound was passed, or the frames are damaged. */

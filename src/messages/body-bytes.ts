@@ -30,6 +30,7 @@ interface BodyFields {
 const attached = new WeakMap<object, BodyBytes>()
 /** Of the message that is with the analyzers now, where nothing was attached. */
 let latest: { readonly msg: object; readonly bytes: Buffer } | undefined
+let latestLength: { readonly msg: object; readonly length: number } | undefined
 let latestDecoded: { readonly msg: object; readonly decoded: DecodedBytes } | undefined
 
 /** `body` must be what the fields of `msg` say. */
@@ -41,6 +42,7 @@ export function attachBytes(msg: object, body: BodyBytes): void {
 export function detachBytes(msg: object): void {
   attached.delete(msg)
   if (latest?.msg === msg) latest = undefined
+  if (latestLength?.msg === msg) latestLength = undefined
   if (latestDecoded?.msg === msg) latestDecoded = undefined
 }
 
@@ -55,6 +57,17 @@ export function bytesOf(msg: BodyFields): Buffer {
   if (body !== undefined) return body.bytes
   if (latest?.msg !== msg) latest = { msg, bytes: decodeBytes(msg) }
   return latest.bytes
+}
+
+/** How many bytes a body message holds; mostly without making them. */
+export function byteLengthOf(msg: BodyFields): number {
+  const body = attached.get(msg)
+  if (body !== undefined) return body.bytes.length
+  if (msg.text === undefined || latest?.msg === msg) return bytesOf(msg).length
+  if (latestLength?.msg !== msg) {
+    latestLength = { msg, length: Buffer.byteLength(msg.text, 'utf8') }
+  }
+  return latestLength.length
 }
 
 /** What somebody has decoded of a body message already. */

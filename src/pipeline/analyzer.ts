@@ -43,6 +43,11 @@ export interface Analyzer {
    * between its steps. It may emit as long as it runs.
    */
   onMessage?(msg: AnalysisMsg, emit: Emit): void | Work
+  /**
+   * The only kinds of messages that `onMessage` is called for, where it has no use for others; all
+   * of them unless told. Read when the first message of a kind comes.
+   */
+  readonly kinds?: ReadonlyArray<AnalysisMsg['kind']> | undefined
   /** Called once at shutdown, after the last message. */
   close?(): Promise<void>
 }

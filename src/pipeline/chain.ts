@@ -27,17 +27,30 @@ interface Pending {
   /** The first analyzer to visit. */
   readonly from: number
   readonly bytes?: BodyBytes | undefined
+  /** Where an analyzer emitted it: the message that it inherits from. */
+  readonly cause?: AnalysisMsg | undefined
+  /** The analyzer that emitted it. */
+  readonly by?: string | undefined
 }
 
 /** A message on its way. */
 interface Visit {
   readonly msg: AnalysisMsg
-  readonly caused: Pending[]
+  readonly route: Route
+  /** Undefined until there is one. */
+  caused: Pending[] | undefined
   /** The analyzer to visit next. */
   index: number
-  /** What the analyzer before has still to do. */
+  /** What the analyzer before has still to do, and which it is. */
   work: Work | undefined
+  working: Analyzer | undefined
 }
+
+/** More kinds than there are: analyzers may be anybody's code, and emit what they like. */
+const maxRoutes = 256
+
+/** For messages of one kind: at `i`, the first analyzer from `i` on that wants to see them. */
+type Route = readonly number[]
 
 interface ChainOptions {
   /** The number of the first message (a replay starts at its first recorded one). */
@@ -56,6 +69,7 @@ export class Chain {
   readonly #redaction: ContentRedaction
   readonly #known: KnownSecrets
   readonly #guard: ValueGuard | undefined
+  readonly #routes = new Map<string, Route>()
   #seq: number
   /** The next one last. */
   readonly #pending: Pending[] = []
@@ -106,31 +120,57 @@ export class Chain {
       this.#visit = undefined
       this.#deliver(visit.msg)
       detachBytes(visit.msg)
-      for (const pending of visit.caused.toReversed()) this.#pending.push(pending)
+      const { caused } = visit
+      if (caused === undefined) continue
+      for (let pending = caused.pop(); pending !== undefined; pending = caused.pop()) {
+        this.#pending.push(pending)
+      }
     }
   }
 
   #next(): Visit | undefined {
     const next = this.#pending.pop()
     if (next === undefined) return undefined
-    const { at } = next
-    const caused: Pending[] = []
-    const draft = this.#guard?.cleaned(next.draft, (note) => {
-      caused.push({ draft: { ...idsOf(next.draft), ...note }, at, from: 0 })
-    })
-    const msg = { v: messageVersion, seq: this.#seq, at, ...(draft ?? next.draft) } as AnalysisMsg
+    let msg = messageOf(next, this.#seq)
+    let notes: Pending[] | undefined
+    if (this.#guard !== undefined) {
+      const ids = idsOf(msg)
+      msg = this.#guard.cleaned(msg, (note) => {
+        notes ??= []
+        notes.push({ draft: { ...ids, ...note }, at: next.at, from: 0 })
+      }) as AnalysisMsg
+    }
     if (next.bytes !== undefined) attachBytes(msg, next.bytes)
     this.#seq += 1
-    this.#visit = { msg, caused, index: next.from, work: undefined }
+    const route = this.#routes.get(msg.kind) ?? this.#addRoute(msg.kind)
+    this.#visit = {
+      msg,
+      route,
+      caused: notes,
+      index: next.from,
+      work: undefined,
+      working: undefined,
+    }
     return this.#visit
+  }
+
+  #addRoute(kind: AnalysisMsg['kind']): Route {
+    const route: number[] = []
+    for (let index = 0; index < this.#analyzers.length; index += 1) {
+      const analyzer = this.#analyzers[index]
+      if (analyzer?.onMessage === undefined || analyzer.kinds?.includes(kind) === false) continue
+      while (route.length <= index) route.push(index)
+    }
+    if (this.#routes.size < maxRoutes) this.#routes.set(kind, route)
+    return route
   }
 
   /** False after a step of long work, with more to come. */
   #visitAll(visit: Visit): boolean {
     for (;;) {
-      if (visit.work === undefined && visit.index >= this.#analyzers.length) return true
       // The one whose work it is, or the next one.
-      const analyzer = this.#analyzers[visit.index - (visit.work === undefined ? 0 : 1)]
+      const analyzer = visit.working ?? this.#nextAnalyzer(visit)
+      if (analyzer === undefined) return true
       try {
         if (visit.work === undefined) this.#show(visit, analyzer)
         else if (visit.work.next().done !== true) return false
@@ -139,13 +179,20 @@ export class Chain {
         visit.work = undefined
         this.#tellFailure(visit, analyzer, error)
       }
+      visit.working = visit.work === undefined ? undefined : analyzer
     }
   }
 
-  #show(visit: Visit, analyzer: Analyzer | undefined): void {
-    visit.index += 1
-    if (analyzer?.onMessage === undefined) return
-    const { msg, caused, index } = visit
+  #nextAnalyzer({ route, index }: Visit): Analyzer | undefined {
+    const next = index < route.length ? route[index] : undefined
+    return next === undefined ? undefined : this.#analyzers[next]
+  }
+
+  #show(visit: Visit, analyzer: Analyzer): void {
+    const { msg } = visit
+    const from = (visit.route[visit.index] ?? 0) + 1
+    visit.index = from
+    const { name: by } = analyzer
     const emit = (emitted: AnalysisMsgDraft): void => {
       // Pieces of a secret that came in several events are whole again in what is merged of them.
       const { known, concealed } = this.#known.of(emitted.exchangeId ?? msg.exchangeId)
@@ -154,26 +201,21 @@ export class Chain {
         const echo = echoOf(range, concealed, 'body')
         if (echo !== undefined) notes.push(echo)
       })
-      caused.push({ draft: inherit(draft, msg, analyzer.name), at: msg.at, from: index })
+      visit.caused ??= []
+      visit.caused.push({ draft, at: msg.at, from, cause: msg, by })
       for (const note of notes) {
-        caused.push({ draft: { ...idsOf(msg), ...note }, at: msg.at, from: index })
+        visit.caused.push({ draft: { ...idsOf(msg), ...note }, at: msg.at, from })
       }
     }
-    visit.work = workOf(analyzer.onMessage(msg, emit))
+    visit.work = workOf(analyzer.onMessage?.(msg, emit))
   }
 
-  #tellFailure(
-    { msg, caused, index }: Visit,
-    analyzer: Analyzer | undefined,
-    error: unknown,
-  ): void {
-    const failed: AnalysisMsgDraft = {
-      kind: 'analyzer-failed',
-      analyzer: analyzer?.name ?? '',
-      error: describeError(error),
-    }
+  #tellFailure(visit: Visit, { name }: Analyzer, error: unknown): void {
+    const { msg, index } = visit
+    const draft = { kind: 'analyzer-failed', analyzer: name, error: describeError(error) } as const
+    visit.caused ??= []
     // Its own failure is not shown to it again: that would fail without end.
-    caused.push({ draft: inherit(failed, msg, undefined), at: msg.at, from: index })
+    visit.caused.push({ draft, at: msg.at, from: index, cause: msg })
   }
 }
 
@@ -183,15 +225,24 @@ function workOf(returned: unknown): Work | undefined {
   return typeof returned.next === 'function' ? (returned as Work) : undefined
 }
 
-function inherit(
-  draft: AnalysisMsgDraft,
-  msg: AnalysisMsg,
-  emitter: string | undefined,
-): AnalysisMsgDraft {
-  const inherited: Record<string, unknown> = {}
-  for (const key of ['connectionId', 'exchangeId', 'agent'] as const) {
-    if (msg[key] !== undefined) inherited[key] = msg[key]
+/** With its number, and what it inherits; spelled out, for there is one for every event. */
+function messageOf({ draft, at, cause, by }: Pending, seq: number): AnalysisMsg {
+  const v = messageVersion
+  if (cause === undefined) return { v, seq, at, ...draft }
+  const { connectionId, exchangeId, agent } = cause
+  if (connectionId !== undefined && exchangeId !== undefined && by !== undefined) {
+    return agent === undefined
+      ? { v, seq, at, connectionId, exchangeId, by, ...draft }
+      : { v, seq, at, connectionId, exchangeId, agent, by, ...draft }
   }
-  if (emitter !== undefined) inherited['by'] = emitter
-  return { ...inherited, ...draft }
+  return {
+    v,
+    seq,
+    at,
+    ...(connectionId === undefined ? {} : { connectionId }),
+    ...(exchangeId === undefined ? {} : { exchangeId }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(by === undefined ? {} : { by }),
+    ...draft,
+  }
 }

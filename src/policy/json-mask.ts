@@ -36,7 +36,8 @@ function isList(value: object): value is readonly unknown[] {
 
 function maskList(list: readonly unknown[], search: Search): readonly unknown[] {
   let masked: unknown[] | undefined
-  for (const [index, item] of list.entries()) {
+  for (let index = 0; index < list.length; index += 1) {
+    const item = list[index]
     const next = maskValue(item, search)
     if (next === item) continue
     masked ??= [...list]
@@ -47,7 +48,10 @@ function maskList(list: readonly unknown[], search: Search): readonly unknown[] 
 
 function maskRecord(record: object, search: Search): object {
   let masked: object | undefined
-  for (const [key, held] of Object.entries(record) as Array<[string, unknown]>) {
+  const fields = record as { readonly [key: string]: unknown }
+  // Without a pair for every field: all that is merged goes through here.
+  for (const key of Object.keys(fields)) {
+    const held = fields[key]
     const isSecret = typeof held === 'string' && held !== '' && isCredentialName(key)
     const next = isSecret ? redacted : maskValue(held, search)
     if (next === held) continue

@@ -99,11 +99,13 @@ const letterOrDigit = /[A-Za-z\d]/u
 
 /** In no order. */
 export function findKeys(text: string, into: SecretRange[]): void {
-  const search = new KeySearch(text, into)
+  let search: KeySearch | undefined
   for (const [anchor, rowsByBefore] of rowsByAnchor) {
     for (let at = text.indexOf(anchor, 1); at !== -1; at = text.indexOf(anchor, at + 1)) {
       const rows = rowsByBefore[text.charCodeAt(at - 1)]
-      if (rows !== undefined) search.take(rows, at)
+      if (rows === undefined) continue
+      search ??= new KeySearch(text, into)
+      search.take(rows, at)
     }
   }
 }

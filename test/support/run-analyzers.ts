@@ -19,7 +19,7 @@ export function runAnalyzers(
     out.push(msg)
     const caused: Array<{ draft: AnalysisMsgDraft; after: number }> = []
     for (const [index, analyzer] of analyzers.entries()) {
-      if (index < from) continue
+      if (index < from || analyzer.kinds?.includes(msg.kind) === false) continue
       const work = analyzer.onMessage?.(msg, (emitted) => {
         const { connectionId, exchangeId, agent } = msg
         const inherited = Object.fromEntries(

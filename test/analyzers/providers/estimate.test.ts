@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { estimateUsage } from '../../../analyzers/providers/estimate.ts'
+import { estimateUsage as estimateInSteps } from '../../../analyzers/providers/estimate.ts'
 import type { AnswerReading, CallReading } from '../../../analyzers/providers/model-wire.ts'
+import type { ReportedUsage } from '../../../analyzers/providers/usage.ts'
 import type { Part } from '../../../src/messages/schema.ts'
 
 function call(...parts: Part[]): CallReading {
@@ -11,6 +12,14 @@ function call(...parts: Part[]): CallReading {
 
 function answer(...output: Part[]): AnswerReading {
   return { output, toolCalls: [] }
+}
+
+function estimateUsage(...given: Parameters<typeof estimateInSteps>): ReportedUsage | undefined {
+  const steps = estimateInSteps(...given)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
 }
 
 const text = (words: string): Part => ({ type: 'text', text: words })
@@ -68,6 +77,15 @@ describe('an estimate', () => {
     const ratio = (long?.usage.inputTokens ?? 0) / (short?.usage.inputTokens ?? 1)
     expect(ratio).toBeGreaterThan(190)
     expect(ratio).toBeLessThan(210)
+  })
+
+  test('of long texts is made in steps', () => {
+    const steps = estimateInSteps(call(text('word '.repeat(20_000))), answer(text('x')))
+    let count = 0
+
+    while (steps.next().done !== true) count += 1
+
+    expect(count).toBeGreaterThanOrEqual(3)
   })
 
   test('takes any text for text', () => {

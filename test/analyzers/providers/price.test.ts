@@ -114,6 +114,26 @@ describe('the price of a call', () => {
     expect(cost.confidence).toBe('estimated')
   })
 
+  test.each([
+    ['openai', 'gpt-4o-mini'],
+    ['openai', 'ft:gpt-4o-mini-2024-07-18:somebody::id'],
+    ['openai', 'no-such-model'],
+    ['no-such-provider', 'gpt-4o-mini'],
+    ['api.deepseek.com', 'deepseek-chat'],
+    ['litellm', 'openai/gpt-4o-mini'],
+    ['azure', 'claude-sonnet-4-5'],
+  ])('of %s for %s is the same however often it is asked for', (provider, model) => {
+    const prices = [0, 1, 2].map((days) => {
+      const usage = openai({ prompt_tokens: 10 + days, completion_tokens: 5 })
+      return priceCall({ provider, model, usage, at: at + days })
+    })
+    const usage = openai({ prompt_tokens: 12, completion_tokens: 5 })
+    const first = priceCall({ provider, model: model.toUpperCase(), usage, at: at + 2 })
+
+    expect(prices[1]?.priceDate).toBe(prices[0]?.priceDate)
+    expect(prices[2]).toEqual(first)
+  })
+
   test('names the installed tables', () => {
     const path = resolve('node_modules', '@pydantic', 'genai-prices', 'package.json')
     const { name, version } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>

@@ -1,6 +1,6 @@
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 
-import { assert, array, boolean, constantFrom, integer, property } from 'fast-check'
+import { assert, array, boolean, constantFrom, integer, property, string, tuple } from 'fast-check'
 import { expect, test } from 'vitest'
 
 import type { BodyReader } from '../../../analyzers/wire/body-reader.ts'
@@ -72,4 +72,33 @@ test('a reader that is shown all messages after another did says the same', () =
     expect(read(second, messages)).toEqual(read(first, messages))
     expect(second.end(body.length)).toEqual(first.end(body.length))
   }
+})
+
+test('bytes are counted, and texts given, as the bytes would be', () => {
+  const text = string({ unit: 'binary', minLength: 1, maxLength: 20 })
+  assert(
+    property(
+      array(tuple(text, constantFrom('push', 'count', 'text')), { maxLength: 8 }),
+      boolean(),
+      constantFrom('', 'gzip'),
+      (pieces, hasGap, coding) => {
+        const headers: HeaderPairs = coding === '' ? [] : [['Content-Encoding', coding]]
+        const [whole, mixed] = [createBodyReader(headers), createBodyReader(headers)]
+        let offset = 0
+        for (const [index, [piece, how]] of pieces.entries()) {
+          const ids = { v: 1, seq: index, at: 0, exchangeId: 'x1' } as const
+          const msg = { ...ids, kind: 'response-body', offset, text: piece } as const
+          offset += Buffer.byteLength(piece) + Number(hasGap && index === 2)
+          const bytes = Buffer.from(whole.push(msg))
+          if (how === 'count') expect(mixed.count({ ...msg })).toBe(bytes.length)
+          else {
+            const given = how === 'text' ? mixed.pushText({ ...msg }) : undefined
+            expect(Buffer.from(given ?? mixed.push({ ...msg }))).toEqual(bytes)
+          }
+          expect(mixed.wireBytes).toBe(whole.wireBytes)
+        }
+        expect(mixed.end(offset)).toEqual(whole.end(offset))
+      },
+    ),
+  )
 })

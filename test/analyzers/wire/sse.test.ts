@@ -103,3 +103,25 @@ describe('events', () => {
     )
   })
 })
+
+test('text that is given as such is read as its bytes would be, also behind half a character', () => {
+  const piece = fc.constantFrom('data: ä', 'data: €', '\n\n', '\ufeff', 'data: x\n\n', ' ', '💥\n')
+  const cut = fc.record({ piece, length: fc.nat(3), isText: fc.boolean() })
+  fc.assert(
+    fc.property(fc.array(cut, { maxLength: 10 }), (cuts) => {
+      const [bytes, texts] = [createSseReader(), createSseReader()]
+      const heard: [StreamEvent[], StreamEvent[]] = [[], []]
+      for (const { piece: text, length, isText } of cuts) {
+        const whole = Buffer.from(text)
+        const sent = isText ? whole : whole.subarray(0, whole.length - length)
+        bytes.push(sent, (event) => heard[0].push(event))
+        if (isText) texts.pushText?.(text, (event) => heard[1].push(event))
+        else texts.push(sent, (event) => heard[1].push(event))
+      }
+      bytes.end((event) => heard[0].push(event))
+      texts.end((event) => heard[1].push(event))
+
+      expect(heard[1]).toEqual(heard[0])
+    }),
+  )
+})

@@ -62,6 +62,87 @@ test('a message carries its bytes as long as it is on its way', () => {
   expect(msg?.kind === 'request-body' && bytesOf(msg)).not.toBe(bytes)
 })
 
+describe('an analyzer that names the kinds it reads', () => {
+  const recorder = (name: string, seen: string[], kinds?: Analyzer['kinds']): Analyzer => ({
+    name,
+    kinds,
+    onMessage: (msg) => void seen.push(msg.kind),
+  })
+
+  test('is shown no others, and all others are', () => {
+    const [some, none, all]: string[][] = [[], [], []]
+    const { chain, delivered } = chainOf(
+      recorder('some', some ?? [], ['rule-matched', 'analyzer-failed']),
+      recorder('none', none ?? [], []),
+      splitter('a', 0, 2),
+      recorder('all', all ?? []),
+    )
+
+    chain.run({ kind: 'request-ended', bytes: 0 }, 0)
+    chain.run(note('1'), 0)
+
+    expect(some).toEqual(['rule-matched'])
+    expect(none).toEqual([])
+    expect(all).toEqual(['request-ended', 'rule-matched', 'rule-matched'])
+    expect(rulesOf(delivered)).toEqual(['request-ended', '1', '1a'])
+  })
+
+  test('is shown what others emit of them, in its turn', () => {
+    const seen: string[] = []
+    const { chain, delivered } = chainOf(
+      recorder('before', [], ['request-ended']),
+      splitter('a', 2, 3),
+      recorder('after', seen, ['rule-matched']),
+      splitter('b', 0, 3),
+    )
+
+    chain.run(note('1'), 0)
+
+    expect(seen).toEqual(['rule-matched', 'rule-matched'])
+    expect(rulesOf(delivered)).toEqual(['1', '1a', '1ab', '1b'])
+    expect(delivered.map(({ by }) => by)).toEqual([undefined, 'a', 'b', 'b'])
+  })
+
+  test('may meet kinds that nobody knows, as many as come', () => {
+    const seen: string[] = []
+    const { chain } = chainOf(recorder('all', seen))
+
+    for (let count = 0; count < 300; count += 1) {
+      chain.run({ ...note('1'), kind: `odd-${count}` } as never, 0)
+    }
+
+    expect(seen).toHaveLength(300)
+  })
+})
+
+describe('what an analyzer emits', () => {
+  test.each([
+    {},
+    { connectionId: 'c' },
+    { exchangeId: 'x' },
+    { connectionId: 'c', exchangeId: 'x' },
+    { connectionId: 'c', exchangeId: 'x', agent: 'a' },
+  ])('inherits %j, and stands in one order', (ids) => {
+    const { chain, delivered } = chainOf(splitter('a', 0, 2))
+
+    chain.run({ ...note('1'), ...ids }, 7)
+
+    const rule = { decision: 'allow', mode: 'observe' }
+    expect(JSON.stringify(delivered[1])).toBe(
+      JSON.stringify({
+        v: 1,
+        seq: 1,
+        at: 7,
+        ...ids,
+        by: 'a',
+        kind: 'rule-matched',
+        rule: '1a',
+        ...rule,
+      }),
+    )
+  })
+})
+
 describe('work in steps', () => {
   test('gives the same messages in the same order as work at once', () => {
     const atOnce = chainOf(splitter('a', 0, 3), splitter('b', 0, 4), splitter('c', 0, 4))

@@ -187,6 +187,21 @@ const table = {
     hint: 'restore porthole.db from a copy, or replace what does not open',
     exitCode: 69,
   },
+  ERR_LEDGER_MODE: {
+    message: '{path} is open to others (mode {mode})',
+    hint: 'chmod {wanted} {path}',
+    exitCode: 69,
+  },
+  ERR_LEDGER_UNUSABLE: {
+    message: 'the ledger {path} cannot be used: {problem}',
+    hint: 'restore it from a copy, or move it away: budgets then begin anew',
+    exitCode: 69,
+  },
+  ERR_LEDGER_NEWER: {
+    message: 'the ledger {path} was made by a newer Porthole (version {version}, known is {known})',
+    hint: 'update this Porthole, or name another folder with --home DIR',
+    exitCode: 69,
+  },
   ERR_SECRET_INVALID: {
     message: 'the value cannot be used: {problem}',
     hint: 'check what was given on standard input; nothing was stored',

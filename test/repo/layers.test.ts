@@ -15,9 +15,11 @@ const ranks = new Map<string, number>([
   ['src/recorded', 2.5],
   ['src/config', 3],
   ['src/pipeline', 4],
+  ['src/storage', 4],
   ['ca', 4],
   ['src/capture', 5],
   ['src/conformance', 5],
+  ['src/ledger', 5],
   ['src/vault', 5],
   ['analyzers', 6],
   ['src/proxy', 6],
@@ -122,7 +124,16 @@ const socketFolders = new Set(['src/proxy', 'src/control', 'src/serve'])
 const socketExceptions = new Map([
   ['src/demo/provider.ts', 'the embedded provider of the demo is a server'],
 ])
-const fileFolders = new Set(['ca', 'src/capture', 'src/vault', 'src/control', 'src/run', 'src/cli'])
+const fileFolders = new Set([
+  'ca',
+  'src/capture',
+  'src/ledger',
+  'src/storage',
+  'src/vault',
+  'src/control',
+  'src/run',
+  'src/cli',
+])
 const fileExceptions = new Map([
   ['src/config/folders.ts', 'makes folders for the layers above'],
   ['src/demo/recordings.ts', 'reads the recordings that ship with the package'],

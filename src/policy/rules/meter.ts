@@ -1,0 +1,35 @@
+/**
+ * What counts for rules with an amount, rates and budgets: asked of every rule that matches before
+ * any of them is told that the request goes on, so that a refused one uses nothing up. Types alone.
+ */
+import type { Rule } from './rule.ts'
+
+export interface MeteredRequest {
+  /** Of a tunnel, the id of its connection. */
+  readonly exchangeId: string
+  readonly agent: string | undefined
+  readonly host: string
+  readonly port: number
+  /** `CONNECT` for a tunnel. */
+  readonly method: string
+  /** Origin-form, with its query; empty for a tunnel. */
+  readonly path: string
+}
+
+/** Nothing is left of what the rule allows. */
+export interface Exhausted {
+  /** One line for the user, without secrets. */
+  readonly message: string
+  readonly retryAfterSeconds?: number
+  /** Until all that the rule allows is there again. */
+  readonly resetSeconds?: number
+  readonly limit?: number
+  readonly spent?: number
+}
+
+export interface Meter {
+  /** Whether the request may still pass. Uses nothing up. Throws where that cannot be known. */
+  check(rule: Rule, request: MeteredRequest): Exhausted | undefined
+  /** The request passes: it counts from now on. */
+  consume(rule: Rule, request: MeteredRequest): void
+}

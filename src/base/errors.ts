@@ -132,6 +132,11 @@ const table = {
     hint: 'see which there are with: porthole captures list',
     exitCode: 1,
   },
+  ERR_EXCHANGE_UNKNOWN: {
+    message: 'there is no {what} in {where}',
+    hint: '{next}',
+    exitCode: 1,
+  },
   ERR_INDEX_NEWER: {
     message: 'the index {path} has format {version}, of a later Porthole; this one knows {known}',
     hint: 'use that Porthole, or make the index anew with: porthole search --rebuild',

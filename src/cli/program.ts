@@ -20,6 +20,7 @@ import { registerSecretsCommand } from './secrets.ts'
 import { registerServeCommand } from './serve.ts'
 import { registerStartCommand } from './start.ts'
 import { registerViewCommand } from './view.ts'
+import { registerWhyCommand } from './why.ts'
 
 export function createProgram(context: CliContext): Command {
   const program = new Command('porthole')
@@ -50,6 +51,7 @@ export function createProgram(context: CliContext): Command {
   })
   registerSearchCommand(program, context)
   registerCapturesCommand(program, context)
+  registerWhyCommand(program, context)
   registerServeCommand(program, context)
   registerExportCommand(program, context)
   registerSecretsCommand(program, context)

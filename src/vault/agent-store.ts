@@ -60,7 +60,7 @@ export class AgentStore {
         expires_at: expiresAt ?? null,
         created_at: now,
         rotated_at: now,
-      default_action: null,
+        default_action: null,
       }
       this.#database.run(sql.insertInto('agents').values(row))
       for (const secret of secrets === 'all' ? [] : new Set(secrets)) this.#grant(id, secret)

@@ -173,6 +173,21 @@ const boundTable = [
     help: 'of one WebSocket message shown; a longer one passes, and is told as truncated',
   },
   {
+    key: 'ruleBodyBytes',
+    name: 'rule-body',
+    kind: 'size',
+    default: 32 * mebibyte,
+    max: 256 * mebibyte,
+    help: 'of a body that a rule on models or tools has to read; a longer one is a 413',
+  },
+  {
+    key: 'heldBodiesBytes',
+    name: 'held-bodies',
+    kind: 'size',
+    default: 256 * mebibyte,
+    help: 'of all bodies that are read before they are forwarded; past it 503',
+  },
+  {
     key: 'analysisQueueBytes',
     name: 'analysis-queue',
     kind: 'size',

@@ -58,6 +58,7 @@ const connections = [
     status: count,
     reason: z.enum(['unauthenticated', 'bad-authority', 'address-denied', 'rule', 'limit']),
     message: z.string().optional(),
+    rule: z.string().optional(),
   }),
   kind('tunnel-opened', {
     by,

@@ -4,11 +4,17 @@
  */
 import type { Transform } from 'node:stream'
 
-import type { AnalysisMsg, AnalysisMsgDraft } from '../messages/schema.ts'
+import type { AnalysisMsg, AnalysisMsgDraft, HeaderPairs } from '../messages/schema.ts'
 
 export interface Analyzer {
   /** Unique within a chain; it stands as `by` in what the analyzer emits. */
   readonly name: string
+  /**
+   * Inline, in chain order, before anything is dialled and any name looked up: for each CONNECT, and
+   * for each plain request that passes unread. It may refuse; throwing refuses with 502. Requests
+   * within an intercepted CONNECT come to `onRequest`, one by one.
+   */
+  onConnect?(connection: OutgoingConnection): void | Refusal
   /**
    * Inline, in chain order, before the upstream is dialled. It may change `path` and `headers`, or
    * refuse by returning a `Refusal`. Throwing, or passing the deadline, refuses with 502.
@@ -36,6 +42,26 @@ export type Work = Iterator<unknown, unknown, undefined>
 
 export type Emit = (msg: AnalysisMsgDraft) => void
 
+/** Something that asks to be let through, of which nothing but this is known. */
+export interface OutgoingConnection {
+  readonly connectionId: string
+  readonly agent?: string | undefined
+  /** Canonical, as in `OutgoingRequest`. */
+  readonly host: string
+  readonly port: number
+  /**
+   * What becomes of it unless it is refused: `intercepted`, or passed unread, and why. A plain
+   * request that passes unread is `not-allowlisted` and has a method and a path.
+   */
+  readonly fate: 'intercepted' | 'not-allowlisted' | 'client-rejects-ca' | 'ca-unavailable'
+  readonly request?: {
+    readonly method: string
+    readonly path: string
+    readonly headers: HeaderList
+  }
+  emit: Emit
+}
+
 /** A request on its way upstream, after the capture has seen it: what is set here is not recorded. */
 export interface OutgoingRequest {
   readonly connectionId: string
@@ -50,6 +76,15 @@ export interface OutgoingRequest {
   /** Origin-form request target, as it will be sent (RFC 9112 §3.2.1). */
   path: string
   readonly headers: HeaderList
+  /** A request to switch to WebSocket: what is said there is not seen here. */
+  readonly isUpgrade?: boolean
+  /**
+   * The body as the client sent it, in its content coding; empty where there is none. It is kept, at
+   * most `maxBytes` of it, and forwarded byte for byte afterwards. Rejects with `BodyUnavailable`
+   * for one that is longer, or does not come to its end; an analyzer that does not catch that
+   * refuses with its status. The analyzer's deadline does not run while the client is sending.
+   */
+  readBody(maxBytes: number): Promise<Buffer>
   /** Reports something about this exchange; never a secret value. */
   emit: Emit
   /**
@@ -68,6 +103,10 @@ export interface Refusal {
   readonly message: string
   readonly rule?: string
   readonly retryAfterSeconds?: number
+  /** More fields for the answer. */
+  readonly headers?: HeaderPairs
+  /** In place of the usual JSON, where a client understands another better. */
+  readonly body?: { readonly contentType: string; readonly text: string }
 }
 
 /** Ordered header pairs; names compare without case, order and spelling are kept. */

@@ -3,7 +3,7 @@
  * fills, and which of several is the most specific. Pure; it never sees a value.
  */
 import type { HostPattern } from './host-pattern.ts'
-import { isUnambiguousPath, splitTarget } from './request-path.ts'
+import { isUnambiguousPath, matchesPath, splitTarget } from './request-path.ts'
 
 /** Where a value goes. `ifPresent`: only where the client sent something there itself. */
 export type CredentialLocation =
@@ -161,12 +161,6 @@ function fits(
   if (!isPlain) return false
   if (bound !== undefined && !matchesPath(bound, path)) return false
   return location.type !== 'url-path' || holeIn(location.pattern, path) !== undefined
-}
-
-function matchesPath(bound: string, path: string): boolean {
-  if (!bound.endsWith('/*')) return bound === path
-  const prefix = bound.slice(0, -2)
-  return path === prefix || path.startsWith(`${prefix}/`)
 }
 
 /** Exact path, then the longest prefix, then none; among paths to fill, the longest. */

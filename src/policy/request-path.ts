@@ -36,3 +36,10 @@ export function splitTarget(target: string): { readonly path: string; readonly q
     ? { path: target, query: '' }
     : { path: target.slice(0, at), query: target.slice(at) }
 }
+
+/** Whether `path` is the one that is meant, or one of those: `/v1/*` means `/v1` and all below it. */
+export function matchesPath(bound: string, path: string): boolean {
+  if (!bound.endsWith('/*')) return bound === path
+  const prefix = bound.slice(0, -2)
+  return path === prefix || path.startsWith(`${prefix}/`)
+}

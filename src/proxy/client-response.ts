@@ -7,6 +7,7 @@
 import type { ServerResponse } from 'node:http'
 
 import type { HeaderPairs } from '../messages/schema.ts'
+import type { Refusal } from '../pipeline/analyzer.ts'
 import type { InterimResponse, UpstreamResponse } from './http-messages.ts'
 import { forwardableResponseHeaders, toRaw } from './http-messages.ts'
 
@@ -16,6 +17,25 @@ export interface ProxyAnswer {
   readonly code: string
   readonly message: string
   readonly headers?: HeaderPairs
+  /** Name of the rule that refused. */
+  readonly rule?: string
+  /** In place of the usual JSON. */
+  readonly body?: Refusal['body']
+}
+
+/** What a client is told of a refusal. */
+export function answerFor(refusal: Refusal): ProxyAnswer {
+  const { status, reason, message, rule, retryAfterSeconds, headers = [], body } = refusal
+  const retryAfter =
+    retryAfterSeconds === undefined ? [] : [['Retry-After', String(retryAfterSeconds)] as const]
+  return {
+    status,
+    code: reason,
+    message,
+    headers: [...retryAfter, ...headers],
+    ...(rule === undefined ? {} : { rule }),
+    ...(body === undefined ? {} : { body }),
+  }
 }
 
 /** Writes the upstream's head to the client; the body is the caller's to pump into `response`. */
@@ -99,19 +119,27 @@ function renderAnswer(answer: ProxyAnswer): {
   headers: Array<readonly [string, string]>
   body: string
 } {
-  const body = `${JSON.stringify({
-    type: 'error',
-    error: { type: 'porthole_error', code: answer.code, message: answer.message },
-  })}\n`
+  const error = {
+    type: 'porthole_error',
+    code: answer.code,
+    message: answer.message,
+    ...(answer.rule === undefined ? {} : { rule: answer.rule }),
+  }
+  const { contentType, text } = answer.body ?? {
+    contentType: 'application/json',
+    text: `${JSON.stringify({ type: 'error', error })}\n`,
+  }
+  const more = answer.headers ?? []
+  const says = (name: string): boolean => more.some(([key]) => key.toLowerCase() === name)
   return {
     headers: [
-      ['Content-Type', 'application/json'],
-      ['Content-Length', String(Buffer.byteLength(body))],
+      ['Content-Type', contentType],
+      ['Content-Length', String(Buffer.byteLength(text))],
       ['X-Porthole-Error', answer.code],
       // OpenAI's and Anthropic's SDKs read this before they decide to retry.
-      ['X-Should-Retry', 'false'],
-      ...(answer.headers ?? []),
+      ...(says('x-should-retry') ? [] : [['X-Should-Retry', 'false'] as const]),
+      ...more,
     ],
-    body,
+    body: text,
   }
 }

@@ -9,11 +9,13 @@ import type { TLSSocket } from 'node:tls'
 import type { IdSource } from '../base/ids.ts'
 import { headerValues } from '../messages/header-values.ts'
 import type { MsgOf } from '../messages/schema.ts'
+import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
+import { refusalFor } from './admission.ts'
 import type { Authenticator } from './client-auth.ts'
 import { mayReach, outOfScopeAnswer, unauthenticatedAnswer } from './client-auth.ts'
-import { rawAnswer } from './client-response.ts'
+import { answerFor, rawAnswer } from './client-response.ts'
 import type { ProxyAnswer } from './client-response.ts'
 import { idsOf } from './connections.ts'
 import type { ClientConnection, ConnectionRegistry, InterceptedConnection } from './connections.ts'
@@ -23,6 +25,8 @@ import { moduleAnswer } from './hook-filters.ts'
 import { toPairs } from './http-messages.ts'
 import { explainClientTls, interceptTls } from './intercept.ts'
 import type { LeafSource, TlsTrouble } from './intercept.ts'
+import { reportTunnel } from './tunnel-report.ts'
+import type { TunnelReport } from './tunnel-report.ts'
 import { describeTunnelFailure, joinSockets, watchForLeaving } from './tunnel.ts'
 import type { UpstreamConnector } from './upstream-connector.ts'
 import { explainUpstreamFailure } from './upstream-failure.ts'
@@ -32,6 +36,7 @@ export type InterceptPolicy = (authority: Authority, schemePort: 80 | 443) => bo
 
 export interface ConnectServices {
   readonly reporter: Reporter
+  readonly analyzers: readonly Analyzer[]
   readonly ids: IdSource
   readonly registry: ConnectionRegistry
   readonly authenticator: Authenticator
@@ -92,24 +97,37 @@ export async function handleConnect(
     })
     return
   }
+  const fate = fateOf(services, connection, authority)
+  const refusal = refusalFor(services, connection, authority, {
+    fate: typeof fate === 'string' ? fate : 'intercepted',
+  })
+  if (refusal !== undefined) {
+    socket.end(rawAnswer(answerFor(refusal), phraseOf(refusal.status), false))
+    return
+  }
   try {
     await services.runHooks(request, socket, head)
   } catch (error) {
     refuseForModule(services, connection, authority, error)
     return
   }
-  const { leaves } = services
   const arrived = { services, connection, authority, head }
-  if (!services.intercepts(authority, 443)) {
-    await tunnel(arrived, 'not-allowlisted')
-  } else if (leaves === undefined) {
-    await tunnel(arrived, 'ca-unavailable')
-  } else if (
-    services.tunnelsOnReject &&
-    services.registry.isKnownToReject({ connection, authority })
-  ) {
-    await tunnel(arrived, 'client-rejects-ca')
-  } else await intercept(arrived, leaves)
+  if (typeof fate === 'string') await tunnel(arrived, fate)
+  else await intercept(arrived, fate)
+}
+
+/** What becomes of a CONNECT: TLS with one of these certificates, or a tunnel, and why. */
+type Fate = LeafSource | 'not-allowlisted' | 'ca-unavailable' | 'client-rejects-ca'
+
+function fateOf(
+  { intercepts, leaves, tunnelsOnReject, registry }: ConnectServices,
+  connection: ClientConnection,
+  authority: Authority,
+): Fate {
+  if (!intercepts(authority, 443)) return 'not-allowlisted'
+  if (leaves === undefined) return 'ca-unavailable'
+  const rejects = tunnelsOnReject && registry.isKnownToReject({ connection, authority })
+  return rejects ? 'client-rejects-ca' : leaves
 }
 
 function refuseForModule(
@@ -190,43 +208,11 @@ function watchForDistrust(
 /** A client that idles longer before it hangs up was waiting, not rejecting. */
 const distrustWindowMs = 1000
 
-/** What is told of one tunnel. */
-interface TunnelReport {
-  readonly bytes: { up: number; down: number }
-  opened(): void
-  closed(error: string | undefined): void
-}
-
-function reportTunnel(
-  { services, connection, authority }: Arrived,
-  reason: MsgOf<'tunnel-opened'>['reason'],
-): TunnelReport {
-  const { clock } = services.reporter
-  const ids = { ...idsOf(connection), exchangeId: services.ids.next('x') }
-  const { host, port } = authority
-  const startedMs = clock.monotonicMs()
-  const bytes = { up: 0, down: 0 }
-  return {
-    bytes,
-    opened: () => services.reporter.publish({ kind: 'tunnel-opened', ...ids, host, port, reason }),
-    closed: (error) =>
-      services.reporter.publish({
-        kind: 'tunnel-closed',
-        ...ids,
-        host,
-        port,
-        bytesUp: bytes.up,
-        bytesDown: bytes.down,
-        durationMs: Math.round(clock.monotonicMs() - startedMs),
-        ...(error === undefined ? {} : { error }),
-      }),
-  }
-}
-
 async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']): Promise<void> {
   const { services, connection, authority, head } = arrived
   const { socket } = connection
-  const report = reportTunnel(arrived, reason)
+  const ids = { ...idsOf(connection), exchangeId: services.ids.next('x') }
+  const report = reportTunnel(services.reporter, ids, authority, reason)
   if (head.length > 0) socket.unshift(head)
   const leaving = watchForLeaving(socket)
   let upstream: Socket
@@ -294,8 +280,14 @@ const reasonPhrases = new Map([
   [400, 'Bad Request'],
   [403, 'Forbidden'],
   [407, 'Proxy Authentication Required'],
+  [429, 'Too Many Requests'],
   [502, 'Bad Gateway'],
+  [503, 'Service Unavailable'],
 ])
+
+function phraseOf(status: number): string {
+  return reasonPhrases.get(status) ?? 'Error'
+}
 
 function refuse(
   services: ConnectServices,
@@ -314,11 +306,7 @@ function refuse(
     reason,
     message: answer.message,
   })
-  const bytes = rawAnswer(
-    answer,
-    reasonPhrases.get(answer.status) ?? 'Error',
-    keepOpenWith !== undefined,
-  )
+  const bytes = rawAnswer(answer, phraseOf(answer.status), keepOpenWith !== undefined)
   if (keepOpenWith === undefined) {
     socket.end(bytes)
     return

@@ -17,4 +17,5 @@ export interface EngineLimits {
   readonly upstreamKeepAliveMs: number
   readonly maxIdleUpstreams: number
   readonly maxWebSocketMessageBytes: number
+  readonly heldBodiesBytes: number
 }

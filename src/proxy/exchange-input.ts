@@ -8,6 +8,7 @@ import type { Deadlines } from './deadlines.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { Reporter } from './exchange-report.ts'
 import type { Destination, Forwarder, UpstreamResponse } from './http-messages.ts'
+import type { HeldBodies } from './request-body.ts'
 
 export interface ExchangeInput {
   readonly connectionId: string
@@ -67,4 +68,13 @@ export interface ExchangeServices {
   readonly deadlines: Deadlines
   /** False for a plain-HTTP exchange with a host that is not on the allowlist: forwarded unread. */
   readonly isObserved: boolean
+  /** Shared by all exchanges. */
+  readonly heldBodies: HeldBodies
+}
+
+export interface ExchangeResult {
+  readonly requestBytes: number
+  readonly responseBytes: number
+  /** Why it failed, in one line; undefined for one that completed. */
+  readonly problem: string | undefined
 }

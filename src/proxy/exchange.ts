@@ -11,9 +11,16 @@ import { describeError, errorCodeOf } from '../base/errors.ts'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import { isCredentialExchange } from '../policy/redaction.ts'
-import { answerClient, cutClient, flushed, relayHead, relayInterim } from './client-response.ts'
+import {
+  answerClient,
+  answerFor,
+  cutClient,
+  flushed,
+  relayHead,
+  relayInterim,
+} from './client-response.ts'
 import type { Expiry } from './deadlines.ts'
-import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
+import type { ExchangeInput, ExchangeResult, ExchangeServices } from './exchange-input.ts'
 import { ExchangeReport } from './exchange-report.ts'
 import type { FailurePhase } from './exchange-report.ts'
 import { waitStateOf } from './exchange-wait.ts'
@@ -25,19 +32,13 @@ import type {
 } from './http-messages.ts'
 import { contentLengthOf, hasBodyFraming } from './http-messages.ts'
 import { ModuleTurns } from './module-turns.ts'
-import { prepareRequest, requestUrl } from './outgoing-request.ts'
+import { prepareRequest, requestUrl, throughTransforms } from './outgoing-request.ts'
 import { pump } from './pump.ts'
 import type { PumpOutcome } from './pump.ts'
+import { RequestBody } from './request-body.ts'
 import { relayUpgrade } from './upgrade.ts'
 import { explainUpstreamFailure } from './upstream-failure.ts'
 import { WebSocketObserver } from './websocket-observer.ts'
-
-export interface ExchangeResult {
-  readonly requestBytes: number
-  readonly responseBytes: number
-  /** Why it failed, in one line; undefined for one that completed. */
-  readonly problem: string | undefined
-}
 
 /** Carries the exchange through. Resolves when it has ended; never rejects. */
 export async function runExchange(
@@ -62,6 +63,7 @@ class Exchange {
   readonly #input: ExchangeInput
   readonly #services: ExchangeServices
   readonly #report: ExchangeReport
+  readonly #body: RequestBody
   #upstream: UpstreamExchange | undefined
   readonly #stopWatching: () => void
   /** Undefined for an exchange in which no module has a say. */
@@ -81,6 +83,9 @@ class Exchange {
         isCredentialExchange(host, input.path) ||
         (sent !== input && isCredentialExchange(host, sent.path)),
     })
+    this.#body = new RequestBody(input, services.heldBodies, (chunk) =>
+      this.#report.requestBody(chunk),
+    )
     if (input.hooks !== undefined) {
       this.#modules = new ModuleTurns(input.hooks, input, {
         report: this.#report,
@@ -95,7 +100,7 @@ class Exchange {
           isRequestEnded: this.#report.isRequestEnded,
           hasAnswer: this.#hasAnswer,
           isSwitched: this.#isSwitched,
-          interims: this.#interims,
+          interims: this.#interims + Number(this.#body.hasAsked),
         }),
       expired: (expiry) => this.#onExpired(expiry),
     })
@@ -108,6 +113,7 @@ class Exchange {
   /** Lets go of the connection, which may carry further exchanges. */
   release(): void {
     this.#stopWatching()
+    this.#body.dispose()
     this.#input.onClientClosed.delete(this.#onClientClosed)
   }
 
@@ -122,7 +128,7 @@ class Exchange {
     this.#report.started(requestUrl(hooks?.sent ?? this.#input))
     if (this.#modules?.isTaken === true) return this.#modules.leave()
 
-    const judged = await prepareRequest(this.#input, this.#services, this.#report)
+    const judged = await prepareRequest(this.#input, this.#services, this.#report, this.#body)
     if ('refusal' in judged) {
       this.#refuse(judged.refusal)
       return
@@ -179,6 +185,8 @@ class Exchange {
 
   #relayInterim(interim: InterimResponse): void {
     this.#interims += 1
+    // The client has had it already.
+    if (interim.status === 100 && this.#body.hasAsked) return
     if (this.#interims <= this.#services.limits.maxInterims)
       relayInterim(this.#input.response, interim)
     else {
@@ -189,40 +197,33 @@ class Exchange {
 
   #refuse(refusal: Refusal): void {
     this.#report.refused(refusal)
-    const retryAfter = refusal.retryAfterSeconds
-    answerClient(this.#input.response, {
-      status: refusal.status,
-      code: refusal.reason,
-      message: refusal.message,
-      ...(retryAfter === undefined
-        ? {}
-        : { headers: [['Retry-After', String(retryAfter)]] as const }),
-    })
+    this.#body.discard()
+    answerClient(this.#input.response, answerFor(refusal))
   }
 
   async #sendRequest(upstream: UpstreamExchange, transforms: readonly Transform[]): Promise<void> {
-    const { body, upgrade, headers, requestTrailers } = this.#input
+    const { upgrade, headers, requestTrailers } = this.#input
     if (upgrade !== undefined || !hasBodyFraming(headers)) {
-      body.resume()
+      this.#body.discard()
       if (this.#modules !== undefined && !(await this.#modules.bodilessRequestEnded())) return
       upstream.body.end()
       this.#report.requestEnded([])
       return
     }
-    let source = this.#modules?.requestBody(body) ?? body
-    for (const transform of transforms) {
-      transform.on('error', (error) =>
-        this.fail('proxy', 'request', 'body-transform-failed', describeError(error), 502),
-      )
-      source = source.pipe(transform)
-    }
+    const body = this.#body.stream()
+    const source = throughTransforms(
+      this.#modules?.requestBody(body) ?? body,
+      transforms,
+      (error) => this.fail('proxy', 'request', 'body-transform-failed', describeError(error), 502),
+    )
+    const isPlain = source === body
     // The tee reads what the client sent, before any transform: what is injected is not recorded.
-    if (source !== body) body.on('data', (chunk: Buffer) => this.#report.requestBody(chunk))
-    const onChunk = (chunk: Buffer): void => {
-      if (source === body) this.#report.requestBody(chunk)
-    }
+    // What an analyzer has read was told as it came.
+    const tee = this.#body.isRead ? ignore : (chunk: Buffer) => this.#report.requestBody(chunk)
+    if (!isPlain) body.on('data', tee)
+    const onChunk = isPlain ? tee : ignore
     const outcome = await pump(source, upstream.body, onChunk, {
-      length: source === body ? contentLengthOf(headers) : undefined,
+      length: isPlain ? contentLengthOf(headers) : undefined,
       flushHead: () => upstream.flushHead(),
     })
     if (!outcome.ended) {
@@ -242,7 +243,7 @@ class Exchange {
     }
     // The upstream stopped reading. If it has answered (a 413, say) the answer stands; if not,
     // `answer` is about to reject with the reason.
-    this.#input.body.resume()
+    this.#body.discard()
   }
 
   async #relayResponse(answer: UpstreamResponse): Promise<void> {

@@ -12,6 +12,7 @@ import { headerValues } from '../messages/header-values.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
+import { refusalFor } from './admission.ts'
 import type { Authenticator } from './client-auth.ts'
 import {
   mayReach,
@@ -19,7 +20,7 @@ import {
   unauthenticatedAnswer,
   unauthenticatedRouteAnswer,
 } from './client-auth.ts'
-import { answerClient } from './client-response.ts'
+import { answerClient, answerFor } from './client-response.ts'
 import type { ProxyAnswer } from './client-response.ts'
 import type { InterceptPolicy } from './connect-handler.ts'
 import { idsOf } from './connections.ts'
@@ -29,14 +30,15 @@ import type { EngineLimits } from './engine-limits.ts'
 import type { ExchangeInput } from './exchange-input.ts'
 import type { Reporter } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
-import type { ExchangeResult } from './exchange.ts'
 import { moduleAnswer } from './hook-filters.ts'
-import { toPairs } from './http-messages.ts'
-import type { Forwarder } from './http-messages.ts'
+import { createHeaderList, toPairs } from './http-messages.ts'
+import type { Destination, Forwarder } from './http-messages.ts'
+import type { HeldBodies } from './request-body.ts'
 import { resolveIntercepted, resolvePlain } from './request-target.ts'
 import type { RequestLine, RequestTarget } from './request-target.ts'
 import { resolveRoute } from './reverse-routes.ts'
 import type { ReverseRoutes } from './reverse-routes.ts'
+import { reportUnread } from './tunnel-report.ts'
 
 export interface RequestServices {
   readonly reporter: Reporter
@@ -65,10 +67,12 @@ export class RequestHandler {
   /** Per connection, the latest request that is not yet answered in full. */
   readonly #unanswered = new WeakMap<Duplex, ServerResponse>()
   readonly #idle = new Set<() => void>()
+  readonly #heldBodies: HeldBodies
   #active = 0
 
   constructor(services: RequestServices) {
     this.#services = services
+    this.#heldBodies = { held: 0, maxBytes: services.limits.heldBodiesBytes }
   }
 
   /** Exchanges now running. */
@@ -116,38 +120,14 @@ export class RequestHandler {
       limits,
       deadlines,
       isObserved: pending.isObserved,
+      heldBodies: this.#heldBodies,
     }
-    const end = pending.isObserved ? undefined : this.#reportUnread(pending.input)
+    const end = pending.isObserved ? undefined : reportUnread(reporter, pending.input)
     void runExchange(pending.input, services).then((result) => {
       end?.(result)
       this.#active -= 1
       if (this.#active === 0) for (const resolve of this.#idle) resolve()
     })
-  }
-
-  /** Plain HTTP to a host that is not on the allowlist shows as what it is: bytes that pass unread. */
-  #reportUnread(input: ExchangeInput): (bytes: ExchangeResult) => void {
-    const { reporter } = this.#services
-    const { host, port } = input.destination.authority
-    const startedMs = reporter.clock.monotonicMs()
-    const common = {
-      connectionId: input.connectionId,
-      exchangeId: input.exchangeId,
-      ...(input.agent === undefined ? {} : { agent: input.agent }),
-      host,
-      port,
-    }
-    reporter.publish({ kind: 'tunnel-opened', ...common, reason: 'not-allowlisted' })
-    return ({ requestBytes, responseBytes, problem }) => {
-      reporter.publish({
-        kind: 'tunnel-closed',
-        ...common,
-        bytesUp: requestBytes,
-        bytesDown: responseBytes,
-        durationMs: Math.round(reporter.clock.monotonicMs() - startedMs),
-        ...(problem === undefined ? {} : { error: problem }),
-      })
-    }
   }
 
   /** Answers 403 for a module that refused, and 502 for one that never called back. */
@@ -201,11 +181,7 @@ export class RequestHandler {
       return undefined
     }
     const isRouted = inner === undefined && this.#isForRoute(line)
-    const isKnown =
-      inner === undefined
-        ? this.#isAuthenticated(connection, line, response)
-        : this.#isStillKnown(connection, response)
-    if (!isKnown) return undefined
+    if (!this.#isKnown(connection, line, response, inner !== undefined)) return undefined
     const target = this.#inScope(
       connection,
       inner === undefined
@@ -216,13 +192,13 @@ export class RequestHandler {
       this.#refuseTarget(connection, target, response)
       return undefined
     }
-    const { authority, scheme } = target.destination
+    // A route is named by the user, as the hosts of the allowlist are.
+    const isObserved = inner !== undefined || isRouted || this.#intercepts(target.destination)
+    if (!isObserved && !this.#mayPassUnread(connection, line.method, target, response)) {
+      return undefined
+    }
     return {
-      // A route is named by the user, as the hosts of the allowlist are.
-      isObserved:
-        inner !== undefined ||
-        isRouted ||
-        this.#services.intercepts(authority, scheme === 'http' ? 80 : 443),
+      isObserved,
       input: {
         connectionId: connection.id,
         exchangeId: this.#services.ids.next('x'),
@@ -257,6 +233,21 @@ export class RequestHandler {
     if (!target.ok || !isOwnListener(target.destination.authority)) return target
     const message = 'the proxy does not connect to itself'
     return { ok: false, status: 403, code: 'loop', message }
+  }
+
+  #intercepts({ authority, scheme }: Destination): boolean {
+    return this.#services.intercepts(authority, scheme === 'http' ? 80 : 443)
+  }
+
+  #isKnown(
+    connection: ClientConnection,
+    line: RequestLine,
+    response: ServerResponse,
+    isInner: boolean,
+  ): boolean {
+    return isInner
+      ? this.#isStillKnown(connection, response)
+      : this.#isAuthenticated(connection, line, response)
   }
 
   #isAuthenticated(
@@ -306,6 +297,21 @@ export class RequestHandler {
     if (mayReach(identity, authority, scheme === 'https' ? 443 : 80)) return target
     const { code, message } = outOfScopeAnswer
     return { ok: false, status: 403, code, message }
+  }
+
+  /** Of what is not read, the head is all that is looked at. */
+  #mayPassUnread(
+    connection: ClientConnection,
+    method: string,
+    { destination, path, headers }: Extract<RequestTarget, { ok: true }>,
+    response: ServerResponse,
+  ): boolean {
+    const refusal = refusalFor(this.#services, connection, destination.authority, {
+      fate: 'not-allowlisted',
+      request: { method, path, headers: createHeaderList(headers) },
+    })
+    if (refusal !== undefined) answerClient(response, answerFor(refusal))
+    return refusal === undefined
   }
 
   #refuseTarget(

@@ -36,6 +36,7 @@ function send(
     method: 'POST',
     path: '/v1',
     headers: list,
+    readBody: () => Promise.resolve(Buffer.alloc(0)),
     emit: (draft) => told.push(draft),
     conceal: () => {},
     ...over,

@@ -56,6 +56,7 @@ export async function benchInjection(): Promise<string> {
       method: 'POST',
       path: '/v1/chat/completions',
       headers: createHeaderList([['Host', host]]),
+      readBody: () => Promise.resolve(Buffer.alloc(0)),
       emit: () => {},
       conceal: (value) => void formsOfValue(value),
     }

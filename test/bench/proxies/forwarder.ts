@@ -65,6 +65,7 @@ const services = {
   limits: defaultBounds,
   deadlines: new Deadlines(defaultBounds, () => clock.monotonicMs()),
   isObserved: false,
+  heldBodies: { held: 0, maxBytes: 0 },
 }
 const destination = { scheme: 'https', authority: origin } as const
 

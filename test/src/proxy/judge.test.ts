@@ -20,6 +20,7 @@ function request(): { outgoing: OutgoingRequest; emitted: AnalysisMsgDraft[] } {
     method: 'POST',
     path: '/v1',
     headers: createHeaderList([]),
+    readBody: () => Promise.resolve(Buffer.alloc(0)),
     conceal: () => {},
     emit: (draft) => emitted.push(draft),
   }

@@ -27,6 +27,7 @@ import type { RequestNames, RuleSubject } from '../src/policy/rules/match-rule.t
 import type { Exhausted, Meter, MeteredRequest } from '../src/policy/rules/meter.ts'
 import { RateMeter } from '../src/policy/rules/rate-meter.ts'
 import type { Rule, RuleSet, RuleSource } from '../src/policy/rules/rule.ts'
+import { inProvidersWords } from './providers/refusal-envelope.ts'
 import { readRequestNames } from './providers/request-names.ts'
 
 export interface RuleEnforcerOptions {
@@ -66,6 +67,13 @@ export class RuleEnforcer implements Analyzer {
   }
 
   onRequest(request: OutgoingRequest): void | Refusal | Promise<void | Refusal> {
+    const speak = (given: void | Refusal): void | Refusal =>
+      given === undefined ? undefined : inProvidersWords(given, request)
+    const given = this.#ask(request)
+    return given instanceof Promise ? given.then(speak) : speak(given)
+  }
+
+  #ask(request: OutgoingRequest): void | Refusal | Promise<void | Refusal> {
     try {
       const rules = this.#source.current()
       if (rules.rules.length === 0 && rules.defaultAction(request.agent) === 'allow') {

@@ -5,6 +5,7 @@
  * for; Gemini's streams that are JSON arrays are the exception. Forms are of 2026-11, from the
  * providers' API references.
  */
+import type { Refusal } from '../../src/pipeline/analyzer.ts'
 import { anthropicCompleteWire } from './anthropic-complete.ts'
 import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 import { anthropicBatchesWire, anthropicCountWire } from './anthropic-plain-wire.ts'
@@ -30,26 +31,19 @@ export interface RefusedRequest {
   readonly path: string
 }
 
-export interface RefusalWords {
-  readonly status: number
-  /** Machine-readable, kebab-case. */
-  readonly reason: string
-  /** One line for the user. */
-  readonly message: string
-}
+type RefusalWords = Pick<Refusal, 'status' | 'reason' | 'message'>
 
-export interface RefusalBody {
-  readonly contentType: string
-  readonly text: string
+/** The same refusal, with a body that the client's SDK reads. */
+export function inProvidersWords(refusal: Refusal, request: RefusedRequest): Refusal {
+  if (refusal.body !== undefined) return refusal
+  const body = refusalBody(request, refusal)
+  return body === undefined ? refusal : { ...refusal, body }
 }
 
 type Render = (refusal: RefusalWords, target: CallTarget) => unknown
 
 /** Undefined where the provider is not known: Porthole then speaks for itself. */
-export function refusalBody(
-  request: RefusedRequest,
-  refusal: RefusalWords,
-): RefusalBody | undefined {
+export function refusalBody(request: RefusedRequest, refusal: RefusalWords): Refusal['body'] {
   const target = targetOf(request.host, request.path)
   const render = renderOf(request.method, target)
   if (render === undefined) return undefined
@@ -74,7 +68,7 @@ const openai: Render = ({ status, reason, message }) => ({
 })
 
 const openaiTypes: Names = {
-  'budget-exceeded': 'insufficient_quota',
+  budget: 'insufficient_quota',
   403: 'permission_denied_error',
   429: 'rate_limit_error',
   other: 'server_error',

@@ -1,4 +1,7 @@
-/** Why a budget lets nothing more pass, in one line that says what to do. Pure. */
+/**
+ * Why a budget lets nothing more pass, in one line that says what to do; the name of the rule is put
+ * before it by whoever tells it. Pure.
+ */
 import type { Budget, Rule } from '../policy/rules/rule.ts'
 import { untilNextDayMs } from './spend.ts'
 
@@ -17,14 +20,14 @@ export interface ExhaustedState {
 }
 
 export function explainExhausted(rule: BudgetRule, state: ExhaustedState): string {
-  const { budget, name, origin } = rule
+  const { budget, origin } = rule
   const { agent, spent, unknown, running, now } = state
   const whose = budget.scope === 'global' ? '' : ` for ${agent ?? 'nameless clients'}`
   const sums = `${formatAmount(budget, spent)} of ${formatAmount(budget, budget.amount)}`
   const sentences = [
     running === undefined
-      ? `The budget ${name} is spent${whose}: ${sums} ${periods[budget.per]}`
-      : `The budget ${name} has nothing left to begin another call${whose}: ${sums} ${periods[budget.per]}, and ` +
+      ? `its budget is spent${whose}: ${sums} ${periods[budget.per]}`
+      : `its budget has nothing left to begin another call with${whose}: ${sums} ${periods[budget.per]}, and ` +
         `${calls(running.calls)} under way ${running.calls === 1 ? 'is' : 'are'} expected to take ${formatAmount(budget, running.expected)}`,
     ...(unknown === 0
       ? []

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 
 import { refusalBody } from '../../../analyzers/providers/refusal-envelope.ts'
 
-const refusal = { status: 403, reason: 'budget-exceeded', message: 'The budget day is spent.' }
+const refusal = { status: 403, reason: 'budget', message: 'The budget day is spent.' }
 
 function bodyOf(
   host: string,
@@ -20,7 +20,7 @@ const openai = {
   error: {
     message: refusal.message,
     type: 'insufficient_quota',
-    code: 'budget-exceeded',
+    code: 'budget',
     param: null,
   },
 }
@@ -33,7 +33,7 @@ const google = {
     details: [
       {
         '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
-        reason: 'BUDGET_EXCEEDED',
+        reason: 'BUDGET',
         domain: 'porthole',
       },
     ],
@@ -63,7 +63,7 @@ describe('a refusal is said in the words of', () => {
       {
         object: 'error',
         message: refusal.message,
-        type: 'budget_exceeded',
+        type: 'budget',
         param: null,
         code: null,
       },

@@ -58,7 +58,7 @@ describe('a budget', () => {
       limit: 1,
       spent: 1,
       message:
-        'The budget daily is spent for a: $1 of $1 today (UTC). It begins anew at midnight UTC, in 12 h 0 min, ' +
+        'its budget is spent for a: $1 of $1 today (UTC). It begins anew at midnight UTC, in 12 h 0 min, ' +
         'or change the rule with porthole rules.',
     })
   })
@@ -147,7 +147,7 @@ describe('calls under way', () => {
 
     expect([first.refused, second.refused]).toEqual([undefined, undefined])
     expect(begin(meter, rule).refused).toBe(
-      'The budget daily has nothing left to begin another call for a: $1 of $3 today (UTC), and 2 calls ' +
+      'its budget has nothing left to begin another call with for a: $1 of $3 today (UTC), and 2 calls ' +
         'under way are expected to take $2. Try again when they have ended, or change the rule with porthole rules.',
     )
     end(meter, first.id, 0.1)

@@ -25,15 +25,15 @@ test.each([
 
 test('what can be done is said for every kind of budget', () => {
   expect(explainExhausted(budgetRule({}, { origin: 'file' }), { ...state, unknown: 1 })).toBe(
-    'The budget daily is spent for a: $5.0001 of $5 today (UTC). 1 call of unknown cost is not in it. ' +
+    'its budget is spent for a: $5.0001 of $5 today (UTC). 1 call of unknown cost is not in it. ' +
       'It begins anew at midnight UTC, in 1 min, or change the rule in porthole.json.',
   )
   expect(explainExhausted(budgetRule({ per: 'run', scope: 'global' }), state)).toBe(
-    'The budget daily is spent: $5.0001 of $5 in this run. Start a new run, or change the rule with porthole rules.',
+    'its budget is spent: $5.0001 of $5 in this run. Start a new run, or change the rule with porthole rules.',
   )
   const total = budgetRule({ per: 'total', unit: 'tokens', amount: 7 })
   expect(explainExhausted(total, { ...state, agent: undefined, spent: 9, unknown: 2 })).toBe(
-    'The budget daily is spent for nameless clients: 9 tokens of 7 tokens in all. 2 calls of unknown size are ' +
+    'its budget is spent for nameless clients: 9 tokens of 7 tokens in all. 2 calls of unknown size are ' +
       'not in it. It does not begin anew by itself: make a new rule, or change the rule with porthole rules.',
   )
 })

@@ -13,7 +13,7 @@ function explain(
   let seq = 0
   const tell = (draft: AnalysisMsgDraft): AnalysisMsg => {
     seq += 1
-    return { v: 1, seq, at, ...draft } as AnalysisMsg
+    return { v: 1, seq, at, ...draft }
   }
   const told = { connection: connection.map(tell), messages: messages.map(tell) }
   return explainExchange(told).map(({ topic, text }) => `${topic}: ${text}`)

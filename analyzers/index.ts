@@ -13,6 +13,8 @@ export { CredentialInjector } from './credential-injector.ts'
 export type { StaticCredential } from './credential-injector.ts'
 export { FileLogger } from './file-logger.ts'
 export type { FileLoggerOptions } from './file-logger.ts'
+export { RuleEnforcer } from './rule-enforcer.ts'
+export type { RuleEnforcerOptions } from './rule-enforcer.ts'
 export { parsePriceList } from './providers/price-list.ts'
 export type { PriceList } from './providers/price-list.ts'
 export { ApiOperations, Conversations, HttpParser, McpCalls, ModelCalls, SseMerger, WebSocketCalls }

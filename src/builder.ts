@@ -2,6 +2,8 @@
  * Puts a proxy together: hosts, certificate authority, analyzers, limits. Nothing is opened before
  * `start()`.
  */
+import { RuleEnforcer } from '../analyzers/rule-enforcer.ts'
+import type { RuleEnforcerOptions } from '../analyzers/rule-enforcer.ts'
 import { AppError } from './base/errors.ts'
 import type { Bounds } from './config/bounds.ts'
 import { defaultBounds } from './config/bounds.ts'
@@ -13,10 +15,13 @@ import { parseListenAddress } from './policy/authority.ts'
 import type { ContentRedaction } from './policy/content-secrets.ts'
 import { parseHostPattern } from './policy/host-pattern.ts'
 import { defaultAllow } from './policy/providers.ts'
+import type { RuleSource } from './policy/rules/rule.ts'
 import type { MitmModule, Plan } from './porthole.ts'
 import { Porthole } from './porthole.ts'
 import { parseParentProxy } from './proxy/parent-proxy.ts'
 import { parseReverseRoute } from './proxy/reverse-routes.ts'
+
+export type RuleOptions = Pick<RuleEnforcerOptions, 'budgets' | 'refuseBudget'>
 
 export class PortholeBuilder {
   readonly #plan: Plan = {
@@ -39,6 +44,8 @@ export class PortholeBuilder {
     tunnelsOnReject: false,
     onCaFailure: 'refuse',
   }
+
+  #rules: { readonly source: RuleSource; readonly options: RuleOptions } | undefined
 
   /** `host:port`; port 0, the default, picks a free one. */
   listen(address: string): this {
@@ -150,6 +157,15 @@ export class PortholeBuilder {
     return this
   }
 
+  /**
+   * Holds everything that passes to rules, before any other analyzer acts on it. `budgets` counts
+   * for rules of that action, which decide nothing without it.
+   */
+  rules(source: RuleSource, options: RuleOptions = {}): this {
+    this.#rules = { source, options }
+    return this
+  }
+
   /** Adds a module written for http-mitm-proxy. */
   use(module: MitmModule): this {
     this.#plan.modules.push(module)
@@ -172,6 +188,14 @@ export class PortholeBuilder {
   build(): Porthole {
     const allow =
       this.#plan.allow.length > 0 ? this.#plan.allow : defaultAllow.map(parseHostPattern)
-    return new Porthole({ ...this.#plan, allow })
+    const analyzers = [...this.#enforcers(), ...this.#plan.analyzers]
+    return new Porthole({ ...this.#plan, allow, analyzers })
+  }
+
+  #enforcers(): Analyzer[] {
+    if (this.#rules === undefined) return []
+    const { source, options } = this.#rules
+    const maxBodyBytes = this.#plan.bounds.ruleBodyBytes
+    return [new RuleEnforcer(source, { ...options, maxBodyBytes, now: () => performance.now() })]
   }
 }

@@ -237,6 +237,21 @@ const table = {
     hint: 'choose another name, or use rotate to replace it',
     exitCode: 2,
   },
+  ERR_RULE_INVALID: {
+    message: 'not a rule: {problem}',
+    hint: '{next}',
+    exitCode: 2,
+  },
+  ERR_RULE_UNKNOWN: {
+    message: 'there is no rule named {name}',
+    hint: 'porthole rules list shows all there are',
+    exitCode: 1,
+  },
+  ERR_RULE_OF_FILE: {
+    message: 'the rule {name} stands in {path}',
+    hint: 'change it there; a running proxy follows the file',
+    exitCode: 2,
+  },
   ERR_PRICES_INVALID: {
     message: 'the price list {path} cannot be used: {problem}',
     hint: "write it in LiteLLM's format: dollars per token, by model, as input_cost_per_token",

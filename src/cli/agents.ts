@@ -3,6 +3,7 @@
  * into their requests. A token is shown once, when it is made.
  */
 import type { Command } from 'commander'
+import { Option } from 'commander'
 
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import type { AgentDescription } from '../vault/agent-store.ts'
@@ -22,6 +23,7 @@ interface AddFlags {
   readonly hosts?: string
   readonly secrets?: string
   readonly expires?: string
+  readonly defaultAction?: 'allow' | 'block'
 }
 
 /** Adds `agents` and its subcommands to `program`. */
@@ -55,6 +57,12 @@ function registerAdd(agents: Command, context: CliContext): void {
     .option('--hosts <HOST[,…]>', 'the only hosts it may reach (default: every host)')
     .option('--secrets <NAME[,…]|all>', 'secrets that its requests get (default: none)')
     .option('--expires <TIME>', 'from when on its token is worth nothing: 30d, 12h, 45m')
+    .addOption(
+      new Option(
+        '--default-action <allow|block>',
+        'what becomes of its requests that no rule decides (default: as the proxy has it)',
+      ).choices(['allow', 'block']),
+    )
     .description('make an agent, and print its token, which is not kept')
     .addHelpText(
       'after',
@@ -66,10 +74,15 @@ function registerAdd(agents: Command, context: CliContext): void {
       const lifetime = flags.expires === undefined ? undefined : parseLifetime(flags.expires)
       const hosts =
         flags.hosts === undefined ? undefined : splitNames(flags.hosts).map(parseHostPattern)
+      const { defaultAction } = flags
       const secrets = flags.secrets === 'all' ? 'all' : splitNames(flags.secrets ?? '')
       return withVault(context, command, (vault) => {
         const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
-        showToken(context, name, vault.agents.add({ name, hosts, secrets, expiresAt }))
+        showToken(
+          context,
+          name,
+          vault.agents.add({ name, hosts, secrets, expiresAt, defaultAction }),
+        )
         if (secrets.length === 0) {
           tell(context, `it gets no secret yet; porthole agents grant ${name} SECRET gives it one`)
         }
@@ -154,6 +167,7 @@ function forJson(agent: AgentDescription): Record<string, unknown> {
     name,
     hosts: hosts ?? '*',
     secrets,
+    defaultAction: agent.defaultAction ?? null,
     expiresAt: expiresAt === undefined ? null : formatMoment(expiresAt),
     createdAt: formatMoment(createdAt),
     rotatedAt: formatMoment(rotatedAt),

@@ -64,6 +64,13 @@ export function addOptions(
   return command
 }
 
+interface LoadedSettings {
+  readonly settings: Settings
+  readonly home: string
+  /** Where the configuration file is, or would be. */
+  readonly configPath: string
+}
+
 /**
  * Settings of a proxy command. Throws `ERR_TLS_VERIFICATION_OFF` where the environment would have
  * Node accept any certificate: nobody who sets that wants keys to go there.
@@ -72,7 +79,7 @@ export async function loadSettings(
   context: CliContext,
   command: CommandName,
   flags: Flags,
-): Promise<{ readonly settings: Settings; readonly home: string }> {
+): Promise<LoadedSettings> {
   if (context.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
     throw new AppError('ERR_TLS_VERIFICATION_OFF')
   }
@@ -80,21 +87,31 @@ export async function loadSettings(
   const file = command === 'demo' ? undefined : await readConfig(context, home, flags['config'])
   // Commander reads `--no-viewer` as `viewer: true` where it is not given.
   const given = { ...flags, viewer: flags['viewer'] === false ? false : undefined }
-  return { settings: resolveSettings({ command, flags: given, env: context.env, file }), home }
+  return {
+    settings: resolveSettings({ command, flags: given, env: context.env, file }),
+    home,
+    configPath: configPathOf(context, home, flags['config']),
+  }
 }
 
-async function readConfig(
+/** The configuration file, where there is one. Throws `ERR_CONFIG_UNREADABLE`. */
+export async function readConfig(
   context: CliContext,
   home: string,
   flag: unknown,
 ): Promise<{ path: string; text: string } | undefined> {
-  const given = typeof flag === 'string' ? flag : context.env['PORTHOLE_CONFIG']
-  const path = given === undefined || given === '' ? join(home, 'porthole.json') : given
+  const path = configPathOf(context, home, flag)
   try {
     return { path, text: await readFile(path, 'utf8') }
   } catch (error) {
     // No file, or no home to hold one: what needs the home says so better.
-    if (path !== given && ['ENOENT', 'ENOTDIR'].includes(errorCodeOf(error) ?? '')) return undefined
+    const isDefault = path === configPathOf({ env: {} }, home, undefined)
+    if (isDefault && ['ENOENT', 'ENOTDIR'].includes(errorCodeOf(error) ?? '')) return undefined
     throw new AppError('ERR_CONFIG_UNREADABLE', { path, problem: describeError(error) }, error)
   }
+}
+
+function configPathOf(context: Pick<CliContext, 'env'>, home: string, flag: unknown): string {
+  const given = typeof flag === 'string' ? flag : context.env['PORTHOLE_CONFIG']
+  return given === undefined || given === '' ? join(home, 'porthole.json') : given
 }

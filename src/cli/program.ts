@@ -14,6 +14,7 @@ import { registerDemoCommand } from './demo.ts'
 import { registerDoctorCommand } from './doctor.ts'
 import { registerExportCommand } from './export.ts'
 import { registerReplayCommand } from './replay.ts'
+import { registerRulesCommand } from './rules.ts'
 import { registerRunCommand } from './run.ts'
 import { registerSearchCommand } from './search.ts'
 import { registerSecretsCommand } from './secrets.ts'
@@ -56,6 +57,7 @@ export function createProgram(context: CliContext): Command {
   registerExportCommand(program, context)
   registerSecretsCommand(program, context)
   registerAgentsCommand(program, context)
+  registerRulesCommand(program, context)
   registerCaCommand(program, {
     ...context,
     defaultPermittedHosts: providerHosts,

@@ -69,7 +69,7 @@ export async function openRun(
   flags: Flags,
 ): Promise<OpenRun> {
   const [program = '', ...args] = command
-  const { settings: given, home } = await loadSettings(context, 'run', flags)
+  const { settings: given, home, configPath } = await loadSettings(context, 'run', flags)
   const client = recogniseClient(program, args)
   const settings = client === undefined ? given : withHosts(given, client.hosts)
   const token = mintToken()
@@ -77,6 +77,7 @@ export async function openRun(
   const session = await openSession(context, {
     settings,
     home,
+    configPath,
     // The name alone: arguments may hold secrets, and viewers and files get to see this.
     command: basename(program),
     keepsCa: false,

@@ -30,12 +30,16 @@ import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
 import type { ReadyState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
+import { openSessionRules } from './session-rules.ts'
+import type { SessionRules } from './session-rules.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
 
 export interface SessionPlan {
   readonly settings: Settings
   readonly home: string
+  /** The configuration file, which is followed for its rules; without it there are no rules. */
+  readonly configPath?: string
   /** What the proxy runs for, shown to viewers. */
   readonly command: string
   /** The CA of `start` is kept; those of `run` and `demo` live in memory. */
@@ -80,7 +84,8 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     maxBytes: plan.settings.keepBytes,
   })
   const capture = openCapture(context, plan, tell)
-  const running = await startProxy(context, plan, capture)
+  const rules = sessionRules(plan, tell)
+  const running = await startProxy(context, plan, { capture, rules })
   if (plan.settings.redactContent === 'off') tell(unmaskedNotice)
   const summary = createSummary()
   const control = await startControl(context, plan, { running, capture, tell })
@@ -105,6 +110,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     close: async (drainMs) => {
       await running.close(drainMs === undefined ? {} : { drainMs })
       await control?.close()
+      rules?.close()
       plan.vault?.vault.close()
     },
   }
@@ -152,7 +158,7 @@ function openCapture(
 async function startProxy(
   context: CliContext,
   plan: SessionPlan,
-  capture: FileLogger | undefined,
+  { capture, rules }: { capture: FileLogger | undefined; rules: SessionRules | undefined },
 ): Promise<RunningPorthole> {
   const { settings } = plan
   const { host, port } = settings.listen
@@ -170,6 +176,7 @@ async function startProxy(
   }
   if (plan.keepsCa) builder.caDirectory(join(plan.home, 'ca'))
   letIn(builder, plan)
+  if (rules !== undefined) builder.rules(rules.source)
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
@@ -184,6 +191,14 @@ async function startProxy(
   // Only now: settings that are refused leave no empty capture behind.
   await capture?.open()
   return proxy.start()
+}
+
+function sessionRules(
+  { settings, home, configPath, vault }: SessionPlan,
+  tell: (line: string) => void,
+): SessionRules | undefined {
+  if (configPath === undefined) return undefined
+  return openSessionRules({ settings, home, configPath, vault: vault?.vault, tell })
 }
 
 /** Who may use the proxy. */

@@ -29,11 +29,12 @@ export function registerStartCommand(program: Command, context: CliContext): voi
 }
 
 async function start(context: CliContext, flags: Flags): Promise<void> {
-  const { settings, home } = await loadSettings(context, 'start', flags)
+  const { settings, home, configPath } = await loadSettings(context, 'start', flags)
   const vault = await openStandingVault(context, home)
   const session = await openSession(context, {
     settings,
     home,
+    configPath,
     command: 'start',
     keepsCa: true,
     vault,

@@ -100,6 +100,16 @@ export const optionTable: readonly OptionRow[] = [
     inFile: false,
   },
   {
+    name: 'defaultAction',
+    flag: '--default-action <allow|block>',
+    kind: 'text',
+    env: ['PORTHOLE_DEFAULT_ACTION'],
+    help: 'what becomes of requests and tunnels that no rule blocks and none allows',
+    defaultText: 'allow',
+    commands: proxies,
+    inFile: true,
+  },
+  {
     name: 'redactContent',
     flag: '--redact-content <secrets|pii|off>',
     kind: 'text',

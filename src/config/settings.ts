@@ -14,11 +14,14 @@ import type { ContentRedaction } from '../policy/content-secrets.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import { defaultAllow, presetHosts, presetNames } from '../policy/providers.ts'
+import type { Rule } from '../policy/rules/rule.ts'
 import type { BoundKey, Bounds } from './bounds.ts'
 import { boundRows } from './bounds.ts'
+import { fileRules } from './file-rules.ts'
 import { resolveBounds } from './limits.ts'
 import type { CommandName } from './options.ts'
 import { optionsOf, optionTable } from './options.ts'
+import { ruleShape } from './rule-fields.ts'
 
 export interface CredentialSetting {
   readonly host: HostPattern
@@ -46,6 +49,9 @@ export interface Settings {
   readonly tunnelOnReject: boolean
   readonly onCaFailure: 'refuse' | 'tunnel'
   readonly redactContent: ContentRedaction
+  readonly defaultAction: 'allow' | 'block'
+  /** Those of the configuration file. */
+  readonly rules: readonly Rule[]
   /** A file of prices. */
   readonly prices: string | undefined
   readonly limits: Bounds
@@ -89,6 +95,7 @@ const limitsShape = z.strictObject(
     typeof limitShape
   >,
 )
+const ruleKeys = Object.keys(ruleShape.shape)
 const fileShape = z.strictObject({
   listen: z.string().optional(),
   allow: listShape.optional(),
@@ -104,6 +111,8 @@ const fileShape = z.strictObject({
   tunnelOnReject: z.boolean().optional(),
   onCaFailure: z.string().optional(),
   redactContent: z.string().optional(),
+  defaultAction: z.string().optional(),
+  rules: z.array(ruleShape).max(1000).optional(),
   prices: z.string().optional(),
   limits: limitsShape.optional(),
   upstreamProxy: z.string().optional(),
@@ -130,6 +139,8 @@ export function resolveSettings(input: SettingsInput): Settings {
     tunnelOnReject: raw['tunnelOnReject'] === true,
     onCaFailure: choiceOf(raw, 'onCaFailure', '--on-ca-failure', ['refuse', 'tunnel']),
     redactContent: choiceOf(raw, 'redactContent', '--redact-content', ['secrets', 'pii', 'off']),
+    defaultAction: choiceOf(raw, 'defaultAction', '--default-action', ['allow', 'block']),
+    rules: input.file === undefined ? [] : fileRules(file.rules ?? [], input.file.path),
     prices: textOf(raw, 'prices'),
     limits: boundsOf(input, file),
     upstreamProxy: textOf(raw, 'upstreamProxy'),
@@ -146,6 +157,11 @@ export function resolveSettings(input: SettingsInput): Settings {
     })),
   }
   return deepFreeze(settings)
+}
+
+/** The rules of a configuration file, all of which must be right. Throws as `resolveSettings` does. */
+export function rulesIn(file: { readonly path: string; readonly text: string }): readonly Rule[] {
+  return fileRules(parseFile(file).rules ?? [], file.path)
 }
 
 /** Unlike other lists, limits of several sources add up: each of them is looked for by itself. */
@@ -179,7 +195,7 @@ function parseFile({ path, text }: { path: string; text: string }): z.infer<type
     const here =
       issue.path[0] === 'limits'
         ? boundRows.map((row) => row.key)
-        : [...known, 'limits', 'credentials', 'host', 'header', 'env', 'format']
+        : [...known, 'limits', 'credentials', 'header', 'env', 'format', 'rules', ...ruleKeys]
     const nearest = nearestName(key, here)
     return fail(`unknown key ${key}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`)
   }

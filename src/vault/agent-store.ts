@@ -18,6 +18,8 @@ export interface NewAgent {
   readonly secrets: readonly string[] | 'all'
   /** Epoch milliseconds; undefined for never. */
   readonly expiresAt: number | undefined
+  /** What becomes of requests that no rule decides; the proxy's own default unless given. */
+  readonly defaultAction?: 'allow' | 'block' | undefined
 }
 
 export interface AgentDescription {
@@ -25,6 +27,7 @@ export interface AgentDescription {
   readonly hosts: readonly string[] | undefined
   readonly secrets: readonly string[] | 'all'
   readonly expiresAt: number | undefined
+  readonly defaultAction: 'allow' | 'block' | undefined
   readonly createdAt: number
   readonly rotatedAt: number
 }
@@ -60,7 +63,7 @@ export class AgentStore {
         expires_at: expiresAt ?? null,
         created_at: now,
         rotated_at: now,
-        default_action: null,
+        default_action: agent.defaultAction ?? null,
       }
       this.#database.run(sql.insertInto('agents').values(row))
       for (const secret of secrets === 'all' ? [] : new Set(secrets)) this.#grant(id, secret)
@@ -88,6 +91,7 @@ export class AgentStore {
               ? ('all' as const)
               : granted.filter(({ agent }) => agent === row.id).map(({ secret }) => secret),
           expiresAt: row.expires_at ?? undefined,
+          defaultAction: row.default_action ?? undefined,
           createdAt: row.created_at,
           rotatedAt: row.rotated_at,
         }))

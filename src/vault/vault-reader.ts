@@ -1,5 +1,5 @@
 /**
- * The vault as a running proxy sees it: one snapshot of secrets, agents and grants, read anew as
+ * The vault as a running proxy sees it: one snapshot of secrets, agents, grants and rules, read anew as
  * soon as another process has changed anything. It never writes. A vault that cannot be read is an
  * error for whoever asks, never an empty one; one that is not there yet is watched for.
  */
@@ -14,7 +14,7 @@ import { openVaultDatabase, readerPatienceMs, sql } from './database.ts'
 import type { VaultDatabase } from './database.ts'
 import type { VaultRows } from './keyring.ts'
 import { readVault } from './keyring.ts'
-import type { SecretRow } from './schema.ts'
+import type { AgentRow, RuleRow, SecretRow } from './schema.ts'
 import { bindingOf } from './secret-rows.ts'
 import { hasVault, vaultPathIn } from './vault-path.ts'
 
@@ -30,12 +30,16 @@ export interface AgentEntry {
   /** Ids of secrets. */
   readonly secrets: ReadonlySet<string> | 'all'
   readonly expiresAt: number | undefined
+  /** As it is stored. */
+  readonly defaultAction: AgentRow['default_action']
 }
 
 export interface VaultSnapshot {
   readonly rows: VaultRows
   readonly index: CredentialIndex<SecretEntry>
   readonly secrets: readonly SecretEntry[]
+  /** As they are stored. */
+  readonly rules: readonly RuleRow[]
   readonly agents: readonly AgentEntry[]
   readonly agentsByName: ReadonlyMap<string, AgentEntry>
   /** By the token's hash, in hexadecimal digits. */
@@ -145,6 +149,7 @@ function readSnapshot(database: VaultDatabase): VaultSnapshot {
     rows,
     secrets,
     index: new CredentialIndex(secrets),
+    rules: database.all(sql.selectFrom('rules').selectAll().orderBy('name')),
     agents,
     agentsByName: new Map(agents.map((agent) => [agent.name, agent])),
     agentsByHash: new Map(agents.map((agent) => [agent.tokenHash.toString('hex'), agent])),
@@ -166,5 +171,6 @@ function readAgents(database: VaultDatabase): AgentEntry[] {
       row.hosts === null ? undefined : (JSON.parse(row.hosts) as string[]).map(parseHostPattern),
     secrets: row.sees_all === 1 ? 'all' : (grants.get(row.id) ?? new Set()),
     expiresAt: row.expires_at ?? undefined,
+    defaultAction: row.default_action,
   }))
 }

@@ -4,11 +4,13 @@ import { openVaultDatabase } from './database.ts'
 import type { KeyEnvironment } from './key-sources.ts'
 import { Keyring } from './keyring.ts'
 import { References } from './references.ts'
+import { RuleStore } from './rule-store.ts'
 import { SecretStore } from './secret-store.ts'
 import { VaultAgents } from './vault-agents.ts'
 import { VaultCredentials } from './vault-credentials.ts'
 import { vaultPathIn } from './vault-path.ts'
 import { VaultReader } from './vault-reader.ts'
+import { VaultRules } from './vault-rules.ts'
 
 export interface VaultOptions extends KeyEnvironment {
   /** Name of the agent that sees every secret without being granted any. */
@@ -23,6 +25,8 @@ export interface Vault {
   readonly credentials: VaultCredentials
   /** For `PortholeBuilder.agents()`. */
   readonly agents: VaultAgents
+  /** Together with those of a file, for `PortholeBuilder.rules()`. */
+  readonly rules: VaultRules
   close(): void
 }
 
@@ -34,13 +38,19 @@ export function readVaultIn(options: VaultOptions): Vault {
     references: new References({ env: options.env, monotonicMs: () => performance.now() }),
     unrestricted: options.unrestricted,
   })
-  return { credentials, agents: new VaultAgents(reader), close: () => reader.close() }
+  return {
+    credentials,
+    agents: new VaultAgents(reader),
+    rules: new VaultRules(reader),
+    close: () => reader.close(),
+  }
 }
 
 /** What a command changes. */
 export interface WritableVault {
   readonly secrets: SecretStore
   readonly agents: AgentStore
+  readonly rules: RuleStore
   close(): void
 }
 
@@ -51,6 +61,7 @@ export function openVaultIn(options: VaultOptions): WritableVault {
   return {
     secrets: new SecretStore(database, new Keyring(options), now),
     agents: new AgentStore(database, now),
+    rules: new RuleStore(database, now),
     close: () => database.close(),
   }
 }

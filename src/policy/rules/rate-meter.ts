@@ -3,6 +3,7 @@
  * windows begin anew with the process. Checking and consuming happen in one turn of the event loop,
  * so that as many pass as the limit says, however many come at once.
  */
+import { formatDuration } from '../../base/units.ts'
 import type { Exhausted, Meter, MeteredRequest } from './meter.ts'
 import type { RateLimit, Rule } from './rule.ts'
 import type { SlidingWindow } from './sliding-window.ts'
@@ -75,21 +76,10 @@ const crowded: Exhausted = {
   retryAfterSeconds: 60,
 }
 
-/** As text: `100 requests in 1 min`. */
-export function describeRate({
-  requests,
-  windowMs,
-}: Pick<RateLimit, 'requests' | 'windowMs'>): string {
-  const [unit, name] = units.find(([ms]) => windowMs % ms === 0) ?? [1, 'ms']
-  return `${requests} ${requests === 1 ? 'request' : 'requests'} in ${windowMs / unit} ${name}`
+/** As text: `100 requests in 1m`. */
+export function describeRate({ requests, windowMs }: RateLimit): string {
+  return `${requests} ${requests === 1 ? 'request' : 'requests'} in ${formatDuration(windowMs)}`
 }
-
-const units = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'min'],
-  [1000, 's'],
-] as const
 
 function keyOf(rule: Rule, { scope }: RateLimit, { agent }: MeteredRequest): string {
   return JSON.stringify(scope === 'agent' ? [rule.id, agent ?? null] : [rule.id])

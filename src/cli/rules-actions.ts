@@ -1,0 +1,183 @@
+/** What the subcommands of `rules` do. */
+import type { Command } from 'commander'
+
+import { AppError } from '../base/errors.ts'
+import type { RuleFields } from '../config/rule-fields.ts'
+import { parseRule } from '../config/rule-fields.ts'
+import { rulesIn } from '../config/settings.ts'
+import { describeAmount, describeMatch } from '../policy/rules/describe-rule.ts'
+import type { Rule, RuleAction } from '../policy/rules/rule.ts'
+import type { CliContext } from './context.ts'
+import { readConfig, resolveHome } from './context.ts'
+import { formatMoment, formatTable, withHome, withVault } from './vault-commands.ts'
+
+export interface AddFlags {
+  readonly name?: string
+  readonly host?: readonly string[]
+  readonly path?: string
+  readonly method?: readonly string[]
+  readonly agent?: readonly string[]
+  readonly model?: readonly string[]
+  readonly tool?: readonly string[]
+  readonly limit?: string
+  readonly amount?: string
+  readonly per?: 'run' | 'day' | 'total'
+  readonly scope?: 'agent' | 'global'
+  readonly observe?: boolean
+}
+
+/** Gives a command its `--home`, and the file that holds rules too. */
+export function withConfig(command: Command): Command {
+  return withHome(command).option('--config <FILE>', 'configuration file with further rules')
+}
+
+/** Makes a rule in the vault. Throws `ERR_RULE_INVALID`, `ERR_NAME_TAKEN`, `ERR_HOST_PATTERN`. */
+export async function addRule(
+  context: CliContext,
+  command: Command,
+  action: RuleAction,
+  flags: AddFlags,
+): Promise<void> {
+  const draft = parseRule(fieldsOf(action, flags), (field) => `--${field}`)
+  const { rules } = await rulesOfFile(context, command)
+  const elsewhere = new Set(rules.map(({ name }) => name))
+  const rule = await withVault(context, command, (vault) => vault.rules.add(draft, elsewhere))
+  const mode = rule.mode === 'observe' ? ', observed only' : ''
+  tell(context, `${rule.name}: ${sentenceOf(rule)}${mode}; it holds from the next request on`)
+}
+
+function fieldsOf(action: RuleAction, { observe, ...fields }: AddFlags): RuleFields {
+  const list = (value: readonly string[] | undefined): string[] | undefined => value?.slice()
+  return {
+    action,
+    name: fields.name,
+    host: list(fields.host),
+    path: fields.path,
+    method: list(fields.method),
+    agent: list(fields.agent),
+    model: list(fields.model),
+    tool: list(fields.tool),
+    limit: fields.limit,
+    amount: fields.amount,
+    per: fields.per,
+    scope: fields.scope,
+    mode: observe === true ? 'observe' : undefined,
+  }
+}
+
+/** Prints the rules of vault and file. */
+export async function listRules(
+  context: CliContext,
+  command: Command,
+  isJson: boolean,
+): Promise<void> {
+  const rules = await allRules(context, command)
+  if (isJson) {
+    context.stdout.write(`${JSON.stringify(rules.map(forJson), null, 2)}\n`)
+  } else if (rules.length === 0) tell(context, 'no rules yet; porthole rules add makes one')
+  else {
+    const rows = rules.map((rule) => [
+      rule.name,
+      rule.action,
+      rule.mode,
+      describeMatch(rule),
+      describeAmount(rule) || '-',
+      rule.origin,
+    ])
+    const head = ['NAME', 'ACTION', 'MODE', 'CONCERNS', 'AMOUNT', 'FROM']
+    context.stdout.write(formatTable([head, ...rows]))
+  }
+}
+
+/** Prints one rule as JSON. Throws `ERR_RULE_UNKNOWN`. */
+export async function showRule(context: CliContext, command: Command, name: string): Promise<void> {
+  const rule = (await allRules(context, command)).find((known) => known.name === name)
+  if (rule === undefined) throw new AppError('ERR_RULE_UNKNOWN', { name })
+  context.stdout.write(`${JSON.stringify(forJson(rule), null, 2)}\n`)
+}
+
+/** Throws `ERR_RULE_UNKNOWN`, and `ERR_RULE_OF_FILE` for one that is not the vault's. */
+export async function removeRule(
+  context: CliContext,
+  command: Command,
+  name: string,
+): Promise<void> {
+  await changeRule(context, command, name, (vault) => vault.rules.remove(name))
+  tell(context, `${name} is gone`)
+}
+
+/** Throws as `removeRule` does. */
+export async function setRuleMode(
+  context: CliContext,
+  command: Command,
+  name: string,
+  mode: Rule['mode'],
+): Promise<void> {
+  await changeRule(context, command, name, (vault) => vault.rules.setMode(name, mode))
+  tell(context, mode === 'enforce' ? `${name} is enforced` : `${name} is only observed`)
+}
+
+async function changeRule(
+  context: CliContext,
+  command: Command,
+  name: string,
+  change: Parameters<typeof withVault<void>>[2],
+): Promise<void> {
+  const { path, rules } = await rulesOfFile(context, command)
+  if (rules.some((rule) => rule.name === name)) {
+    throw new AppError('ERR_RULE_OF_FILE', { name, path })
+  }
+  await withVault(context, command, change)
+}
+
+async function allRules(context: CliContext, command: Command): Promise<readonly Rule[]> {
+  const { rules } = await rulesOfFile(context, command)
+  return withVault(context, command, (vault) => [...vault.rules.list(), ...rules])
+}
+
+async function rulesOfFile(
+  context: CliContext,
+  command: Command,
+): Promise<{ readonly path: string; readonly rules: readonly Rule[] }> {
+  const flags = command.optsWithGlobals()
+  const file = await readConfig(context, resolveHome(context, flags['home']), flags['config'])
+  return file === undefined ? { path: '', rules: [] } : { path: file.path, rules: rulesIn(file) }
+}
+
+/** As `porthole.json` would have it, and where it comes from. */
+function forJson(rule: Rule): Record<string, unknown> {
+  const { hosts, path, methods, agents, models, tools } = rule.match
+  return {
+    name: rule.name,
+    action: rule.action,
+    mode: rule.mode,
+    host: hosts?.map(({ text }) => text),
+    path,
+    method: methods,
+    agent: agents,
+    model: models,
+    tool: tools,
+    ...amountFields(rule),
+    from: rule.origin,
+    ...(rule.origin === 'vault' ? { createdAt: formatMoment(rule.createdAt) } : {}),
+  }
+}
+
+function amountFields(rule: Rule): Record<string, unknown> {
+  if (rule.action === 'rate') {
+    const { requests, windowMs, scope } = rule.rate
+    return { limit: `${requests}/${windowMs / 1000}s`, scope }
+  }
+  if (rule.action !== 'budget') return {}
+  const { unit, amount, per, scope } = rule.budget
+  return { amount: unit === 'usd' ? `$${amount}` : `${amount}tokens`, per, scope }
+}
+
+function sentenceOf(rule: Rule): string {
+  const amount = describeAmount(rule)
+  return `${rule.action} ${describeMatch(rule)}${amount === '' ? '' : ` (${amount})`}`
+}
+
+function tell(context: CliContext, line: string): void {
+  context.stderr.write(`porthole: ${line}\n`)
+}

@@ -236,7 +236,8 @@ function subjectOfConnection(connection: OutgoingConnection): RuleSubject {
   }
 }
 
-function methodsOf(method: string, headers: HeaderPairs): string[] {
+/** Upper case: its method, and those that fields ask for in its stead. */
+export function methodsOf(method: string, headers: HeaderPairs): string[] {
   const methods = [method.toUpperCase()]
   for (const [name, value] of headers) {
     if (methodFields.has(name.toLowerCase())) methods.push(value.trim().toUpperCase())

@@ -192,11 +192,6 @@ const table = {
     hint: 'restore porthole.db from a copy, or replace what does not open',
     exitCode: 69,
   },
-  ERR_LEDGER_MODE: {
-    message: '{path} is open to others (mode {mode})',
-    hint: 'chmod {wanted} {path}',
-    exitCode: 69,
-  },
   ERR_LEDGER_UNUSABLE: {
     message: 'the ledger {path} cannot be used: {problem}',
     hint: 'restore it from a copy, or move it away: budgets then begin anew',

@@ -3,14 +3,11 @@
  * on stdout, the summary. `start`, `run` and `demo` differ only in what they do while it runs.
  */
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { FileLogger } from '../../analyzers/file-logger.ts'
-import type { PriceList } from '../../analyzers/index.ts'
-import { defaultAnalyzers, parsePriceList } from '../../analyzers/index.ts'
-import { splitCertificates } from '../../ca/bundle.ts'
+import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { AppError, describeError } from '../base/errors.ts'
 import { PortholeBuilder } from '../builder.ts'
 import { resolveCapturePath } from '../capture/capture-path.ts'
@@ -30,8 +27,9 @@ import type { CliContext } from './context.ts'
 import { createPooledOutput } from './pooled-output.ts'
 import type { ReadyState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
-import { openSessionRules } from './session-rules.ts'
-import type { SessionRules } from './session-rules.ts'
+import { readPrices, readRoots } from './session-files.ts'
+import { openSessionPolicy } from './session-policy.ts'
+import type { SessionPolicy } from './session-policy.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
 
@@ -84,8 +82,8 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     maxBytes: plan.settings.keepBytes,
   })
   const capture = openCapture(context, plan, tell)
-  const rules = sessionRules(plan, tell)
-  const running = await startProxy(context, plan, { capture, rules })
+  const policy = await openSessionPolicy({ ...plan, tell })
+  const running = await startProxy(context, plan, { capture, policy })
   if (plan.settings.redactContent === 'off') tell(unmaskedNotice)
   const summary = createSummary()
   const control = await startControl(context, plan, { running, capture, tell })
@@ -110,7 +108,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     close: async (drainMs) => {
       await running.close(drainMs === undefined ? {} : { drainMs })
       await control?.close()
-      rules?.close()
+      policy?.close()
       plan.vault?.vault.close()
     },
   }
@@ -155,10 +153,15 @@ function openCapture(
   })
 }
 
+interface ProxyParts {
+  readonly capture: FileLogger | undefined
+  readonly policy: SessionPolicy | undefined
+}
+
 async function startProxy(
   context: CliContext,
   plan: SessionPlan,
-  { capture, rules }: { capture: FileLogger | undefined; rules: SessionRules | undefined },
+  { capture, policy }: ProxyParts,
 ): Promise<RunningPorthole> {
   const { settings } = plan
   const { host, port } = settings.listen
@@ -176,12 +179,13 @@ async function startProxy(
   }
   if (plan.keepsCa) builder.caDirectory(join(plan.home, 'ca'))
   letIn(builder, plan)
-  if (rules !== undefined) builder.rules(rules.source)
+  if (policy !== undefined) builder.rules(policy.rules, { budgets: policy.budgets })
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
     injector(context, settings, plan.vault),
     ...defaultAnalyzers({ prices: await readPrices(settings.prices) }),
+    policy?.keeper,
     capture,
   ]
   for (const analyzer of chain) {
@@ -191,14 +195,6 @@ async function startProxy(
   // Only now: settings that are refused leave no empty capture behind.
   await capture?.open()
   return proxy.start()
-}
-
-function sessionRules(
-  { settings, home, configPath, vault }: SessionPlan,
-  tell: (line: string) => void,
-): SessionRules | undefined {
-  if (configPath === undefined) return undefined
-  return openSessionRules({ settings, home, configPath, vault: vault?.vault, tell })
 }
 
 /** Who may use the proxy. */
@@ -225,35 +221,6 @@ function injector(
     credentials,
     ...(vault === undefined ? [] : [vault.vault.credentials]),
   )
-}
-
-async function readPrices(path: string | undefined): Promise<PriceList | undefined> {
-  if (path === undefined) return undefined
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    throw new AppError('ERR_PRICES_INVALID', { path, problem: describeError(error) }, error)
-  }
-  return parsePriceList(text, path)
-}
-
-async function readRoots(paths: readonly string[]): Promise<string[]> {
-  const found: string[] = []
-  for (const path of paths) {
-    let text: string
-    try {
-      text = await readFile(path, 'utf8')
-    } catch (error) {
-      throw new AppError('ERR_UPSTREAM_CA', { path, problem: describeError(error) }, error)
-    }
-    const certificates = splitCertificates(text)
-    if (certificates.length === 0) {
-      throw new AppError('ERR_UPSTREAM_CA', { path, problem: 'there is no certificate in it' })
-    }
-    found.push(...certificates)
-  }
-  return found
 }
 
 /** Without a control socket the proxy works, only viewers cannot attach: told, not fatal. */

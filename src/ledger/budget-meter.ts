@@ -53,10 +53,7 @@ export class BudgetMeter implements Meter {
     if (rule.action !== 'budget') return undefined
     const { budget } = rule
     const now = this.#options.clock.now()
-    const spend = this.#spendOf(rule, request, now)
-    const running = this.#countRunning(rule, request)
-    const spent = amountOf(budget, spend.sofar)
-    const expected = running * meanOf(budget, spend.typical)
+    const { spent, expected, running, unknown } = this.#stateOf(rule, request, now)
     if (spent + expected < budget.amount) return undefined
     return {
       limit: budget.amount,
@@ -65,10 +62,16 @@ export class BudgetMeter implements Meter {
         agent: request.agent,
         now,
         spent,
-        unknown: budget.unit === 'usd' ? spend.sofar.unknownUsd : spend.sofar.unknownTokens,
+        unknown,
         running: spent < budget.amount ? { calls: running, expected } : undefined,
       }),
     }
+  }
+
+  /** What is spent of a budget, with what is expected of the calls under way; in its unit. */
+  level(rule: BudgetRule, request: MeteredRequest): number {
+    const { spent, expected } = this.#stateOf(rule, request, this.#options.clock.now())
+    return spent + expected
   }
 
   consume(rule: Rule, request: MeteredRequest): void {
@@ -111,6 +114,29 @@ export class BudgetMeter implements Meter {
   /** Nothing more comes of this exchange: what was held ready for it is free again. */
   ended(exchangeId: string): void {
     this.#running.delete(exchangeId)
+  }
+
+  #stateOf(
+    rule: BudgetRule,
+    request: MeteredRequest,
+    now: number,
+  ): {
+    readonly spent: number
+    readonly expected: number
+    /** Calls under way. */
+    readonly running: number
+    /** Calls that are not in `spent`. */
+    readonly unknown: number
+  } {
+    const { budget } = rule
+    const { sofar, typical } = this.#spendOf(rule, request, now)
+    const running = this.#countRunning(rule, request)
+    return {
+      spent: amountOf(budget, sofar),
+      expected: running * meanOf(budget, typical),
+      running,
+      unknown: budget.unit === 'usd' ? sofar.unknownUsd : sofar.unknownTokens,
+    }
   }
 
   /** What was spent of a budget, and what a call typically takes: today's, or else all there were. */

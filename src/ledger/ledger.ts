@@ -21,7 +21,7 @@ const kind: DatabaseKind = {
   // A crash of the process loses nothing, one of the system the last calls: worth no sync a call.
   synchronous: 'normal',
   erases: false,
-  errors: { mode: 'ERR_LEDGER_MODE', unusable: 'ERR_LEDGER_UNUSABLE', newer: 'ERR_LEDGER_NEWER' },
+  errors: { mode: 'ERR_VAULT_MODE', unusable: 'ERR_LEDGER_UNUSABLE', newer: 'ERR_LEDGER_NEWER' },
 }
 
 const sql = createQueryBuilder<LedgerTables>()

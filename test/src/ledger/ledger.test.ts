@@ -151,7 +151,7 @@ describe('a ledger', () => {
     openLedger().charge(charge())
     open.pop()?.close()
     await chmod(path, 0o644)
-    expect(() => today(openLedger())).toThrow(expect.objectContaining({ code: 'ERR_LEDGER_MODE' }))
+    expect(() => today(openLedger())).toThrow(expect.objectContaining({ code: 'ERR_VAULT_MODE' }))
     await chmod(path, 0o600)
     const raw = new Sqlite(path)
     raw.pragma('user_version = 99')

@@ -16,7 +16,7 @@ const kind: DatabaseKind = {
   synchronous: 'normal',
   erases: false,
   seed: () => ({ sql: 'insert into notes (text) values (?)', values: ['seed'] }),
-  errors: { mode: 'ERR_LEDGER_MODE', unusable: 'ERR_LEDGER_UNUSABLE', newer: 'ERR_LEDGER_NEWER' },
+  errors: { mode: 'ERR_VAULT_MODE', unusable: 'ERR_LEDGER_UNUSABLE', newer: 'ERR_LEDGER_NEWER' },
 }
 
 let home = ''
@@ -64,7 +64,7 @@ describe('a file', () => {
     expect(() => notesOf()).toThrow(/the file is empty/u)
     await chmod(path, 0o640)
 
-    expect(() => notesOf()).toThrow(expect.objectContaining({ code: 'ERR_LEDGER_MODE' }))
+    expect(() => notesOf()).toThrow(expect.objectContaining({ code: 'ERR_VAULT_MODE' }))
     expect((await stat(path)).size).toBe(0)
   })
 

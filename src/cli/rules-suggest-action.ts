@@ -1,0 +1,64 @@
+/** Prints the rules that a capture suggests: as commands for a shell, or as JSON. */
+import { CaptureObserver } from '../backtest/observe-capture.ts'
+import type { SuggestedRules } from '../backtest/suggest-rules.ts'
+import { AppError } from '../base/errors.ts'
+import { visibleLine } from '../base/visible-text.ts'
+import { quoteWord } from '../capture/export/shell-quote.ts'
+import type { RuleFields } from '../config/rule-fields.ts'
+import { formatPlural } from '../run/amounts.ts'
+import type { CliContext } from './context.ts'
+import { createTeller } from './context.ts'
+import { messagesIn } from './rules-test-action.ts'
+
+/** Throws ERR_CAPTURE_UNREADABLE, ERR_CAPTURE_EMPTY. */
+export async function suggest(context: CliContext, path: string, isJson: boolean): Promise<void> {
+  const observer = new CaptureObserver()
+  for await (const msg of messagesIn(context, path)) await observer.take(msg)
+  const suggested = await observer.end()
+  if (observer.count === 0) throw new AppError('ERR_CAPTURE_EMPTY', { path })
+  const tell = createTeller(context)
+  for (const note of suggested.notes) tell(note)
+  if (isJson) {
+    const shown = { defaultAction: 'block', rules: suggested.rules }
+    context.stdout.write(`${JSON.stringify(shown, null, 2)}\n`)
+    return
+  }
+  context.stdout.write(
+    `# ${formatPlural(observer.count, 'request')} and tunnels of ${visibleLine(path)} pass these rules, and nothing else does.\n`,
+  )
+  for (const line of commandsOf(suggested)) context.stdout.write(`${line}\n`)
+  context.stdout.write('# They hold once the proxy blocks what no rule allows:\n')
+  context.stdout.write('# porthole start --default-action block\n')
+}
+
+/** One command a rule; every word is safe in a POSIX shell. */
+export function commandsOf({ rules }: Pick<SuggestedRules, 'rules'>): string[] {
+  return rules.map((rule) => `porthole rules add ${rule.action}${flagsOf(rule)}`)
+}
+
+const flagNames = [
+  'host',
+  'path',
+  'method',
+  'agent',
+  'model',
+  'tool',
+  'limit',
+  'amount',
+  'per',
+  'scope',
+] as const satisfies ReadonlyArray<keyof RuleFields>
+
+function flagsOf(rule: RuleFields): string {
+  return flagNames
+    .map((name) => {
+      const given = rule[name]
+      if (given === undefined) return ''
+      const value = typeof given === 'string' ? given : given.join(',')
+      // Else a value that begins with a hyphen would be a flag of its own.
+      return value.startsWith('-')
+        ? ` ${quoteWord(`--${name}=${value}`)}`
+        : ` --${name} ${quoteWord(value)}`
+    })
+    .join('')
+}

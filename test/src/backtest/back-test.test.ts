@@ -44,6 +44,7 @@ describe('recorded requests', () => {
       undefined,
       'r',
       undefined,
+      undefined,
       'r',
     ])
   })

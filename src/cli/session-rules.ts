@@ -2,7 +2,7 @@
  * The rules of a session: those of the vault, also of one that is made while it runs, and those of
  * the configuration file. Both are followed as they change.
  */
-import { AppError } from '../base/errors.ts'
+import { AppError, asError } from '../base/errors.ts'
 import type { Settings } from '../config/settings.ts'
 import type { RulePart } from '../policy/rules/rule-sources.ts'
 import { combineRules } from '../policy/rules/rule-sources.ts'
@@ -61,18 +61,27 @@ const none: RulePart = { rules: [] }
 /** A run begins without a vault as long as none is there; rules may be the first thing put into it. */
 function laterVault(home: string): VaultPart {
   let opened: Vault | undefined
+  let failure: Error | undefined
   let isClosed = false
   const timer = setInterval(() => {
     if (!hasVault(home)) return
     clearInterval(timer)
-    void openVault({ home, env: {} }).then((vault) => {
-      if (isClosed) vault.close()
-      else opened = vault
-    })
+    openVault({ home, env: {} }).then(
+      (vault) => {
+        if (isClosed) vault.close()
+        else opened = vault
+      },
+      (error: unknown) => {
+        failure = asError(error)
+      },
+    )
   }, pollMs)
   timer.unref()
   return {
-    current: () => opened?.rules.current() ?? none,
+    current: () => {
+      if (failure !== undefined) throw failure
+      return opened?.rules.current() ?? none
+    },
     close: () => {
       isClosed = true
       clearInterval(timer)

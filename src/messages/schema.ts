@@ -6,8 +6,8 @@
  * Order within one exchange: `request-started`, any `request-body`, `request-ended`,
  * `response-started`, any `response-body`, `response-ended`, then exactly one of
  * `exchange-completed` and `exchange-failed`. Request and response may overlap; a failed exchange
- * may stop at any point. A refused one is `request-started`, `request-refused` and
- * `exchange-completed` with the status that the client was given.
+ * may stop at any point. A refused one is `request-started`, as much of its body as was read to
+ * decide on it, `request-refused` and `exchange-completed` with the status that the client was given.
  */
 import { z } from 'zod'
 

@@ -1,5 +1,5 @@
+/** Rules as users read them: what one concerns, and how much of it may pass. Pure. */
 import { describeRate } from './rate-meter.ts'
-/** Rules as users read them: what one concerns, and how much it lets pass. Pure. */
 import type { Rule } from './rule.ts'
 
 /** `POST api.openai.com /v1/*, model gpt-4*`; `everything` where it names nothing. */

@@ -170,6 +170,13 @@ const layers: Record<
     read: ({ redactContent }) => redactContent,
     wanted: { flag: 'pii', env: 'off', file: 'pii' },
   },
+  defaultAction: {
+    flag: 'block',
+    env: 'allow',
+    file: 'block',
+    read: ({ defaultAction }) => defaultAction,
+    wanted: { flag: 'block', env: 'allow', file: 'block' },
+  },
   prices: {
     flag: 'flag.json',
     env: 'env.json',

@@ -4,7 +4,12 @@ import { PassThrough } from 'node:stream'
 
 import { describe, expect, test } from 'vitest'
 
-import { answerClient, rawAnswer, relayHead } from '../../../src/proxy/client-response.ts'
+import {
+  answerClient,
+  answerFor,
+  rawAnswer,
+  relayHead,
+} from '../../../src/proxy/client-response.ts'
 import type { ProxyAnswer } from '../../../src/proxy/client-response.ts'
 
 const answer: ProxyAnswer = {
@@ -52,6 +57,28 @@ describe('an answer of the proxy', () => {
       type: 'error',
       error: { type: 'porthole_error', code: 'rate-limited', message: 'slow down: "é"' },
     })
+  })
+
+  test('to a refusal names its rule, has its fields, or speaks as it says', () => {
+    const refusal = {
+      status: 429,
+      reason: 'rate-limit',
+      message: 'too many',
+      rule: 'few',
+      retryAfterSeconds: 3,
+      headers: [['X-Should-Retry', 'true'] as [string, string]],
+    }
+    const own = { contentType: 'text/event-stream', text: 'event: error\n\n' }
+
+    const usual = split(rawAnswer(answerFor(refusal), 'Too Many Requests', false))
+    const other = split(rawAnswer(answerFor({ ...refusal, body: own }), 'Too Many Requests', false))
+
+    expect(JSON.parse(usual.body)).toMatchObject({ error: { code: 'rate-limit', rule: 'few' } })
+    expect(usual.head).toContain('\r\nRetry-After: 3\r\nX-Should-Retry: true\r\n')
+    expect(usual.head).not.toContain('X-Should-Retry: false')
+    expect(other.body).toBe(own.text)
+    expect(other.head).toContain('\r\nContent-Type: text/event-stream\r\n')
+    expect(other.head).toContain(`\r\nContent-Length: ${own.text.length}\r\n`)
   })
 
   test('adds no byte to a response that has begun, but breaks it off', async () => {

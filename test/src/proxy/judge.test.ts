@@ -4,8 +4,9 @@ import { describe, expect, test, vi } from 'vitest'
 
 import type { AnalysisMsgDraft } from '../../../src/messages/schema.ts'
 import type { Analyzer, OutgoingRequest, Refusal } from '../../../src/pipeline/analyzer.ts'
+import { BodyUnavailable } from '../../../src/pipeline/body-unavailable.ts'
 import { createHeaderList } from '../../../src/proxy/http-messages.ts'
-import { judgeRequest } from '../../../src/proxy/judge.ts'
+import { judgeConnection, judgeRequest } from '../../../src/proxy/judge.ts'
 
 const refusal: Refusal = { status: 403, reason: 'blocked', message: 'no' }
 
@@ -145,5 +146,101 @@ describe('a faulty analyzer', () => {
     // An unhandled rejection here would fail the run.
     reject(new Error('too late'))
     await new Promise((resolve) => setImmediate(resolve))
+  })
+})
+
+describe('an analyzer that waits for the client', () => {
+  test('is not late as long as the client is', async () => {
+    vi.useFakeTimers()
+    try {
+      const sent = Promise.withResolvers<undefined>()
+      let awaited: Promise<unknown> | undefined = sent.promise
+      const analyzer = judging('waiting', async () => {
+        await sent.promise
+        awaited = undefined
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        return refusal
+      })
+      const verdict = judgeRequest([analyzer], request().outgoing, 100, () => awaited)
+
+      await vi.advanceTimersByTimeAsync(1000)
+      sent.resolve(undefined)
+      await vi.advanceTimersByTimeAsync(60)
+
+      expect(await verdict).toBe(refusal)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('is late again when the client is not to blame', async () => {
+    vi.useFakeTimers()
+    try {
+      const sent = Promise.withResolvers<undefined>()
+      let awaited: Promise<unknown> | undefined = sent.promise
+      const analyzer = judging('stuck', () => new Promise<undefined>(() => {}))
+      const verdict = judgeRequest([analyzer], request().outgoing, 100, () => awaited)
+
+      await vi.advanceTimersByTimeAsync(150)
+      awaited = undefined
+      sent.resolve(undefined)
+      await vi.advanceTimersByTimeAsync(150)
+
+      expect(await verdict).toMatchObject({ status: 502, reason: 'analyzer-failed' })
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('and leaves what it hears to the judge refuses with that, and has not failed', async () => {
+    const { outgoing, emitted } = request()
+    const analyzer = judging('reading', () =>
+      Promise.reject(new BodyUnavailable(413, 'body-too-large', 'too large')),
+    )
+
+    expect(await judgeRequest([analyzer], outgoing, 100)).toEqual({
+      status: 413,
+      reason: 'body-too-large',
+      message: 'too large',
+    })
+    expect(emitted).toEqual([])
+  })
+})
+
+describe('a connection', () => {
+  const emitted: AnalysisMsgDraft[] = []
+  const connection = {
+    connectionId: 'c1',
+    host: 'a.example',
+    port: 443,
+    fate: 'not-allowlisted',
+    emit: (draft: AnalysisMsgDraft) => emitted.push(draft),
+  } as const
+
+  test('passes where nobody objects, and is refused by the first who does', () => {
+    const asked: string[] = []
+    const analyzer = (name: string, answer?: Refusal): Analyzer => ({
+      name,
+      onConnect: () => {
+        asked.push(name)
+        return answer
+      },
+    })
+
+    expect(judgeConnection([{ name: 'silent' }, analyzer('a')], connection)).toBeUndefined()
+    expect(judgeConnection([analyzer('b', refusal), analyzer('c')], connection)).toBe(refusal)
+    expect(asked).toEqual(['a', 'b'])
+  })
+
+  test('is refused where an analyzer fails', () => {
+    const analyzer: Analyzer = {
+      name: 'broken',
+      onConnect: () => {
+        throw new Error('oops')
+      },
+    }
+
+    expect(judgeConnection([analyzer], connection)).toMatchObject({ status: 502 })
+    expect(emitted).toEqual([{ kind: 'analyzer-failed', analyzer: 'broken', error: 'oops' }])
   })
 })

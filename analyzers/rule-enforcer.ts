@@ -68,7 +68,7 @@ export class RuleEnforcer implements Analyzer {
 
   onRequest(request: OutgoingRequest): void | Refusal | Promise<void | Refusal> {
     const speak = (given: void | Refusal): void | Refusal =>
-      given === undefined ? undefined : inProvidersWords(given, request)
+      given === undefined || given.reason === 'budget' ? given : inProvidersWords(given, request)
     const given = this.#ask(request)
     return given instanceof Promise ? given.then(speak) : speak(given)
   }

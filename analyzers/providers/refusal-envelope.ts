@@ -6,6 +6,8 @@
  * providers' API references.
  */
 import type { Refusal } from '../../src/pipeline/analyzer.ts'
+import type { Exhausted } from '../../src/policy/rules/meter.ts'
+import type { Rule } from '../../src/policy/rules/rule.ts'
 import { anthropicCompleteWire } from './anthropic-complete.ts'
 import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 import { anthropicBatchesWire, anthropicCountWire } from './anthropic-plain-wire.ts'
@@ -33,9 +35,30 @@ export interface RefusedRequest {
 
 type RefusalWords = Pick<Refusal, 'status' | 'reason' | 'message'>
 
-/** The same refusal, with a body that the client's SDK reads. */
+/**
+ * The same refusal, with a body that the client's SDK reads; OpenAI's and Anthropic's read what
+ * Porthole says by itself, which names the rule too.
+ */
 export function inProvidersWords(refusal: Refusal, request: RefusedRequest): Refusal {
-  if (refusal.body !== undefined) return refusal
+  const render = renderOf(request.method, targetOf(request.host, request.path))
+  if (refusal.body !== undefined || render === openai || render === anthropic) return refusal
+  const body = refusalBody(request, refusal)
+  return body === undefined ? refusal : { ...refusal, body }
+}
+
+/** Of a budget that is used up, in the words of whoever would say so of their own. */
+export function refuseSpentBudget(
+  { name }: Pick<Rule, 'name'>,
+  { message }: Pick<Exhausted, 'message'>,
+  request: RefusedRequest,
+): Refusal {
+  const refusal = {
+    // Not 429: clients would ask again.
+    status: 403,
+    reason: 'budget',
+    message: `the rule ${name}: ${message}`,
+    rule: name,
+  }
   const body = refusalBody(request, refusal)
   return body === undefined ? refusal : { ...refusal, body }
 }

@@ -10,7 +10,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
-import { RuleEnforcer } from '../../analyzers/rule-enforcer.ts'
 import { createSystemClock } from '../../src/base/clock.ts'
 import { BudgetMeter } from '../../src/ledger/budget-meter.ts'
 import { ledgerPathIn } from '../../src/ledger/ledger-path.ts'
@@ -64,7 +63,7 @@ async function bench(recording: string, rules: readonly Rule[]): Promise<Bench> 
       builder.route(`api=http://127.0.0.1:${upstream.port}`)
       const source = { current: () => ruleSet }
       const ruleSet = { rules, defaultAction: () => 'allow' as const }
-      builder.addAnalyzer(new RuleEnforcer(source, { now: () => clock.monotonicMs(), budgets }))
+      builder.rules(source, { budgets })
       for (const analyzer of defaultAnalyzers()) builder.addAnalyzer(analyzer)
       builder.addAnalyzer(new BudgetKeeper(budgets))
     },

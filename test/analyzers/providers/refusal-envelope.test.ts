@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest'
 
-import { refusalBody } from '../../../analyzers/providers/refusal-envelope.ts'
+import {
+  inProvidersWords,
+  refusalBody,
+  refuseSpentBudget,
+} from '../../../analyzers/providers/refusal-envelope.ts'
 
 const refusal = { status: 403, reason: 'budget', message: 'The budget day is spent.' }
 
@@ -112,4 +116,32 @@ test.each([
   ].map((body) => JSON.stringify(body))
 
   for (const [index, name] of names.entries()) expect(found[index]).toContain(`"${name}"`)
+})
+
+test('a refusal is left as it is where the SDK reads what Porthole says by itself', () => {
+  const words = { status: 403, reason: 'rule', message: 'no', rule: 'r' }
+  const at = (host: string, path: string): unknown =>
+    inProvidersWords(words, { method: 'POST', host, path }).body
+
+  expect(at('api.openai.com', '/v1/responses')).toBeUndefined()
+  expect(at('api.anthropic.com', '/v1/messages')).toBeUndefined()
+  expect(at('example.com', '/')).toBeUndefined()
+  expect(at('api.cohere.com', '/v2/chat')).toEqual({
+    contentType: 'application/json',
+    text: '{"message":"no"}\n',
+  })
+})
+
+test('a spent budget is told with its rule, and is no reason to ask again', () => {
+  const exhausted = { message: 'its budget is spent' }
+  const spent = (host: string): unknown =>
+    refuseSpentBudget({ name: 'day' }, exhausted, { method: 'POST', host, path: '/v1/responses' })
+
+  expect(spent('api.openai.com')).toMatchObject({
+    status: 403,
+    reason: 'budget',
+    rule: 'day',
+    message: 'the rule day: its budget is spent',
+    body: { text: expect.stringContaining('insufficient_quota') },
+  })
 })

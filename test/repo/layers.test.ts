@@ -23,6 +23,7 @@ const ranks = new Map<string, number>([
   ['src/vault', 5],
   ['analyzers', 6],
   ['src/proxy', 6],
+  ['src/backtest', 7],
   ['src/control', 7],
   ['src/run', 7],
   ['src/serve', 7],

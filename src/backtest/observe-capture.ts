@@ -22,6 +22,8 @@ const windowMs = 60_000
 export class CaptureObserver {
   readonly #requests = new RecordedRequests()
   readonly #seen = new Map<string, ObservedRequest>()
+  /** By exchange: it may still turn out that they were refused. */
+  readonly #asked = new Map<string, ObservedRequest>()
   readonly #tunnels = new Map<string, { readonly host: string; readonly port: number }>()
   readonly #budgets: BudgetMeter
   readonly #keeper: BudgetKeeper
@@ -32,6 +34,7 @@ export class CaptureObserver {
   }))
   #now = 0
   #count = 0
+  #refused = 0
   #usd = 0
   #tokens = 0
   /** A tunnel that would have been read: no budget can let it pass. */
@@ -43,21 +46,28 @@ export class CaptureObserver {
     this.#keeper = new BudgetKeeper(this.#budgets)
   }
 
-  /** Requests and tunnels so far. */
+  /** Requests and tunnels so far that were let pass. */
   get count(): number {
     return this.#count
+  }
+
+  /** Requests that were refused when they were recorded: nothing is suggested for them. */
+  get refusedCount(): number {
+    return this.#refused
   }
 
   async take(msg: AnalysisMsg): Promise<void> {
     this.#now = Math.max(this.#now, msg.at)
     const asker = this.#requests.take(msg)
     if (asker !== undefined) await this.#see(asker)
+    this.#settle(msg)
     this.#keeper.onMessage(msg)
   }
 
   /** No more messages come. */
   async end(): Promise<SuggestedRules> {
     for (const asker of this.#requests.end()) await this.#see(asker)
+    for (const id of this.#asked.keys()) this.#admit(id)
     const { rules, notes } = suggestRules({
       requests: [...this.#seen.values()],
       tunnels: [...this.#tunnels.values()],
@@ -65,18 +75,30 @@ export class CaptureObserver {
     return { rules: [...rules, ...this.#amounts()], notes }
   }
 
-  async #see(asker: RecordedAsker): Promise<void> {
+  #settle({ kind, exchangeId = '' }: AnalysisMsg): void {
+    if (kind === 'request-refused' && this.#asked.delete(exchangeId)) this.#refused += 1
+    else if (kind === 'exchange-completed' || kind === 'exchange-failed') this.#admit(exchangeId)
+  }
+
+  #admit(exchangeId: string): void {
+    const seen = this.#asked.get(exchangeId)
+    if (seen === undefined) return
+    this.#asked.delete(exchangeId)
     this.#count += 1
+    this.#seen.set(JSON.stringify(seen), seen)
+  }
+
+  async #see(asker: RecordedAsker): Promise<void> {
     for (const peak of this.#peaks) {
       peak.most = Math.max(peak.most, peak.window.count(this.#now) + 1)
       peak.window.add(this.#now)
     }
     if (asker.type === 'request') {
       this.#measure(asker)
-      const seen = await observed(asker)
-      this.#seen.set(JSON.stringify(seen), seen)
+      this.#asked.set(asker.exchangeId, await observed(asker))
       return
     }
+    this.#count += 1
     const { host, port, fate } = asker.connection
     this.#hasUnreadable ||= fate !== 'not-allowlisted'
     this.#tunnels.set(`${host} ${port}`, { host, port })

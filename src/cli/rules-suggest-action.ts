@@ -5,7 +5,7 @@ import { AppError } from '../base/errors.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import { quoteWord } from '../capture/export/shell-quote.ts'
 import type { RuleFields } from '../config/rule-fields.ts'
-import { formatPlural } from '../run/amounts.ts'
+import { formatCount, formatPlural } from '../run/amounts.ts'
 import type { CliContext } from './context.ts'
 import { createTeller } from './context.ts'
 import { messagesIn } from './rules-test-action.ts'
@@ -15,20 +15,30 @@ export async function suggest(context: CliContext, path: string, isJson: boolean
   const observer = new CaptureObserver()
   for await (const msg of messagesIn(context, path)) await observer.take(msg)
   const suggested = await observer.end()
-  if (observer.count === 0) throw new AppError('ERR_CAPTURE_EMPTY', { path })
+  if (observer.count === 0 && observer.refusedCount === 0)
+    throw new AppError('ERR_CAPTURE_EMPTY', { path })
   const tell = createTeller(context)
   for (const note of suggested.notes) tell(note)
+  const left = observer.refusedCount
+  if (left > 0)
+    tell(`${formatPlural(left, 'request')} refused at the time: no rule is made for that`)
   if (isJson) {
     const shown = { defaultAction: 'block', rules: suggested.rules }
     context.stdout.write(`${JSON.stringify(shown, null, 2)}\n`)
     return
   }
   context.stdout.write(
-    `# ${formatPlural(observer.count, 'request')} and tunnels of ${visibleLine(path)} pass these rules, and nothing else does.\n`,
+    `# ${passing(observer.count)} of ${visibleLine(path)} would pass these rules, and nothing else.\n`,
   )
   for (const line of commandsOf(suggested)) context.stdout.write(`${line}\n`)
   context.stdout.write('# They hold once the proxy blocks what no rule allows:\n')
   context.stdout.write('# porthole start --default-action block\n')
+}
+
+function passing(count: number): string {
+  return count === 1
+    ? 'The one request or tunnel'
+    : `All ${formatCount(count)} requests and tunnels`
 }
 
 /** One command a rule; every word is safe in a POSIX shell. */

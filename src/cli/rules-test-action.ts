@@ -140,7 +140,7 @@ function textOf(tally: RuleTally): string {
   const { tested, refused } = tally
   return (
     formatTable([['RULE', 'ACTION', 'MODE', 'WOULD HAVE'], ...rows]) +
-    `${formatPlural(tested, 'request')} and tunnels: ${tested - refused} would have passed, ${refused} refused\n`
+    `of ${formatPlural(tested, 'request or tunnel', 'requests and tunnels')}, ${tested - refused} would have passed, ${refused} refused\n`
   )
 }
 

@@ -112,7 +112,8 @@ function describeRules(all: readonly AnalysisMsg[]): string[] {
       ...byDefault.map(() => 'no rule allows it, and what no rule allows is blocked'),
     ]
   }
-  return all.some(({ kind }) => kind === 'request-started') ? ['no rule had a say'] : []
+  const isAsked = all.some(({ kind }) => kind === 'request-started')
+  return isAsked && of(all, 'budget-exceeded').length === 0 ? ['no rule had a say'] : []
 }
 
 function describeRule(msg: MsgOf<'rule-matched' | 'budget-exceeded'>): string {
@@ -174,6 +175,7 @@ function describeCall(msg: MsgOf<'model-answered'>): string {
 }
 
 function describeEnd(all: readonly AnalysisMsg[]): string[] {
+  const isRefused = of(all, 'request-refused').length > 0
   const texts = [
     ...of(all, 'connection-refused').map(
       ({ status, reason, message }) =>
@@ -189,7 +191,7 @@ function describeEnd(all: readonly AnalysisMsg[]): string[] {
         `failed by the ${by} while ${phases[phase]}, after ${formatDuration(durationMs)} (${wire(code)})` +
         (message === undefined ? '' : `: ${formatWireText(message, 300)}`),
     ),
-    ...of(all, 'exchange-completed').map(
+    ...(isRefused ? [] : of(all, 'exchange-completed')).map(
       ({ status, requestBytes, responseBytes, durationMs }) =>
         `completed with ${status} in ${formatDuration(durationMs)}: ${formatBytes(requestBytes)} up, ` +
         `${formatBytes(responseBytes)} down`,

@@ -26,11 +26,10 @@ export interface ChatCall {
 export function chatMessages(calls: readonly ChatCall[]): AnalysisMsg[] {
   return calls.flatMap((call, index) => {
     const { at = index * 1000 } = call
-    return analyzedMessages([specOf(call, index)]).map((msg) => ({
-      ...msg,
-      at,
-      seq: index * 100 + msg.seq,
-    }))
+    const messages = analyzedMessages([specOf(call, index)])
+    return messages.map((msg): AnalysisMsg =>
+      Object.assign(msg, { at, seq: index * 100 + msg.seq }),
+    )
   })
 }
 

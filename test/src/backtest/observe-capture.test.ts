@@ -93,6 +93,18 @@ describe('the rules that are suggested', () => {
     expect(await refusedBy(suggested, messages)).toEqual([])
   })
 
+  test('are none for what was refused when it was recorded', async () => {
+    const refused = { kind: 'request-refused', status: 403, reason: 'rule' } as const
+    const calls = chatMessages([{ model: 'gpt-4o' }, { model: 'gpt-5' }])
+    const messages = calls.flatMap((msg) =>
+      msg.kind === 'request-ended' && msg.exchangeId === 'x1'
+        ? [msg, Object.assign({}, msg, refused)]
+        : [msg],
+    )
+
+    expect((await suggest(messages)).rules[0]).toMatchObject({ model: ['gpt-4o'] })
+  })
+
   test('let every recorded fixture pass', async () => {
     const messages = analyzedMessages(recordedFixtures().map(specOf))
 

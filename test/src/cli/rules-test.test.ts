@@ -58,7 +58,7 @@ v     block   enforce  refused 1
 f     block   enforce  refused 1
 o     block   observe  refused 1, if it were enforced
 r     rate    enforce  let all pass
-3 requests and tunnels: 1 would have passed, 2 refused
+of 3 requests and tunnels, 1 would have passed, 2 refused
 `)
   })
 

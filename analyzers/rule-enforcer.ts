@@ -16,7 +16,13 @@ import type {
 import { BodyUnavailable } from '../src/pipeline/body-unavailable.ts'
 import type { Authority } from '../src/policy/authority.ts'
 import { splitTarget } from '../src/policy/request-path.ts'
-import { blockedFor, decide, namesNeeded, undecidable } from '../src/policy/rules/decide.ts'
+import {
+  blockedFor,
+  decide,
+  namesNeeded,
+  rulesFor,
+  undecidable,
+} from '../src/policy/rules/decide.ts'
 import type {
   RuleMeters,
   RuleNote,
@@ -75,11 +81,10 @@ export class RuleEnforcer implements Analyzer {
 
   #ask(request: OutgoingRequest): void | Refusal | Promise<void | Refusal> {
     try {
-      const rules = this.#source.current()
-      if (rules.rules.length === 0 && rules.defaultAction(request.agent) === 'allow') {
-        return undefined
-      }
+      const all = this.#source.current()
+      if (all.rules.length === 0 && all.defaultAction(request.agent) === 'allow') return undefined
       const subject = subjectOf(request)
+      const rules = rulesFor(all, subject)
       const needed = namesNeeded(rules, subject)
       if (needed !== undefined) return this.#judgeNamed(rules, subject, request, needed)
       return this.#judge(rules, subject, request)

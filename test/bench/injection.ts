@@ -1,16 +1,20 @@
 /**
  * `npm run bench -- injection`: what a credential costs a request, on one core, without any proxy
  * around it: the injector over a vault of 1, 100 and 1,000 secrets, of one secret and of none for
- * the request's host. Each figure is of the request alone: look, select, open, put in.
+ * the request's host. Each figure is of the request alone: look, select, open, put in. Then what 200
+ * rules in the same vault add: those of other hosts, a rate, and a model in a body of 20 KB.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { CredentialInjector as InjectorClass } from '../../analyzers/credential-injector.ts'
-import type { OutgoingRequest } from '../../src/pipeline/analyzer.ts'
+import type { RuleEnforcer as EnforcerClass } from '../../analyzers/rule-enforcer.ts'
+import type { parseRule as ParseRule } from '../../src/config/rule-fields.ts'
+import type { Analyzer, OutgoingRequest } from '../../src/pipeline/analyzer.ts'
 import type { formsOfValue as Forms } from '../../src/policy/credential-value.ts'
 import type { parseHostPattern as Parse } from '../../src/policy/host-pattern.ts'
+import type { combineRules as CombineRules } from '../../src/policy/rules/rule-sources.ts'
 import type { createHeaderList as CreateHeaders } from '../../src/proxy/http-messages.ts'
 import type { openVaultIn as OpenVault, readVaultIn as ReadVault } from '../../src/vault/vault.ts'
 import { builtUrl } from './built.ts'
@@ -20,6 +24,17 @@ const warmUps = 5000
 const requests = 20_000
 /** What injection may add at the median, in milliseconds. */
 const targetMs = 0.1
+const ruleCount = 200
+/** As an agent's requests are: messages, with the model at the end, where it is found last. */
+const body = Buffer.from(
+  JSON.stringify({
+    messages: Array.from({ length: 40 }, (_, index) => ({
+      role: index % 2 === 0 ? 'user' : 'assistant',
+      content: 'what was said in this turn '.repeat(18),
+    })),
+    model: 'gpt-5',
+  }),
+)
 
 const imported = <T>(path: string): Promise<T> => import(builtUrl(path).href) as Promise<T>
 
@@ -37,6 +52,13 @@ export async function benchInjection(): Promise<string> {
   const { formsOfValue } = await imported<{ formsOfValue: typeof Forms }>(
     'src/policy/credential-value.js',
   )
+  const { RuleEnforcer } = await imported<{ RuleEnforcer: typeof EnforcerClass }>(
+    'analyzers/rule-enforcer.js',
+  )
+  const { combineRules } = await imported<{ combineRules: typeof CombineRules }>(
+    'src/policy/rules/rule-sources.js',
+  )
+  const { parseRule } = await imported<{ parseRule: typeof ParseRule }>('src/config/rule-fields.js')
   const { createHeaderList } = await imported<{ createHeaderList: typeof CreateHeaders }>(
     'src/proxy/http-messages.js',
   )
@@ -45,6 +67,9 @@ export async function benchInjection(): Promise<string> {
   const writable = vaults.openVaultIn(options)
   const reader = vaults.readVaultIn(options)
   const injector = new CredentialInjector(reader.credentials)
+  const rules = combineRules([() => reader.rules.current()], 'allow')
+  const enforcer = new RuleEnforcer(rules, { now: () => performance.now() })
+  let chain: readonly Analyzer[] = [injector]
   const ask = async (host: string): Promise<number> => {
     const request: OutgoingRequest = {
       connectionId: 'c1',
@@ -56,16 +81,17 @@ export async function benchInjection(): Promise<string> {
       method: 'POST',
       path: '/v1/chat/completions',
       headers: createHeaderList([['Host', host]]),
-      readBody: () => Promise.resolve(Buffer.alloc(0)),
+      readBody: () => Promise.resolve(body),
       emit: () => {},
       conceal: (value) => void formsOfValue(value),
     }
     const startedMs = performance.now()
-    const given = injector.onRequest(request)
-    const refusal = given instanceof Promise ? await given : given
-    const tookMs = performance.now() - startedMs
-    if (refusal !== undefined) throw new Error(refusal.message)
-    return tookMs
+    for (const analyzer of chain) {
+      const given = analyzer.onRequest?.(request)
+      const refusal = given instanceof Promise ? await given : given
+      if (refusal !== undefined) throw new Error(refusal.message)
+    }
+    return performance.now() - startedMs
   }
   const measure = async (host: string): Promise<readonly [number, number]> => {
     for (let index = 0; index < warmUps; index += 1) await ask(host)
@@ -95,6 +121,23 @@ export async function benchInjection(): Promise<string> {
       lines.push(describe(`${count} secrets, one fits`, await measure('h0.example')))
     }
     lines.push(describe('1000 secrets, none fits', await measure('other.example')))
+    const withoutRules = await measure('h0.example')
+    chain = [enforcer, injector]
+    const add = (fields: Parameters<typeof ParseRule>[0]): void =>
+      void writable.rules.add(parseRule(fields, (field) => field))
+    for (let index = 0; index < ruleCount - 2; index += 1) {
+      add({ action: 'block', host: `r${index}.example`, path: '/v1/files/*', model: 'gpt-4*' })
+    }
+    const describeRules = async (what: string): Promise<string> => {
+      const [p50, p99] = await measure('h0.example')
+      const addedUs = (p50 - withoutRules[0]) * 1000
+      return `${describe(what, [p50, p99])}, ${addedUs.toFixed(1)} µs added`
+    }
+    lines.push(await describeRules('and 198 rules, none fits'))
+    add({ action: 'rate', host: 'h0.example', limit: '1000000000/1d' })
+    lines.push(await describeRules('… and a rate that fits'))
+    add({ action: 'block', host: 'h0.example', model: 'gpt-4*' })
+    lines.push(await describeRules(`… and a model, ${Math.round(body.length / 1000)} KB`))
   } finally {
     reader.close()
     writable.close()

@@ -45,6 +45,14 @@ export interface RuleMeters {
   readonly budget: Meter | undefined
 }
 
+/** The rules that may concern it, so that those of a thousand others cost it only one look. */
+export function rulesFor(rules: RuleSet, subject: RuleSubject): RuleSet {
+  return {
+    rules: rules.rules.filter((rule) => matchRule(rule, subject) !== 'no'),
+    defaultAction: (agent) => rules.defaultAction(agent),
+  }
+}
+
 /** Decides, and counts what goes on. Throws what a meter throws. */
 export function decide(question: RuleQuestion): RuleVerdict {
   const notes: RuleNote[] = []

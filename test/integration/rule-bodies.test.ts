@@ -108,7 +108,7 @@ describe('a request that names a blocked model', () => {
     ['in a second document', '{"model":"o3"}{"model":"gpt-4o"}'],
     ['in UTF-16', Buffer.from('{"model":"gpt-4o"}', 'utf16le')],
     ['in bytes that are no text', randomBytes(64)],
-  ])('%s is refused', async (_where, body) => {
+  ])('S18 %s is refused', async (_where, body) => {
     const it = await bench([noGpt()])
 
     expect((await post(it, body)).status).toBe(403)
@@ -124,7 +124,7 @@ describe('a request that names a blocked model', () => {
     ['gzip', Buffer.from(call('o3'))],
     ['unheard-of', Buffer.from(call('o3'))],
     ['gzip', gzipSync(Buffer.alloc(80 * 1024 * 1024, 32))],
-  ])('in the coding %s, or in one that does not open, is refused', async (coding, body) => {
+  ])('R3 in the coding %s, or in one that does not open, is refused', async (coding, body) => {
     const it = await bench([noGpt()])
 
     expect((await post(it, body, [`Content-Encoding: ${coding}`])).status).toBe(403)
@@ -218,7 +218,7 @@ describe('a request that a rule on models lets pass', () => {
 })
 
 describe('a body that has to be read', () => {
-  test('and is longer than the bound is refused with 413', async () => {
+  test('R2 and is longer than the bound is refused with 413', async () => {
     const it = await bench([noGpt()], { ruleBodyBytes: 1000 })
 
     const answer = await post(it, call('o3', { x: 'y'.repeat(100_000) }))
@@ -284,7 +284,7 @@ describe('a body that has to be read', () => {
     expect(it.proxy.of('request-refused')).toEqual([])
   })
 
-  test('beyond what all may hold together is refused with 503', async () => {
+  test('R2 beyond what all may hold together is refused with 503', async () => {
     const it = await bench([noGpt()], { heldBodiesBytes: 50_000 })
 
     const answer = await post(it, call('o3', { x: 'y'.repeat(60_000) }))

@@ -33,7 +33,9 @@ function open<T extends { close(): Promise<void> }>(item: T): T {
 interface Bench {
   readonly proxy: ProxyUnderTest
   readonly upstream: TestUpstream
-  request(request: Partial<ProxiedRequest> & { readonly path?: string }): Promise<ProxiedAnswer>
+  readonly request: (
+    request: Partial<ProxiedRequest> & { readonly path?: string },
+  ) => Promise<ProxiedAnswer>
 }
 
 async function bench(

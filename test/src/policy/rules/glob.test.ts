@@ -22,7 +22,7 @@ const letters = fc.string({ unit: fc.constantFrom('a', 'b', '*'), maxLength: 8 }
 const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 12 })
 
 property.prop([letters, text])(
-  'a pattern matches as a regular expression of it does',
+  'R5 a pattern matches as a regular expression of it does, in time that its text alone decides',
   (pattern, of) => {
     const expression = new RegExp(`^${pattern.replaceAll('*', '.*')}$`, 'u')
 

@@ -17,6 +17,7 @@ import { BodyUnavailable } from '../src/pipeline/body-unavailable.ts'
 import type { Authority } from '../src/policy/authority.ts'
 import { splitTarget } from '../src/policy/request-path.ts'
 import {
+  blindRules,
   blockedFor,
   decide,
   namesNeeded,
@@ -124,7 +125,13 @@ export class RuleEnforcer implements Analyzer {
     const meters = { rate: this.#meters.rate, budget: undefined }
     const unknownApplies = request !== undefined
     const verdict = decide({ rules, subject, metered, meters, unknownApplies })
-    return this.#answer(verdict, connection.emit)
+    const refusal = this.#answer(verdict, connection.emit)
+    if (refusal === undefined && request === undefined) {
+      const blind = blindRules(rules, subject)
+      const notes = blind.map((rule) => ({ rule, decision: 'unread', mode: 'observe' }) as const)
+      this.#tell(notes, connection.emit)
+    }
+    return refusal
   }
 
   async #judgeNamed(

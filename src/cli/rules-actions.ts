@@ -44,6 +44,16 @@ export async function addRule(
   const rule = await withVault(context, command, (vault) => vault.rules.add(draft, elsewhere))
   const mode = rule.mode === 'observe' ? ', observed only' : ''
   tell(context, `${rule.name}: ${sentenceOf(rule)}${mode}; it holds from the next request on`)
+  if (readsRequests(rule)) {
+    tell(context, 'it has to read requests: it holds for hosts on the allowlist (--allow HOST)')
+  }
+}
+
+/** Whether it names what a tunnel does not show. */
+function readsRequests({ action, match }: Rule): boolean {
+  const { path, methods, models, tools } = match
+  const isRead = [path, methods, models, tools].some((part) => part !== undefined)
+  return isRead || action === 'budget'
 }
 
 function fieldsOf(action: RuleAction, { observe, ...fields }: AddFlags): RuleFields {

@@ -79,7 +79,7 @@ export class Funnel {
         this.#request(msg)
         break
       case 'request-refused':
-        this.#troubleOf(msg.exchangeId, refusal(msg.status, msg.message ?? msg.reason))
+        this.#troubleOf(msg.exchangeId, refusal(msg))
         break
       case 'exchange-failed':
         this.#fail(msg)
@@ -135,7 +135,7 @@ export class Funnel {
 
   #refuse(msg: MsgOf<'connection-refused'>): void {
     const { host = '', port = 443 } = msg
-    const trouble = refusal(msg.status, msg.message ?? msg.reason)
+    const trouble = refusal(msg)
     this.#trouble(host, trouble, host === '' ? '' : allowName({ host, port }))
   }
 
@@ -210,15 +210,24 @@ const noConnect: FunnelVerdict = {
   fix: 'it may be waiting, or not know that this is a proxy: give it the address as HTTPS_PROXY, not as a base URL',
 }
 
-function refusal(status: number, why: string): NonNullable<HostState['trouble']> {
-  const isToken = status === 407
+function refusal({ status, message, reason, rule }: Refused): NonNullable<HostState['trouble']> {
   return {
     step: 'refused',
-    text: `refused with ${status}: ${short(why)}`,
-    fix: isToken
-      ? 'use the whole proxy address with its user and token, as porthole run sets it'
-      : 'the refusal says why; a private address is opened by --allow-private',
+    text: `refused with ${status}: ${short(message ?? reason)}`,
+    fix: refusalFix(status, rule),
   }
+}
+
+function refusalFix(status: number, rule: string | undefined): string {
+  if (status === 407) {
+    return 'use the whole proxy address with its user and token, as porthole run sets it'
+  }
+  if (rule !== undefined) return `porthole rules show ${short(rule)} tells what it concerns`
+  return 'the refusal says why; a private address is opened by --allow-private'
+}
+
+type Refused = Pick<MsgOf<'connection-refused'>, 'status' | 'message' | 'rule'> & {
+  readonly reason: string
 }
 
 function tunnelTrouble(msg: MsgOf<'tunnel-opened'>): NonNullable<HostState['trouble']> {

@@ -209,6 +209,19 @@ describe('a connection', () => {
     expect(connect(of, { host: 'b.example' }).refusal?.reason).toBe('default-action')
   })
 
+  test('that passes unread is told where a rule on its host would have to read it', () => {
+    const rules = [
+      rule({ name: 'blind', action: 'block', host: 'api.openai.com', path: '/x' }),
+      rule({ name: 'elsewhere', action: 'block', host: 'b.example', path: '/x' }),
+      noGpt(),
+    ]
+
+    const { refusal, told } = connect(enforcer(testRules(rules)))
+
+    expect(refusal).toBeUndefined()
+    expect(told).toMatchObject([{ rule: 'blind', decision: 'unread', mode: 'observe' }])
+  })
+
   test.each(['client-rejects-ca', 'ca-unavailable'] as const)(
     'that would have been read (%s) is refused where a rule would have to read it',
     (fate) => {

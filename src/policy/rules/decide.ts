@@ -11,7 +11,8 @@ import type { Rule, RuleSet } from './rule.ts'
 /** Something to tell: a rule that decided, or would have. */
 export interface RuleNote {
   readonly rule: Rule
-  readonly decision: 'block' | 'limit' | 'allow' | 'observe'
+  /** `unread`: it would have to read what passes unread, and so does not hold. */
+  readonly decision: 'block' | 'limit' | 'allow' | 'observe' | 'unread'
   readonly mode: Rule['mode']
 }
 
@@ -95,6 +96,16 @@ export function decide(question: RuleQuestion): RuleVerdict {
 /** The rule that blocks whatever is known of it; one that depends on more does not. */
 export function blockedFor(rules: RuleSet, subject: RuleSubject): Rule | undefined {
   return rules.rules.find((rule) => isEnforced(rule, 'block') && matchRule(rule, subject) === 'yes')
+}
+
+/** Enforced rules on these very hosts that do not hold, since what goes there passes unread. */
+export function blindRules(rules: RuleSet, subject: RuleSubject): readonly Rule[] {
+  return rules.rules.filter((rule) => {
+    const isLimit = rule.action !== 'observe' && rule.action !== 'allow'
+    if (!isLimit || rule.mode === 'observe' || rule.match.hosts === undefined) return false
+    const match = matchRule(rule, subject)
+    return match === 'unknown' || (match === 'yes' && rule.action === 'budget')
+  })
 }
 
 /** A rule that would have to read what is not going to be read in order to decide. */

@@ -208,3 +208,15 @@ test('forgets the oldest of endless hosts', () => {
     '--allow h599.example',
   )
 })
+
+test('what a rule refused names the rule', () => {
+  const verdict = verdictOf([
+    connected,
+    { kind: 'connection-refused', status: 403, reason: 'rule', rule: 'no-b', host: 'b.example' },
+  ])
+
+  expect(verdict).toMatchObject({
+    step: 'refused',
+    fix: 'porthole rules show no-b tells what it concerns',
+  })
+})

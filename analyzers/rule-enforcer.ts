@@ -34,6 +34,7 @@ import type { RequestNames, RuleSubject } from '../src/policy/rules/match-rule.t
 import type { Exhausted, Meter, MeteredRequest } from '../src/policy/rules/meter.ts'
 import { RateMeter } from '../src/policy/rules/rate-meter.ts'
 import type { Rule, RuleSet, RuleSource } from '../src/policy/rules/rule.ts'
+import { inProvidersWords } from './providers/refusal-envelope.ts'
 import { readRequestNames } from './providers/request-names.ts'
 
 export interface RuleEnforcerOptions {
@@ -73,6 +74,13 @@ export class RuleEnforcer implements Analyzer {
   }
 
   onRequest(request: OutgoingRequest): void | Refusal | Promise<void | Refusal> {
+    const speak = (given: void | Refusal): void | Refusal =>
+      given === undefined || given.reason === 'budget' ? given : inProvidersWords(given, request)
+    const given = this.#ask(request)
+    return given instanceof Promise ? given.then(speak) : speak(given)
+  }
+
+  #ask(request: OutgoingRequest): void | Refusal | Promise<void | Refusal> {
     try {
       const all = this.#source.current()
       if (all.rules.length === 0 && all.defaultAction(request.agent) === 'allow') return undefined
@@ -240,7 +248,8 @@ function subjectOfConnection(connection: OutgoingConnection): RuleSubject {
   }
 }
 
-function methodsOf(method: string, headers: HeaderPairs): string[] {
+/** Upper case: its method, and those that fields ask for in its stead. */
+export function methodsOf(method: string, headers: HeaderPairs): string[] {
   const methods = [method.toUpperCase()]
   for (const [name, value] of headers) {
     if (methodFields.has(name.toLowerCase())) methods.push(value.trim().toUpperCase())

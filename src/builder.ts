@@ -2,6 +2,7 @@
  * Puts a proxy together: hosts, certificate authority, analyzers, limits. Nothing is opened before
  * `start()`.
  */
+import { refuseSpentBudget } from '../analyzers/providers/refusal-envelope.ts'
 import { RuleEnforcer } from '../analyzers/rule-enforcer.ts'
 import type { RuleEnforcerOptions } from '../analyzers/rule-enforcer.ts'
 import { AppError } from './base/errors.ts'
@@ -241,6 +242,8 @@ export class PortholeBuilder {
     if (this.#rules === undefined) return []
     const { source, options } = this.#rules
     const maxBodyBytes = this.#plan.bounds.ruleBodyBytes
-    return [new RuleEnforcer(source, { ...options, maxBodyBytes, now: () => performance.now() })]
+    const now = (): number => performance.now()
+    const refuseBudget = options.refuseBudget ?? refuseSpentBudget
+    return [new RuleEnforcer(source, { ...options, refuseBudget, maxBodyBytes, now })]
   }
 }

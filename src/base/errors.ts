@@ -132,6 +132,11 @@ const table = {
     hint: 'see which there are with: porthole captures list',
     exitCode: 1,
   },
+  ERR_EXCHANGE_UNKNOWN: {
+    message: 'there is no {what} in {where}',
+    hint: '{next}',
+    exitCode: 1,
+  },
   ERR_INDEX_NEWER: {
     message: 'the index {path} has format {version}, of a later Porthole; this one knows {known}',
     hint: 'use that Porthole, or make the index anew with: porthole search --rebuild',
@@ -211,6 +216,16 @@ const table = {
     message: 'the audit does not hold: {problem}',
     hint: 'entries before that are as they were written; keep the file, and look at who could write to it',
     exitCode: 1,
+  },
+  ERR_LEDGER_UNUSABLE: {
+    message: 'the ledger {path} cannot be used: {problem}',
+    hint: 'restore it from a copy, or move it away: budgets then begin anew',
+    exitCode: 69,
+  },
+  ERR_LEDGER_NEWER: {
+    message: 'the ledger {path} was made by a newer Porthole (version {version}, known is {known})',
+    hint: 'update this Porthole, or name another folder with --home DIR',
+    exitCode: 69,
   },
   ERR_SECRET_INVALID: {
     message: 'the value cannot be used: {problem}',

@@ -23,6 +23,7 @@ import { registerServeCommand } from './serve.ts'
 import { registerStartCommand } from './start.ts'
 import { registerTokensCommand } from './tokens.ts'
 import { registerViewCommand } from './view.ts'
+import { registerWhyCommand } from './why.ts'
 
 export function createProgram(context: CliContext): Command {
   const program = new Command('porthole')
@@ -53,6 +54,7 @@ export function createProgram(context: CliContext): Command {
   })
   registerSearchCommand(program, context)
   registerCapturesCommand(program, context)
+  registerWhyCommand(program, context)
   registerServeCommand(program, context)
   registerExportCommand(program, context)
   registerSecretsCommand(program, context)

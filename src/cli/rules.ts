@@ -16,6 +16,7 @@ import {
   showRule,
   withConfig,
 } from './rules-actions.ts'
+import { registerRulesTest } from './rules-test.ts'
 
 /** Adds `rules` and its subcommands to `program`. */
 export function registerRulesCommand(program: Command, context: CliContext): void {
@@ -53,6 +54,7 @@ export function registerRulesCommand(program: Command, context: CliContext): voi
     .action((name: string, mode: 'enforce' | 'observe', _flags, command: Command) =>
       setRuleMode(context, command, name, mode),
     )
+  registerRulesTest(rules, context)
 }
 
 const examples = `

@@ -15,7 +15,7 @@ import type { CliContext } from './context.ts'
 const lookMs = 500
 
 interface AuditedSession {
-  readonly settings: Pick<Settings, 'audit' | 'credentials'>
+  readonly settings: Pick<Settings, 'audit' | 'credentials' | 'rules'>
   readonly home: string
   /** Whether it reads a vault, or will as soon as there is one. */
   readonly usesVault: boolean
@@ -30,8 +30,9 @@ export async function openSessionAudit(
   { settings, home, usesVault }: AuditedSession,
   tell: (line: string) => void,
 ): Promise<AuditLog | undefined> {
-  const { audit, credentials } = settings
-  const isOn = audit === 'on' || audit === 'require' || credentials.length > 0
+  const { audit, credentials, rules } = settings
+  const isUsed = credentials.length > 0 || rules.length > 0
+  const isOn = audit === 'on' || audit === 'require' || isUsed
   if (audit === 'off' || (!isOn && !usesVault)) return undefined
   // Loaded here, so that no other proxy pays for a database.
   const { AuditLog } = await import('../audit/audit-log.ts')

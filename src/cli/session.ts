@@ -3,14 +3,11 @@
  * on stdout, the summary. `start`, `run` and `demo` differ only in what they do while it runs.
  */
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { FileLogger } from '../../analyzers/file-logger.ts'
-import type { PriceList } from '../../analyzers/index.ts'
-import { defaultAnalyzers, parsePriceList } from '../../analyzers/index.ts'
-import { splitCertificates } from '../../ca/bundle.ts'
+import { defaultAnalyzers } from '../../analyzers/index.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { AppError, describeError } from '../base/errors.ts'
 import { PortholeBuilder } from '../builder.ts'
@@ -35,8 +32,9 @@ import { createPooledOutput } from './pooled-output.ts'
 import type { ReadyState, RouteState } from './ready-file.ts'
 import { removeStaleReadyFile, writeReadyFile } from './ready-file.ts'
 import { currentUser, openSessionAudit } from './session-audit.ts'
-import { openSessionRules } from './session-rules.ts'
-import type { SessionRules } from './session-rules.ts'
+import { readPrices, readRoots } from './session-files.ts'
+import { openSessionPolicy } from './session-policy.ts'
+import type { SessionPolicy } from './session-policy.ts'
 import { tokenReplacer } from './session-tokens.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
@@ -89,9 +87,9 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
   const capture = openCapture(context, plan, { tell, values })
   const { settings, home } = plan
   const usesVault = plan.vault !== undefined
+  const policy = await openSessionPolicy({ ...plan, tell })
   const audit = await openSessionAudit(context, { settings, home, usesVault }, tell)
-  const rules = sessionRules(plan, tell)
-  const running = await startProxy(context, plan, { capture, audit, rules, values })
+  const running = await startProxy(context, plan, { capture, audit, policy, values })
   if (plan.settings.redactContent === 'off') tell(unmaskedNotice)
   const summary = createSummary()
   const control = await startControl(context, plan, { running, capture, audit, values, tell })
@@ -119,7 +117,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
       await running.close(drainMs === undefined ? {} : { drainMs })
       await control?.close()
       await audit?.close()
-      rules?.close()
+      policy?.close()
       plan.vault?.vault.close()
     },
   }
@@ -199,17 +197,14 @@ function refuseNamed(path: string, values: ValueScanner | undefined): void {
   throw new AppError('ERR_USAGE', { problem, next: 'give it another name' })
 }
 
+interface ProxyParts extends Pick<ControlParts, 'capture' | 'audit' | 'values'> {
+  readonly policy: SessionPolicy | undefined
+}
+
 async function startProxy(
   context: CliContext,
   plan: SessionPlan,
-  {
-    capture,
-    audit,
-    rules,
-    values,
-  }: Pick<ControlParts, 'capture' | 'audit' | 'values'> & {
-    readonly rules: SessionRules | undefined
-  },
+  { capture, audit, policy, values }: ProxyParts,
 ): Promise<RunningPorthole> {
   const { settings } = plan
   const { host, port } = settings.listen
@@ -230,13 +225,14 @@ async function startProxy(
   const credentials = injector(context, settings, plan.vault)
   letIn(builder, plan, credentials)
   if (audit !== undefined) builder.audit(audit)
-  if (rules !== undefined) builder.rules(rules.source)
+  if (policy !== undefined) builder.rules(policy.rules, { budgets: policy.budgets })
   for (const { from, to } of settings.connectTo) builder.connectTo(from, to)
   for (const route of settings.route) builder.route(route)
   const chain: Array<Analyzer | undefined> = [
     tokenReplacer(context, settings, plan.vault),
     credentials,
     ...defaultAnalyzers({ prices: await readPrices(settings.prices) }),
+    policy?.keeper,
     capture,
   ]
   for (const analyzer of chain) {
@@ -246,14 +242,6 @@ async function startProxy(
   // Only now: settings that are refused leave no empty capture behind.
   await capture?.open()
   return proxy.start()
-}
-
-function sessionRules(
-  { settings, home, configPath, vault }: SessionPlan,
-  tell: (line: string) => void,
-): SessionRules | undefined {
-  if (configPath === undefined) return undefined
-  return openSessionRules({ settings, home, configPath, vault: vault?.vault, tell })
 }
 
 /** Who may use the proxy, and its routes. */
@@ -287,35 +275,6 @@ function injector(
     credentials,
     ...(vault === undefined ? [] : [vault.vault.credentials]),
   ).ownKeys(settings.ownKeys)
-}
-
-async function readPrices(path: string | undefined): Promise<PriceList | undefined> {
-  if (path === undefined) return undefined
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    throw new AppError('ERR_PRICES_INVALID', { path, problem: describeError(error) }, error)
-  }
-  return parsePriceList(text, path)
-}
-
-async function readRoots(paths: readonly string[]): Promise<string[]> {
-  const found: string[] = []
-  for (const path of paths) {
-    let text: string
-    try {
-      text = await readFile(path, 'utf8')
-    } catch (error) {
-      throw new AppError('ERR_UPSTREAM_CA', { path, problem: describeError(error) }, error)
-    }
-    const certificates = splitCertificates(text)
-    if (certificates.length === 0) {
-      throw new AppError('ERR_UPSTREAM_CA', { path, problem: 'there is no certificate in it' })
-    }
-    found.push(...certificates)
-  }
-  return found
 }
 
 interface ControlParts {

@@ -1,0 +1,173 @@
+/**
+ * What a capture shows of the traffic that rules would have to let pass: requests with the models
+ * they name, tunnels, and the peaks of what rates and budgets count, by the meters that count it.
+ */
+import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
+import { readRequestNames } from '../../analyzers/providers/request-names.ts'
+import { methodsOf } from '../../analyzers/rule-enforcer.ts'
+import type { RuleFields } from '../config/rule-fields.ts'
+import { BudgetMeter } from '../ledger/budget-meter.ts'
+import type { BudgetRule } from '../ledger/budget-meter.ts'
+import { SpendSums } from '../ledger/spend.ts'
+import type { AnalysisMsg } from '../messages/schema.ts'
+import { splitTarget } from '../policy/request-path.ts'
+import { createSlidingWindow, exactRequests } from '../policy/rules/sliding-window.ts'
+import type { RecordedAsker, RecordedRequest } from './recorded-requests.ts'
+import { RecordedRequests } from './recorded-requests.ts'
+import { suggestRules } from './suggest-rules.ts'
+import type { ObservedRequest, SuggestedRules } from './suggest-rules.ts'
+
+const windowMs = 60_000
+
+export class CaptureObserver {
+  readonly #requests = new RecordedRequests()
+  readonly #seen = new Map<string, ObservedRequest>()
+  /** By exchange: it may still turn out that they were refused. */
+  readonly #asked = new Map<string, ObservedRequest>()
+  readonly #tunnels = new Map<string, { readonly host: string; readonly port: number }>()
+  readonly #budgets: BudgetMeter
+  readonly #keeper: BudgetKeeper
+  /** As a limit within what is counted exactly is counted, and one beyond. */
+  readonly #peaks = [exactRequests, Infinity].map((limit) => ({
+    window: createSlidingWindow(windowMs, limit),
+    most: 0,
+  }))
+  #now = 0
+  #count = 0
+  #refused = 0
+  #usd = 0
+  #tokens = 0
+  /** A tunnel that would have been read: no budget can let it pass. */
+  #hasUnreadable = false
+
+  constructor() {
+    const clock = { now: () => this.#now }
+    this.#budgets = new BudgetMeter({ clock, book: new SpendSums(), runsModel })
+    this.#keeper = new BudgetKeeper(this.#budgets)
+  }
+
+  /** Requests and tunnels so far that were let pass. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Requests that were refused when they were recorded: nothing is suggested for them. */
+  get refusedCount(): number {
+    return this.#refused
+  }
+
+  async take(msg: AnalysisMsg): Promise<void> {
+    this.#now = Math.max(this.#now, msg.at)
+    const asker = this.#requests.take(msg)
+    if (asker !== undefined) await this.#see(asker)
+    this.#settle(msg)
+    this.#keeper.onMessage(msg)
+  }
+
+  /** No more messages come. */
+  async end(): Promise<SuggestedRules> {
+    for (const asker of this.#requests.end()) await this.#see(asker)
+    for (const id of this.#asked.keys()) this.#admit(id)
+    const { rules, notes } = suggestRules({
+      requests: [...this.#seen.values()],
+      tunnels: [...this.#tunnels.values()],
+    })
+    return { rules: [...rules, ...this.#amounts()], notes }
+  }
+
+  #settle({ kind, exchangeId = '' }: AnalysisMsg): void {
+    if (kind === 'request-refused' && this.#asked.delete(exchangeId)) this.#refused += 1
+    else if (kind === 'exchange-completed' || kind === 'exchange-failed') this.#admit(exchangeId)
+  }
+
+  #admit(exchangeId: string): void {
+    const seen = this.#asked.get(exchangeId)
+    if (seen === undefined) return
+    this.#asked.delete(exchangeId)
+    this.#count += 1
+    this.#seen.set(JSON.stringify(seen), seen)
+  }
+
+  async #see(asker: RecordedAsker): Promise<void> {
+    for (const peak of this.#peaks) {
+      peak.most = Math.max(peak.most, peak.window.count(this.#now) + 1)
+      peak.window.add(this.#now)
+    }
+    if (asker.type === 'request') {
+      this.#measure(asker)
+      this.#asked.set(asker.exchangeId, await observed(asker))
+      return
+    }
+    this.#count += 1
+    const { host, port, fate } = asker.connection
+    this.#hasUnreadable ||= fate !== 'not-allowlisted'
+    this.#tunnels.set(`${host} ${port}`, { host, port })
+  }
+
+  #measure({ request: { exchangeId, agent, host, port, method, path } }: RecordedRequest): void {
+    const request = { exchangeId, agent, host, port, method, path }
+    this.#usd = Math.max(this.#usd, this.#budgets.level(probe('usd'), request))
+    this.#tokens = Math.max(this.#tokens, this.#budgets.level(probe('tokens'), request))
+    for (const unit of ['usd', 'tokens'] as const) this.#budgets.consume(probe(unit), request)
+  }
+
+  /** More than what was reached before any call: a budget that is reached is spent. */
+  #amounts(): RuleFields[] {
+    const [exact = 0, beyond = 0] = this.#peaks.map(({ most }) => most)
+    const peak = exact <= exactRequests ? exact : beyond
+    const rate: RuleFields = { action: 'rate', limit: `${peak}/1m`, scope: 'global' }
+    const budget = { action: 'budget', per: 'day', scope: 'global' } as const
+    if (this.#count === 0) return []
+    if (this.#hasUnreadable) return [rate]
+    if (this.#usd > 0) {
+      return [rate, { ...budget, amount: `$${(Math.floor(this.#usd * 100 + 1) / 100).toFixed(2)}` }]
+    }
+    if (this.#tokens === 0) return [rate]
+    return [rate, { ...budget, amount: `${Math.floor(this.#tokens) + 1}tokens` }]
+  }
+}
+
+async function observed({ request, body }: RecordedRequest): Promise<ObservedRequest> {
+  const { scheme, host, port, method, path, isUpgrade } = request
+  const headers = request.headers.pairs()
+  const names = await readRequestNames(
+    { host, path, headers },
+    isUpgrade === true ? undefined : body,
+  )
+  return {
+    scheme,
+    host,
+    port,
+    methods: methodsOf(method, headers),
+    path: splitTarget(path).path,
+    models: names.isCertain ? names.models : undefined,
+  }
+}
+
+const probes = new Map<'usd' | 'tokens', BudgetRule>()
+
+/** A budget that nothing uses up: what it has come to is what was spent. */
+function probe(unit: 'usd' | 'tokens'): BudgetRule {
+  const known = probes.get(unit)
+  if (known !== undefined) return known
+  const match = {
+    hosts: undefined,
+    path: undefined,
+    methods: undefined,
+    agents: undefined,
+    models: undefined,
+    tools: undefined,
+  }
+  const rule: BudgetRule = {
+    id: unit,
+    name: unit,
+    origin: 'file',
+    mode: 'enforce',
+    match,
+    createdAt: 0,
+    action: 'budget',
+    budget: { unit, amount: Infinity, per: 'day', scope: 'global' },
+  }
+  probes.set(unit, rule)
+  return rule
+}

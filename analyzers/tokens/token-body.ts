@@ -66,7 +66,7 @@ class BodyTokens {
 
   #write(pieces: readonly TokenPiece[]): Uint8Array | Promise<Uint8Array> {
     if (!hasToken(pieces)) {
-      const text = pieces.join('')
+      const text = pieces.filter((piece) => typeof piece === 'string').join('')
       return this.#seen(text, Buffer.from(text, 'latin1'))
     }
     return this.#replace(pieces)

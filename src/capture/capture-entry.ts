@@ -11,8 +11,8 @@ import { describeValue, fingerprintOf } from '../base/fingerprint.ts'
 import { attachedBytes } from '../messages/body-bytes.ts'
 import type { BodyBytes } from '../messages/body-bytes.ts'
 import { decodeBytes, encodeBytes, encodeLine, lineOf } from '../messages/codec.ts'
+import { messageVersion } from '../messages/message-kind.ts'
 import type { AnalysisMsg, MsgOf } from '../messages/schema.ts'
-import { messageVersion } from '../messages/schema.ts'
 import type { KnownPieces } from './known-pieces.ts'
 
 export interface CaptureEntry {

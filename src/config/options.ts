@@ -3,6 +3,8 @@
  * are all made from it. What a value means is decided in `settings.ts`.
  */
 
+import { accessOptions } from './access-options.ts'
+
 export type CommandName = 'run' | 'start' | 'demo'
 
 export interface OptionRow {
@@ -210,84 +212,7 @@ export const optionTable: readonly OptionRow[] = [
     commands: ['start'],
     inFile: false,
   },
-  {
-    name: 'auth',
-    flag: '--auth <auto|off>',
-    kind: 'text',
-    env: ['PORTHOLE_AUTH'],
-    help: 'demand a token once an agent or a secret exists, and beyond loopback; or never',
-    defaultText: 'auto',
-    commands: ['start'],
-    inFile: true,
-  },
-  {
-    name: 'ownKeys',
-    flag: '--own-keys <replace|refuse>',
-    kind: 'text',
-    env: ['PORTHOLE_OWN_KEYS'],
-    help: "a program's own key where a credential goes: put ours in its place, or answer 403",
-    defaultText: 'replace',
-    commands: proxies,
-    inFile: true,
-  },
-  {
-    name: 'agent',
-    flag: '--agent <NAME>',
-    kind: 'text',
-    env: ['PORTHOLE_AGENT'],
-    help: 'run as this agent of the vault: its hosts and its secrets alone, instead of all',
-    commands: ['run'],
-    inFile: false,
-  },
-  {
-    name: 'audit',
-    flag: '--audit <auto|on|off|require>',
-    kind: 'text',
-    env: ['PORTHOLE_AUDIT'],
-    help: 'record each decision: once there is a vault, always, never, or else refuse what cannot be',
-    defaultText: 'auto',
-    commands: proxies,
-    inFile: true,
-  },
-  {
-    name: 'onTokenMismatch',
-    flag: '--on-token-mismatch <strip|block>',
-    kind: 'text',
-    env: ['PORTHOLE_ON_TOKEN_MISMATCH'],
-    help: 'an opaque token that is not for this host or agent: take it out, or refuse with 403',
-    defaultText: 'strip',
-    commands: proxies,
-    inFile: true,
-  },
-  {
-    name: 'onUnknownToken',
-    flag: '--on-unknown-token <leave|strip|block>',
-    kind: 'text',
-    env: ['PORTHOLE_ON_UNKNOWN_TOKEN'],
-    help: 'what looks like an opaque token and is none: leave it, take it out, or refuse with 403',
-    defaultText: 'leave',
-    commands: proxies,
-    inFile: true,
-  },
-  {
-    name: 'codedBodies',
-    flag: '--coded-bodies <decode|refuse|pass>',
-    kind: 'text',
-    env: ['PORTHOLE_CODED_BODIES'],
-    help: 'compressed requests that may have tokens: decode and send plain, refuse (415), or pass',
-    defaultText: 'decode',
-    commands: proxies,
-    inFile: true,
-  },
-  {
-    name: 'starpodKeyEnv',
-    flag: '--starpod-key-env <VAR>',
-    kind: 'text',
-    env: ['PORTHOLE_STARPOD_KEY_ENV'],
-    help: 'variable with the key (32 bytes, hex or base64) that starpod:v1: tokens are opened with',
-    commands: proxies,
-    inFile: true,
-  },
+  ...accessOptions,
   {
     name: 'limit',
     flag: '--limit <NAME=VALUE[,…]>',

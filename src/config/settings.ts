@@ -2,12 +2,9 @@
  * From what users write (flags, environment, file) to what code reads: parsed once, frozen. The
  * order is flag, environment, file, default. Unknown keys are errors that name the nearest one.
  */
-import { z } from 'zod'
-
 import { AppError } from '../base/errors.ts'
 import { nearestName } from '../base/nearest.ts'
 import { durationFactors, parseUnits, sizeFactors } from '../base/units.ts'
-import { visibleLine } from '../base/visible-text.ts'
 import { isLoopbackListener } from '../policy/address-guard.ts'
 import type { Authority } from '../policy/authority.ts'
 import { parseAuthority, parseListenAddress } from '../policy/authority.ts'
@@ -16,13 +13,13 @@ import type { HostPattern } from '../policy/host-pattern.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import { defaultAllow, presetHosts, presetNames } from '../policy/providers.ts'
 import type { Rule } from '../policy/rules/rule.ts'
-import type { BoundKey, Bounds } from './bounds.ts'
-import { boundRows } from './bounds.ts'
+import type { Bounds } from './bounds.ts'
 import { fileRules } from './file-rules.ts'
 import { resolveBounds } from './limits.ts'
 import type { CommandName } from './options.ts'
-import { optionsOf, optionTable } from './options.ts'
-import { ruleShape } from './rule-fields.ts'
+import { optionsOf } from './options.ts'
+import { parseFile } from './settings-file.ts'
+import type { FileSettings } from './settings-file.ts'
 
 export interface CredentialSetting {
   readonly host: HostPattern
@@ -92,56 +89,6 @@ export interface SettingsInput {
 }
 
 type Raw = Readonly<Record<string, unknown>>
-
-const credentialShape = z.strictObject({
-  host: z.string(),
-  header: z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/u, 'not a header name'),
-  env: z.string().regex(/^[A-Za-z_]\w*$/u, 'not the name of an environment variable'),
-  format: z
-    .string()
-    .includes('{}', { message: 'must contain {}' })
-    .regex(/^[\t\x20-\x7e]*$/u, 'not what a header field can hold')
-    .default('{}'),
-})
-const listShape = z.union([z.string(), z.array(z.string())])
-const limitShape = z.union([z.number(), z.string()]).optional()
-const limitsShape = z.strictObject(
-  Object.fromEntries(boundRows.map(({ key }) => [key, limitShape])) as Record<
-    BoundKey,
-    typeof limitShape
-  >,
-)
-const ruleKeys = Object.keys(ruleShape.shape)
-const fileShape = z.strictObject({
-  listen: z.string().optional(),
-  allow: listShape.optional(),
-  allowPreset: listShape.optional(),
-  capture: z.string().optional(),
-  keepCaptures: z.string().optional(),
-  keepSize: z.string().optional(),
-  viewer: z.boolean().optional(),
-  connectTo: listShape.optional(),
-  upstreamCa: listShape.optional(),
-  route: listShape.optional(),
-  auth: z.string().optional(),
-  ownKeys: z.string().optional(),
-  allowPrivate: z.boolean().optional(),
-  tunnelOnReject: z.boolean().optional(),
-  onCaFailure: z.string().optional(),
-  redactContent: z.string().optional(),
-  defaultAction: z.string().optional(),
-  rules: z.array(ruleShape).max(1000).optional(),
-  onTokenMismatch: z.string().optional(),
-  onUnknownToken: z.string().optional(),
-  codedBodies: z.string().optional(),
-  starpodKeyEnv: z.string().optional(),
-  prices: z.string().optional(),
-  limits: limitsShape.optional(),
-  upstreamProxy: z.string().optional(),
-  upstreamProxyBypass: listShape.optional(),
-  audit: z.string().optional(),
-  credentials: z.array(credentialShape).optional(),
-})
 
 /** Throws `AppError` (`ERR_USAGE`, `ERR_HOST_PATTERN`, `ERR_CONFIG_UNREADABLE`). */
 export function resolveSettings(input: SettingsInput): Settings {
@@ -216,7 +163,7 @@ function tokenSettings(raw: Raw): TokenSettings {
 }
 
 /** Unlike other lists, limits of several sources add up: each of them is looked for by itself. */
-function boundsOf(input: SettingsInput, file: z.infer<typeof fileShape>): Bounds {
+function boundsOf(input: SettingsInput, file: FileSettings): Bounds {
   const row = optionsOf(input.command).find(({ name }) => name === 'limit')
   if (row === undefined) return resolveBounds({ flags: [], env: [], file: {} })
   return resolveBounds({
@@ -224,33 +171,6 @@ function boundsOf(input: SettingsInput, file: z.infer<typeof fileShape>): Bounds
     env: row.env.flatMap((variable) => splitList(input.env[variable])),
     file: file.limits ?? {},
   })
-}
-
-function parseFile({ path, text }: { path: string; text: string }): z.infer<typeof fileShape> {
-  const fail = (problem: string): never => {
-    // The parser quotes the file, line breaks and all.
-    throw new AppError('ERR_CONFIG_UNREADABLE', { path, problem: visibleLine(problem) })
-  }
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    return fail(error instanceof Error ? error.message : 'not JSON')
-  }
-  const parsed = fileShape.safeParse(value)
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  if (issue?.code === 'unrecognized_keys') {
-    const key = issue.keys[0] ?? ''
-    const known = optionTable.filter((row) => row.inFile).map((row) => row.name)
-    const here =
-      issue.path[0] === 'limits'
-        ? boundRows.map((row) => row.key)
-        : [...known, 'limits', 'credentials', 'header', 'env', 'format', 'rules', ...ruleKeys]
-    const nearest = nearestName(key, here)
-    return fail(`unknown key ${key}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`)
-  }
-  return fail(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`)
 }
 
 /** Flag, then environment, then file, for each option of the command. */

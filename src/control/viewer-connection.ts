@@ -8,8 +8,8 @@ import type { Socket } from 'node:net'
 
 import { BoundedQueue } from '../base/bounded-queue.ts'
 import { encodeLine } from '../messages/codec.ts'
+import { messageVersion } from '../messages/message-kind.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
-import { messageVersion } from '../messages/schema.ts'
 import type { RequestReader, ViewerAnswer } from './viewer-requests.ts'
 
 /** How long a closing viewer has to read the rest. */

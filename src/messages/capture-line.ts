@@ -4,7 +4,8 @@
  */
 import { z } from 'zod'
 
-import { analysisMsgSchema, captureOpenedSchema, common } from './schema.ts'
+import { common } from './message-kind.ts'
+import { analysisMsgSchema, captureOpenedSchema } from './schema.ts'
 
 /**
  * Content that stands once in a capture, before its first use: bytes of bodies as `text` or

@@ -2,8 +2,9 @@
 import { isUtf8 } from 'node:buffer'
 
 import type { Blob } from './capture-line.ts'
+import { messageVersion } from './message-kind.ts'
 import type { AnalysisMsg, CaptureOpened } from './schema.ts'
-import { analysisMsgSchema, captureOpenedSchema, messageVersion } from './schema.ts'
+import { analysisMsgSchema, captureOpenedSchema } from './schema.ts'
 
 /** One line with its newline. U+2028 and U+2029 are escaped: some readers take them as line ends. */
 export function encodeLine(msg: AnalysisMsg | CaptureOpened | Blob): string {

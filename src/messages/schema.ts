@@ -14,21 +14,8 @@ import { z } from 'zod'
 import { callLinkShape, rateLimits } from './call-link.ts'
 import type { DeepReadonly } from './content.ts'
 import { cost, count, dimensions, failure, formPart, milliseconds, part, usage } from './content.ts'
+import { kind, messageVersion } from './message-kind.ts'
 
-/** Version of the format, in every message as `v`. */
-export const messageVersion = 1
-
-/** What every message has. */
-export const common = {
-  v: z.literal(messageVersion),
-  /** Per process, rises by one with every message. */
-  seq: z.int().nonnegative(),
-  /** Wall-clock milliseconds since the epoch. */
-  at: z.int().nonnegative(),
-  connectionId: z.string().optional(),
-  exchangeId: z.string().optional(),
-  agent: z.string().optional(),
-}
 /** The analyzer that said it; absent on what the proxy itself reports. */
 const by = z.string().optional()
 const port = z.int().min(0).max(65_535)
@@ -46,13 +33,6 @@ const tokenOf = {
 const json = z.json()
 /** Which model call of its exchange, from 0; absent where an exchange is one call. */
 const call = count.optional()
-
-function kind<K extends string, S extends z.ZodRawShape>(
-  name: K,
-  shape: S,
-): z.ZodObject<{ kind: z.ZodLiteral<K> } & typeof common & S> {
-  return z.object({ kind: z.literal(name), ...common, ...shape })
-}
 
 const connections = [
   kind('connection-opened', { by, clientAddress: z.string(), clientPort: port }),

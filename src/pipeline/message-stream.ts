@@ -1,6 +1,6 @@
 /** Messages as an async iterable with a bounded buffer: a slow reader loses some, and is told. */
+import { messageVersion } from '../messages/message-kind.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
-import { messageVersion } from '../messages/schema.ts'
 
 export class MessageStream implements AsyncIterable<AnalysisMsg>, AsyncIterator<AnalysisMsg> {
   readonly #limit: number

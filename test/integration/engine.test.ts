@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 
 import packageJson from '../../package.json' with { type: 'json' }
-import type { MitmModule } from '../../src/porthole.ts'
+import type { MitmModule } from '../../src/engine-plan.ts'
 import { createAuthenticator } from '../../src/proxy/client-auth.ts'
 import { PortholeEngine } from '../../src/proxy/engine.ts'
 import type { EngineServices } from '../../src/proxy/engine.ts'

@@ -3,7 +3,7 @@
  * a time, so that its size does not matter.
  */
 import { encodeLine } from '../../messages/codec.ts'
-import { messageVersion } from '../../messages/schema.ts'
+import { messageVersion } from '../../messages/message-kind.ts'
 import type { Filter } from '../../query/filter.ts'
 import type { ExchangeRecord } from '../../recorded/exchange-record.ts'
 import { matchesRecord } from '../../recorded/record-subject.ts'

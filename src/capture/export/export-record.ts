@@ -1,6 +1,6 @@
 /** One record as text, in any of the formats: for the export of a capture, and for what is at hand. */
 import { encodeLine } from '../../messages/codec.ts'
-import { messageVersion } from '../../messages/schema.ts'
+import { messageVersion } from '../../messages/message-kind.ts'
 import type { ExchangeRecord } from '../../recorded/exchange-record.ts'
 import { curlCommand } from './curl-command.ts'
 import type { ExportFormat, ExportOptions } from './export-format.ts'

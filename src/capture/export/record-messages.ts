@@ -3,8 +3,8 @@
  * the export of one exchange by itself.
  */
 import { encodeBytes } from '../../messages/codec.ts'
+import { messageVersion } from '../../messages/message-kind.ts'
 import type { AnalysisMsg, MsgOf } from '../../messages/schema.ts'
-import { messageVersion } from '../../messages/schema.ts'
 import type { ExchangeRecord, RecordedBody } from '../../recorded/exchange-record.ts'
 
 /** In order, those of one exchange by their own numbers. */

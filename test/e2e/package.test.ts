@@ -77,7 +77,9 @@ describe('the tarball', () => {
       expect.arrayContaining([...documents, 'package.json']),
     )
     expect(paths.filter((path) => !path.startsWith('dist/'))).toHaveLength(documents.length + 1)
-    expect(paths.filter((path) => /test/iu.test(path) && !isRecording(path))).toEqual([])
+    expect(
+      paths.filter((path) => /(?:^|\/)test\/|\.test\./iu.test(path) && !isRecording(path)),
+    ).toEqual([])
     expect(paths.filter((path) => /\.(?:map|tsx|pem|key|p12|env|npmrc)$/u.test(path))).toEqual([])
     expect(paths.filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))).toEqual([])
     expect(paths.filter(isRecording).length).toBeGreaterThan(5)

@@ -127,6 +127,7 @@ test('the ready file says where the proxy is and what to trust, and the files go
     caCert: expect.any(String),
     bundle: expect.any(String),
     pid: cli.pid,
+    routes: [],
   })
   expect(mode & 0o777).toBe(0o600)
   expect(caCert.ca).toBe(true)

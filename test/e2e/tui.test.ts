@@ -82,8 +82,9 @@ async function openViewer(
 }
 
 async function expectTidy(screen: TmuxScreen, columns: number, rows: number): Promise<void> {
+  // A picture after a resize is painted on a cleared screen: it may be looked at in between.
+  await expect.poll(async () => (await screen.lines()).length, { timeout: 15_000 }).toBe(rows)
   const lines = await screen.lines()
-  expect(lines).toHaveLength(rows)
   expect(lines[0]).toMatch(/^Porthole fixture/u)
   expect(lines.at(-1)).toMatch(/(?:q quit|\? help)$/u)
   for (const line of lines) expect(displayWidth(line)).toBeLessThanOrEqual(columns)

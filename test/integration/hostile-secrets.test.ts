@@ -145,7 +145,8 @@ describe('two agents, three hosts and five secrets', () => {
 
     for (const each of [...tokens, token]) await askAs(proxy, each, { host: 'a.example' })
 
-    const sent = [...upstream.received().matchAll(/CANARY-(\w+)-/gu)].map(([, name]) => name)
+    const name = new RegExp(`${canary}-(\\w+)-`, 'gu')
+    const sent = [...upstream.received().matchAll(name)].map(([, found]) => found)
     expect(sent).toEqual(['alice', 'bob', 'shared'])
   })
 

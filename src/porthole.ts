@@ -107,7 +107,7 @@ export class Porthole {
           })
         : undefined
     const allow = [...plan.allow]
-    const audit = new AuditFeed(clock, plan.audits)
+    const audit = new AuditFeed(clock, plan.audits, plan.values)
     const engine = createEngine({ ...plan, allow }, { leaves, pipeline, clock, routeTokens, audit })
     // A listener has messages made: where nobody wants any, it would make them dear.
     if (plan.audits.length > 0 || pipeline.isWatched) pipeline.subscribe(audit.saw)

@@ -1,11 +1,14 @@
 /**
  * What a proxy tells of its decisions and their outcomes, handed to whoever keeps an audit, and
  * kept in memory for a program that asks for it now and then. Bounded: what nobody has asked for
- * goes, the oldest first, and is counted.
+ * goes, the oldest first, and is counted. Values of stored secrets are masked in decisions, which
+ * hold names and paths as a client sent them; outcomes are made of messages, where they are already.
  */
 import type { Clock } from '../base/clock.ts'
 import type { AnalysisMsg, AnalysisMsgDraft, MsgOf } from '../messages/schema.ts'
 import type { AuditSink, Decision, Outcome } from '../policy/decision-log.ts'
+import { maskValuesIn } from '../policy/value-mask.ts'
+import type { ValueFinder } from '../policy/value-scanner.ts'
 import { OutcomeGatherer } from './outcomes.ts'
 
 /** A decision, or how what was let through ended; both name the exchange. */
@@ -29,18 +32,21 @@ const settleMs = 1000
 export class AuditFeed implements AuditSink {
   readonly #clock: Pick<Clock, 'now'>
   readonly #sinks: readonly AuditSink[]
+  readonly #values: ValueFinder | undefined
   readonly #outcomes = new OutcomeGatherer((outcome) => this.ended(outcome))
   /** Up to twice of what is kept, so that the oldest go all at once. */
   #kept: AuditEntry[] = []
   #dropped = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(clock: Pick<Clock, 'now'>, sinks: readonly AuditSink[]) {
+  constructor(clock: Pick<Clock, 'now'>, sinks: readonly AuditSink[], values?: ValueFinder) {
     this.#clock = clock
     this.#sinks = sinks
+    this.#values = values
   }
 
-  decided(decision: Decision): void | Promise<boolean> {
+  decided(told: Decision): void | Promise<boolean> {
+    const decision = this.#masked(told)
     this.#keep({ kind: 'decision', at: this.#clock.now(), ...decision })
     let waiting: Promise<boolean> | undefined
     for (const sink of this.#sinks) {
@@ -95,6 +101,22 @@ export class AuditFeed implements AuditSink {
   close(): void {
     clearTimeout(this.#timer)
     this.#outcomes.settle()
+  }
+
+  #masked(decision: Decision): Decision {
+    const values = this.#values
+    if (values === undefined || values.isEmpty) return decision
+    const { agent, host, method, path, rule } = decision
+    const mask = (text: string | undefined): string | undefined =>
+      text === undefined ? undefined : maskValuesIn(text, values)
+    return {
+      ...decision,
+      agent: mask(agent),
+      host: mask(host),
+      method: mask(method),
+      path: mask(path),
+      rule: mask(rule),
+    }
   }
 
   #keep(entry: AuditEntry): void {

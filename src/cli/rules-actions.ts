@@ -1,12 +1,14 @@
 /** What the subcommands of `rules` do. */
 import type { Command } from 'commander'
 
+import type { Act } from '../audit/entry.ts'
 import { AppError } from '../base/errors.ts'
 import type { RuleFields } from '../config/rule-fields.ts'
 import { parseRule } from '../config/rule-fields.ts'
 import { rulesIn } from '../config/settings.ts'
 import { describeAmount, describeMatch } from '../policy/rules/describe-rule.ts'
 import type { Rule, RuleAction } from '../policy/rules/rule.ts'
+import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import { readConfig, resolveHome } from './context.ts'
 import { formatMoment, formatTable, withHome, withVault } from './vault-commands.ts'
@@ -41,7 +43,13 @@ export async function addRule(
   const draft = parseRule(fieldsOf(action, flags), (field) => `--${field}`)
   const { rules } = await rulesOfFile(context, command)
   const elsewhere = new Set(rules.map(({ name }) => name))
-  const rule = await withVault(context, command, (vault) => vault.rules.add(draft, elsewhere))
+  const act = {
+    action: 'rules add',
+    target: flags.name,
+    details: { ...fieldsOf(action, flags), name: undefined },
+  }
+  const add = (vault: WritableVault): Rule => vault.rules.add(draft, elsewhere)
+  const rule = await withVault(context, command, add, act)
   const mode = rule.mode === 'observe' ? ', observed only' : ''
   tell(context, `${rule.name}: ${sentenceOf(rule)}${mode}; it holds from the next request on`)
   if (readsRequests(rule)) {
@@ -112,7 +120,8 @@ export async function removeRule(
   command: Command,
   name: string,
 ): Promise<void> {
-  await changeRule(context, command, name, (vault) => vault.rules.remove(name))
+  const act = { action: 'rules remove', target: name }
+  await changeRule(context, command, act, (vault) => vault.rules.remove(name))
   tell(context, `${name} is gone`)
 }
 
@@ -123,21 +132,23 @@ export async function setRuleMode(
   name: string,
   mode: Rule['mode'],
 ): Promise<void> {
-  await changeRule(context, command, name, (vault) => vault.rules.setMode(name, mode))
+  const act = { action: 'rules mode', target: name, details: { mode } }
+  await changeRule(context, command, act, (vault) => vault.rules.setMode(name, mode))
   tell(context, mode === 'enforce' ? `${name} is enforced` : `${name} is only observed`)
 }
 
 async function changeRule(
   context: CliContext,
   command: Command,
-  name: string,
+  act: Omit<Act, 'user' | 'target'> & { readonly target: string },
   change: Parameters<typeof withVault<void>>[2],
 ): Promise<void> {
+  const name = act.target
   const { path, rules } = await rulesOfFile(context, command)
   if (rules.some((rule) => rule.name === name)) {
     throw new AppError('ERR_RULE_OF_FILE', { name, path })
   }
-  await withVault(context, command, change)
+  await withVault(context, command, change, act)
 }
 
 async function allRules(context: CliContext, command: Command): Promise<readonly Rule[]> {

@@ -9,6 +9,7 @@ import { BudgetMeter } from '../ledger/budget-meter.ts'
 import { ledgerPathIn } from '../ledger/ledger-path.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Charge, Spend, SpendBook, SpendQuery } from '../ledger/spend.ts'
+import type { ValueFinder } from '../policy/value-scanner.ts'
 
 export interface SessionBudgets {
   readonly meter: BudgetMeter
@@ -21,6 +22,8 @@ interface BudgetsPlan {
   readonly clock: Pick<Clock, 'now'>
   /** Whether there may be rules with budgets: the database is then loaded before it is asked. */
   readonly isExpected: boolean
+  /** What must stand in nothing that is kept. */
+  readonly values?: ValueFinder | undefined
   readonly tell: (line: string) => void
 }
 
@@ -65,10 +68,11 @@ class LazyBook implements SpendBook {
 
   async #load(): Promise<void> {
     const { Ledger: Opened } = await import('../ledger/ledger.ts')
-    const { home, clock, tell } = this.#plan
+    const { home, clock, values, tell } = this.#plan
     this.#ledger = new Opened({
       path: ledgerPathIn(home),
       now: () => clock.now(),
+      values,
       onUnwritable: ({ message }) =>
         tell(`${message}; budgets count in memory until it can be written`),
     })

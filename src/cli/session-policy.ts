@@ -4,6 +4,7 @@ import { createSystemClock } from '../base/clock.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Meter } from '../policy/rules/meter.ts'
 import type { RuleSource } from '../policy/rules/rule.ts'
+import type { ValueFinder } from '../policy/value-scanner.ts'
 import { openSessionBudgets } from './session-budgets.ts'
 import { openSessionRules } from './session-rules.ts'
 import type { SessionVault } from './session-vault.ts'
@@ -22,18 +23,20 @@ interface PolicyPlan {
   /** Without a configuration file there are no rules, as in the demo. */
   readonly configPath?: string | undefined
   readonly vault?: SessionVault | undefined
+  /** What must stand in nothing that is kept. */
+  readonly values?: ValueFinder | undefined
   readonly tell: (line: string) => void
 }
 
 /** Throws as `openSessionRules` does, and what the vault does. */
 export async function openSessionPolicy(plan: PolicyPlan): Promise<SessionPolicy | undefined> {
-  const { settings, home, configPath, tell } = plan
+  const { settings, home, configPath, values, tell } = plan
   if (configPath === undefined) return undefined
   const vault = plan.vault?.vault
   const rules = openSessionRules({ settings, home, configPath, vault, tell })
   const isExpected = vault !== undefined || settings.rules.some(({ action }) => action === 'budget')
   const clock = createSystemClock()
-  const budgets = await openSessionBudgets({ home, clock, isExpected, tell })
+  const budgets = await openSessionBudgets({ home, clock, isExpected, values, tell })
   return {
     rules: rules.source,
     budgets: budgets.meter,

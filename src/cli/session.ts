@@ -87,7 +87,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
   const capture = openCapture(context, plan, { tell, values })
   const { settings, home } = plan
   const usesVault = plan.vault !== undefined
-  const policy = await openSessionPolicy({ ...plan, tell })
+  const policy = await openSessionPolicy({ ...plan, values, tell })
   const audit = await openSessionAudit(context, { settings, home, usesVault }, tell)
   const running = await startProxy(context, plan, { capture, audit, policy, values })
   if (plan.settings.redactContent === 'off') tell(unmaskedNotice)
@@ -291,6 +291,7 @@ async function startControl(
   plan: SessionPlan,
   { running, capture, audit, values, tell }: ControlParts,
 ): Promise<ControlServer | undefined> {
+  const mask = (text: string): string => (values === undefined ? text : maskValuesIn(text, values))
   try {
     return await ControlServer.start({
       directory: join(plan.home, 'run'),
@@ -300,13 +301,13 @@ async function startControl(
       maxViewers: plan.settings.limits.maxViewers,
       allow: (host) => {
         const pattern = running.allow(host)
-        audit?.acted({ user: currentUser(), action: 'allow', target: pattern })
+        audit?.acted({ user: currentUser(), action: 'allow', target: mask(pattern) })
         return `${pattern} is decrypted from now on, on new connections`
       },
       info: {
         url: running.url,
         startedAt: Date.now(),
-        command: values === undefined ? plan.command : maskValuesIn(plan.command, values),
+        command: mask(plan.command),
         ...(capture === undefined ? {} : { capture: resolve(capture.path) }),
         version: context.version,
       },

@@ -8,6 +8,8 @@ import { randomBytes } from 'node:crypto'
 
 import { asError } from '../base/errors.ts'
 import { createQueryBuilder } from '../base/query-builder.ts'
+import { maskValuesIn } from '../policy/value-mask.ts'
+import type { ValueFinder } from '../policy/value-scanner.ts'
 import type { DatabaseKind, PrivateDatabase } from '../storage/private-database.ts'
 import { openPrivateDatabase, readerPatienceMs } from '../storage/private-database.ts'
 import { applicationId, migrations } from './schema.ts'
@@ -45,6 +47,8 @@ export interface LedgerOptions {
   readonly path: string
   /** Wall clock, in epoch milliseconds. */
   readonly now: () => number
+  /** Masked in names that come from the network: of hosts and of models. */
+  readonly values?: ValueFinder | undefined
   /** Told once, until writing succeeds again: charges count in memory meanwhile. */
   readonly onUnwritable: (error: Error) => void
 }
@@ -193,14 +197,17 @@ export class Ledger implements SpendBook {
   }
 
   #write(database: PrivateDatabase): void {
+    const { values } = this.#options
+    const mask = (text: string): string =>
+      values === undefined ? text : maskValuesIn(text, values)
     for (const charge of this.#pending) {
       const { at, rule, agent, host, model, exchange } = charge
       database.run(
         sql.insertInto('charges').values({
           at,
           writer: this.#writer,
-          host,
-          model: model ?? null,
+          host: mask(host),
+          model: model === undefined ? null : mask(model),
           exchange,
           rule,
           agent,

@@ -7,6 +7,7 @@ import type { HostPattern } from '../policy/host-pattern.ts'
 import { hashAgentToken, mintAgentToken } from './agent-token.ts'
 import type { VaultDatabase } from './database.ts'
 import { sql } from './database.ts'
+import { hostsIn } from './host-lists.ts'
 import type { AgentRow, SecretRow } from './schema.ts'
 import { mintId } from './sealing.ts'
 
@@ -88,7 +89,10 @@ export class AgentStore {
         .all(sql.selectFrom('agents').selectAll().orderBy('name'))
         .map((row) => ({
           name: row.name,
-          hosts: row.hosts === null ? undefined : (JSON.parse(row.hosts) as string[]),
+          hosts:
+            row.hosts === null
+              ? undefined
+              : hostsIn(row.hosts, `the agent ${row.name}`).map(({ text }) => text),
           secrets:
             row.sees_all === 1
               ? ('all' as const)

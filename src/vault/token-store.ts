@@ -7,11 +7,11 @@ import { randomBytes } from 'node:crypto'
 
 import { AppError } from '../base/errors.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
-import { parseHostPattern } from '../policy/host-pattern.ts'
 import { firstOutside } from '../policy/tokens/token-decision.ts'
 import { formatToken, hashToken, tokenBytes } from '../policy/tokens/token-format.ts'
 import type { VaultDatabase } from './database.ts'
 import { sql } from './database.ts'
+import { hostsIn } from './host-lists.ts'
 import type { TokenRow } from './schema.ts'
 import { mintId } from './sealing.ts'
 import { bindingOf } from './secret-rows.ts'
@@ -102,7 +102,7 @@ export class TokenStore {
     return rows.map((row) => ({
       id: row.id,
       secret: row.secret,
-      hosts: (JSON.parse(row.hosts) as string[]).map((text) => parseHostPattern(text).text),
+      hosts: hostsIn(row.hosts, `the token ${row.id}`).map(({ text }) => text),
       agent: row.agent ?? undefined,
       expiresAt: row.expiresAt ?? undefined,
       createdAt: row.createdAt,

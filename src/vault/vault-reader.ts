@@ -9,9 +9,9 @@ import { AppError } from '../base/errors.ts'
 import type { CredentialBinding } from '../policy/credential.ts'
 import { CredentialIndex } from '../policy/credential.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
-import { parseHostPattern } from '../policy/host-pattern.ts'
 import { openVaultDatabase, readerPatienceMs, sql } from './database.ts'
 import type { VaultDatabase } from './database.ts'
+import { hostsIn } from './host-lists.ts'
 import type { VaultRows } from './keyring.ts'
 import { readVault } from './keyring.ts'
 import type { AgentRow, RuleRow, SecretRow } from './schema.ts'
@@ -184,7 +184,7 @@ function readTokens(
     tokens.set(row.token_hash.toString('hex'), {
       hash: row.token_hash,
       secret,
-      hosts: (JSON.parse(row.hosts) as string[]).map(parseHostPattern),
+      hosts: hostsIn(row.hosts, `the token ${row.id}`),
       agent,
       expiresAt: row.expires_at ?? undefined,
     })
@@ -203,8 +203,7 @@ function readAgents(database: VaultDatabase): AgentEntry[] {
     id: row.id,
     name: row.name,
     tokenHash: row.token_hash,
-    hosts:
-      row.hosts === null ? undefined : (JSON.parse(row.hosts) as string[]).map(parseHostPattern),
+    hosts: row.hosts === null ? undefined : hostsIn(row.hosts, `the agent ${row.name}`),
     secrets: row.sees_all === 1 ? 'all' : (grants.get(row.id) ?? new Set()),
     expiresAt: row.expires_at ?? undefined,
     defaultAction: row.default_action,

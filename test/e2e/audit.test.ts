@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { auditRowSchema } from '../../src/audit/audit-row.ts'
 import type { AuditRow } from '../../src/audit/audit-row.ts'
+import { canary } from '../support/canary.ts'
 import { projectFolder, runCli, startCli, waitForReady } from '../support/cli.ts'
 import type { CliResult } from '../support/cli.ts'
 import { exchangeRaw } from '../support/proxied-client.ts'
@@ -16,7 +17,8 @@ import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
 import type { TestUpstream } from '../support/upstream.ts'
 
 const host = 'api.openai.com'
-const canary = 'sk-CANARY-of-the-audit-0123'
+/** Of the program, which may know it. */
+const ownKey = 'sk-OWN-of-the-program-0123'
 const root = createUpstreamRoot(host)
 const oneCall = join(projectFolder, 'test', 'fixtures', 'e2e', 'one-call.mjs')
 const completion = JSON.stringify({
@@ -64,7 +66,7 @@ async function rows(...args: string[]): Promise<AuditRow[]> {
 
 function runSdk(options: readonly string[] = []): Promise<CliResult> {
   const args = ['run', ...toUpstream(), ...options, '--', process.execPath, oneCall]
-  return runCli(args, { home, cwd: projectFolder, env: { OPENAI_API_KEY: canary } })
+  return runCli(args, { home, cwd: projectFolder, env: { OPENAI_API_KEY: ownKey } })
 }
 
 const audit = (): Sqlite.Database => new Sqlite(join(home, 'audit.db'))
@@ -100,6 +102,7 @@ describe('what commands and a run did', () => {
       const path = join(home, name)
       if (!statSync(path).isFile()) continue
       expect(readFileSync(path, 'latin1')).not.toContain(canary)
+      expect(readFileSync(path, 'latin1')).not.toContain(ownKey)
       expect(readFileSync(path, 'latin1')).not.toContain(token.trim())
     }
   })

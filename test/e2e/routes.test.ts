@@ -1,7 +1,3 @@
-/**
- * Programs that take a base URL, as users start them: under `run`, beside a standing proxy, and
- * with a token where other machines could reach it. One canary must turn up at the upstream alone.
- */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
@@ -9,6 +5,11 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
+/**
+ * Programs that take a base URL, as users start them: under `run`, beside a standing proxy, and
+ * with a token where other machines could reach it. One canary must turn up at the upstream alone.
+ */
+import { canary } from '../support/canary.ts'
 import { projectFolder, runCli, startCli, startProgram, waitForReady } from '../support/cli.ts'
 import type { CliResult } from '../support/cli.ts'
 import { exchangeRaw } from '../support/proxied-client.ts'
@@ -16,7 +17,6 @@ import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
 import type { TestUpstream } from '../support/upstream.ts'
 
 const host = 'api.openai.com'
-const canary = 'sk-CANARY-of-the-routes-0123'
 const root = createUpstreamRoot(host)
 const oneCall = join(projectFolder, 'test', 'fixtures', 'e2e', 'one-call.mjs')
 const completion = JSON.stringify({
@@ -103,7 +103,7 @@ describe('under run, the SDK of OpenAI', () => {
     expect(result.err).toMatch(/1 model call/u)
     const kept = [result.err, ...filesOf(home)]
     expect(kept.length).toBeGreaterThan(3)
-    for (const secret of ['CANARY', seen.key, 'sk-the-users-own-key']) {
+    for (const secret of [canary, seen.key, 'sk-the-users-own-key']) {
       expect(kept.filter((text) => text.includes(secret))).toEqual([])
     }
     expect(result.out).not.toContain('sk-the-users-own-key')
@@ -121,9 +121,9 @@ describe('under run, the SDK of OpenAI', () => {
   })
 
   test('keeps its own key where there is no credential, and is told what the route wants', async () => {
-    const { result, seen } = await runSdk([], { OPENAI_API_KEY: canary })
+    const { result, seen } = await runSdk([], { OPENAI_API_KEY: 'sk-own-0123456' })
 
-    expect(seen.env['OPENAI_API_KEY']).toBe(canary)
+    expect(seen.env['OPENAI_API_KEY']).toBe('sk-own-0123456')
     expect(seen.env['OPENAI_BASE_URL']).toMatch(/\/openai$/u)
     expect(seen.status).toBe(401)
     expect(result.err).toContain('route openai has no credential')
@@ -193,13 +193,13 @@ describe('beside a standing proxy', () => {
     const answer = await exchangeRaw(
       port,
       `GET /openai/models HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n` +
-        `Proxy-Authorization: Bearer ${agent.out.trim()}\r\nAuthorization: Bearer sk-CANARY-mine-7\r\n\r\n`,
+        `Proxy-Authorization: Bearer ${agent.out.trim()}\r\nAuthorization: Bearer sk-${canary}-mine-7\r\n\r\n`,
       (text) => text.includes('own-key-refused'),
     )
     await cli.waitForText('out', 'own-key-refused')
 
     expect(answer).toMatch(/^HTTP\/1\.1 403 /u)
-    expect(answer + cli.text('out') + cli.text('err')).not.toContain('CANARY')
+    expect(answer + cli.text('out') + cli.text('err')).not.toContain(canary)
     expect(upstream.requests).toHaveLength(0)
   })
 })
@@ -253,5 +253,5 @@ test('--auth off on loopback asks for no token, though there is a secret', async
   const answer = await exchangeRaw(port, request, (text) => text.includes('\r\n\r\n'))
 
   expect(answer.slice(9, 12)).toBe('200')
-  expect(await cli.waitForText('err', 'warning: --auth off')).not.toContain('CANARY')
+  expect(await cli.waitForText('err', 'warning: --auth off')).not.toContain(canary)
 })

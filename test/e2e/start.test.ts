@@ -9,6 +9,7 @@ import { join } from 'node:path'
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
+import { canary } from '../support/canary.ts'
 import type { Cli, ReadyFile } from '../support/cli.ts'
 import { runCli, startCli, waitForReady } from '../support/cli.ts'
 import { expectWellFormed, linesOf, messagesOf, only } from '../support/live-lines.ts'
@@ -24,7 +25,7 @@ const host = 'api.openai.com'
 const otherHosts = ['down.example', 'stranger.example']
 const root = createUpstreamRoot(host, ...otherHosts)
 const chat = readRecorded('chat-usage-stream')
-const key = 'sk-canary-of-the-start-test'
+const key = `sk-${canary}`
 
 let folder = ''
 let upstream: RecordedHosts

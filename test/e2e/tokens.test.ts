@@ -1,7 +1,3 @@
-/**
- * Opaque tokens as users have them: minted on the built command line, sent by curl in a run of its
- * own, and a canary that must turn up at the upstream and nowhere else.
- */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,13 +5,17 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
+/**
+ * Opaque tokens as users have them: minted on the built command line, sent by curl in a run of its
+ * own, and a canary that must turn up at the upstream and nowhere else.
+ */
+import { canary } from '../support/canary.ts'
 import { runCli } from '../support/cli.ts'
 import type { CliResult } from '../support/cli.ts'
 import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
 import type { TestUpstream } from '../support/upstream.ts'
 
 const hosts = ['api.github.com', 'other.example'] as const
-const canary = 'ghp_CANARY0123456789'
 const root = createUpstreamRoot(...hosts)
 
 let home = ''
@@ -86,7 +86,7 @@ describe('a token', () => {
     expect(out).toContain('"token-replaced"')
     expect(out).toContain('"token-stripped"')
     for (const text of [out, err, filesOf(join(home, 'captures'))]) {
-      expect(text).not.toContain('CANARY')
+      expect(text).not.toContain(canary)
       expect(text).not.toContain(token.slice(12))
     }
   }, 60_000)

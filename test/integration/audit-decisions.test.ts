@@ -9,6 +9,7 @@ import type { Analyzer } from '../../src/pipeline/analyzer.ts'
 import type { AgentPass } from '../../src/policy/agent-pass.ts'
 import type { AuditSink, Decision, Outcome } from '../../src/policy/decision-log.ts'
 import type { RequestContext } from '../../src/proxy/module-surface.ts'
+import { canary } from '../support/canary.ts'
 import { connectRaw, connectThrough, connectTls, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
@@ -18,7 +19,6 @@ import { basicToken } from '../support/vault-proxy.ts'
 const host = 'api.openai.com'
 const blind = 'blind.example'
 const plain = 'plain.example'
-const canary = 'CANARY-0123456789abcdef'
 const root = createUpstreamRoot(host)
 const opened: Array<{ close(): Promise<void> }> = []
 

@@ -15,7 +15,7 @@ import { startHttpUpstream } from '../support/upstream.ts'
 
 const host = 'api.openai.com'
 const other = 'other.example'
-const token = 'CANARY-token'
+const token = `${canary}-token`
 const secret = `${canary}-secret`
 const basic = `Proxy-Authorization: Basic ${Buffer.from(`porthole:${token}`).toString('base64')}`
 const opened: Array<{ close(): Promise<void> }> = []

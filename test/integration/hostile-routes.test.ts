@@ -14,6 +14,7 @@ import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { parseRecording } from '../../src/demo/recordings.ts'
 import { chatStreamRequest } from '../../src/demo/requests.ts'
 import type { CredentialLocation } from '../../src/policy/credential.ts'
+import { canary } from '../support/canary.ts'
 import { connectRaw, startProxy } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
@@ -26,8 +27,10 @@ import { agent, makeVault, secret } from '../support/vault.ts'
 import type { VaultUnderTest } from '../support/vault.ts'
 
 const host = 'a.example'
-const real = 'CANARY-real-key-0123'
-const mine = 'CANARY-my-own-key-45'
+const real = `${canary}-real-key-0123`
+const mine = `${canary}-my-own-key-45`
+/** The key, and every token that stands for it. */
+const secrets = new RegExp(`${canary}|porthole_route_`, 'u')
 const opened: Array<{ close(): Promise<void> }> = []
 afterEach(async () => {
   for (const item of opened.splice(0).toReversed()) await item.close()
@@ -162,7 +165,7 @@ describe('a token in the place of the credential', () => {
       }
 
       expect(upstream.received().split(wanted)).toHaveLength(3)
-      expect(told(proxy, { status: 0, head: '', body: '' })).not.toContain('CANARY')
+      expect(told(proxy, { status: 0, head: '', body: '' })).not.toContain(canary)
       expect(proxy.of('request-started').map((msg) => msg.agent)).toEqual(['all', 'porthole'])
     },
   )
@@ -223,7 +226,7 @@ describe('a token in the place of the credential', () => {
       expect(answer.head).toContain('WWW-Authenticate: Bearer realm="porthole"')
       expect(JSON.parse(answer.body)).toMatchObject({ error: { code: 'unauthenticated' } })
       expect(told(proxy, answer)).not.toContain(given)
-      expect(told(proxy, answer)).not.toContain('CANARY')
+      expect(told(proxy, answer)).not.toContain(canary)
     }
     expect(upstream.received()).toBe('')
     expect(proxy.of('request-started')).toEqual([])
@@ -420,7 +423,7 @@ describe('the SDK of', () => {
     const sent = new Map(at.upstream.requests[0]?.rawHeaders.map(([n, v]) => [n.toLowerCase(), v]))
     expect(sent.get('authorization')).toBe(`Bearer ${real}`)
     expect(await at.proxy.waitFor('model-answered')).toMatchObject({ status: 200, complete: true })
-    expect(JSON.stringify(at.proxy.messages)).not.toMatch(/CANARY|porthole_route_/u)
+    expect(JSON.stringify(at.proxy.messages)).not.toMatch(secrets)
   })
 
   test('A9 Anthropic streams with the token as its key, and the upstream gets the real one', async () => {
@@ -441,7 +444,7 @@ describe('the SDK of', () => {
     expect(sent.get('x-api-key')).toBe(real)
     expect(sent.has('authorization')).toBe(false)
     expect(await at.proxy.waitFor('model-answered')).toMatchObject({ provider: 'anthropic' })
-    expect(JSON.stringify(at.proxy.messages)).not.toMatch(/CANARY|porthole_route_/u)
+    expect(JSON.stringify(at.proxy.messages)).not.toMatch(secrets)
   })
 
   test('A9 OpenAI with a key of its own hears what to do, and is not sent on', async () => {
@@ -453,6 +456,6 @@ describe('the SDK of', () => {
       message: expect.stringContaining('this route wants a token of this proxy'),
     })
     expect(at.upstream.requests).toHaveLength(0)
-    expect(JSON.stringify(at.proxy.messages)).not.toContain('CANARY')
+    expect(JSON.stringify(at.proxy.messages)).not.toContain(canary)
   })
 })

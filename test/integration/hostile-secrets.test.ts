@@ -257,7 +257,7 @@ describe('a value', () => {
           ownKeys: 'refuse',
         })
         const location = locations[kind]
-        await vault.writable.secrets.add(secret('s', 'a.example', 'CANARY-0123', { location }))
+        await vault.writable.secrets.add(secret('s', 'a.example', `${canary}-0123`, { location }))
         const without = vault.writable.agents.add(agent('without'))
         const [path, fields] = sent[kind](mine)
 
@@ -286,7 +286,7 @@ describe('a value', () => {
       async (kind) => {
         const { vault, upstream, proxy, token } = await bench('a.example', { ownKeys: 'refuse' })
         const location = locations[kind]
-        await vault.writable.secrets.add(secret('s', 'a.example', 'CANARY-0123', { location }))
+        await vault.writable.secrets.add(secret('s', 'a.example', `${canary}-0123`, { location }))
         const opaque = 'porthole:v1:0123456789abcdefghijkl'
         const stands = ['porthole-placeholder', token, opaque, ''].filter(
           // An empty segment is another path than the one with a value in it, but for the reader of both.
@@ -299,7 +299,7 @@ describe('a value', () => {
           expect([index, answer.status]).toEqual([index, 200])
         }
 
-        const value = kind === 'basic' ? btoa('me:CANARY-0123') : 'CANARY-0123'
+        const value = kind === 'basic' ? btoa(`me:${canary}-0123`) : `${canary}-0123`
         expect(upstream.received().split(value)).toHaveLength(stands.length + 1)
         for (const text of stands.filter((each) => each !== '')) {
           expect(upstream.received()).not.toContain(text)
@@ -309,7 +309,7 @@ describe('a value', () => {
 
     test('S16 one on its way elsewhere, or to another place, goes on', async () => {
       const { vault, upstream, proxy, token } = await bench('a.example', { ownKeys: 'refuse' })
-      await vault.writable.secrets.add(secret('s', 'b.example', 'CANARY-0123'))
+      await vault.writable.secrets.add(secret('s', 'b.example', `${canary}-0123`))
 
       const fields = [`Authorization: Bearer ${mine}`]
       const answer = await askAs(proxy, token, { host: 'a.example', fields })

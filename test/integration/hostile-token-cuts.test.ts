@@ -1,13 +1,14 @@
-/**
- * Opaque tokens cut at every byte: over segments, chunks and WebSocket frames. And WebSockets whose
- * client says what no upstream may hear.
- */
 import { once } from 'node:events'
 
 import { afterEach, describe, expect, test } from 'vitest'
 import type { RawData, WebSocket } from 'ws'
 import { WebSocket as Client } from 'ws'
 
+/**
+ * Opaque tokens cut at every byte: over segments, chunks and WebSocket frames. And WebSockets whose
+ * client says what no upstream may hear.
+ */
+import { canary } from '../support/canary.ts'
 import { readUntil } from '../support/proxy.ts'
 import {
   boundHost,
@@ -159,7 +160,7 @@ describe('a token in a WebSocket', () => {
     expect(heard.pings).toHaveLength(count)
     await all.proxy.waitFor('exchange-completed')
     const told = JSON.stringify(all.proxy.messages)
-    expect(told).not.toContain('CANARY')
+    expect(told).not.toContain(canary)
     expect(told).not.toContain(all.token.slice(12))
     expect(all.proxy.of('token-replaced')).toHaveLength(count)
   })

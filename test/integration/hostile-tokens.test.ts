@@ -11,6 +11,7 @@ import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { TokenReplacer } from '../../analyzers/token-replacer.ts'
 import { formsOfValue } from '../../src/policy/credential-value.ts'
 import { StarpodTokens } from '../../src/policy/tokens/starpod-tokens.ts'
+import { canary } from '../support/canary.ts'
 import { connectRaw, readUntil, startProxy } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
 import {
@@ -57,7 +58,7 @@ function seenBy(all: TokenBench, host: string): SeenRequest | undefined {
 function expectNeither(received: string, token: string): void {
   const run = token.slice(token.lastIndexOf(':') + 1)
   const forms = [run, 'v1:', percentAll(run, true), percentAll(run, false), jsonEscaped(run)]
-  const found = [...forms, 'CANARY', ...formsOfValue(secretValue)].filter((form) =>
+  const found = [...forms, canary, ...formsOfValue(secretValue)].filter((form) =>
     received.includes(form),
   )
   expect(found).toEqual([])
@@ -86,7 +87,7 @@ describe('a token in', () => {
       expect(all.proxy.of('token-replaced')).toMatchObject([{ secretId: 'one', count: 1 }])
       expect(all.proxy.of('token-stripped')).toMatchObject([{ secretId: 'one', reason: 'host' }])
       const told = JSON.stringify(all.proxy.messages)
-      expect(told).not.toContain('CANARY')
+      expect(told).not.toContain(canary)
       expect(told).not.toContain(all.token.slice(12))
     },
   )
@@ -205,12 +206,14 @@ describe('a body', () => {
   })
 
   test('S3 that grows beyond what is held goes on in chunks', async () => {
-    const all = await bench({ value: `CANARY-${'y'.repeat(15_000)}` })
+    const all = await bench({ value: `${canary}-${'y'.repeat(15_000)}` })
     const body = `${all.token} `.repeat(600)
 
     await sendPieces(all, boundHost, [requestBytes(boundHost, { body })])
 
-    expect(seenBy(all, boundHost)?.body.match(/CANARY-y{15000} /gu)).toHaveLength(600)
+    expect(
+      seenBy(all, boundHost)?.body.match(new RegExp(`${canary}-y{15000} `, 'gu')),
+    ).toHaveLength(600)
   })
 
   const unreadable: ReadonlyArray<readonly [string, string, Buffer, number]> = [
@@ -346,7 +349,7 @@ describe('a secret', () => {
   })
 
   test('S5 that would break its place refuses the request, and is not repeated', async () => {
-    const all = await bench({ value: 'CANARY:with:colons' })
+    const all = await bench({ value: `${canary}:with:colons` })
     await all.vault.writable.secrets.add(secret('dots', boundHost, '..........', { path: '/x/*' }))
     const pair = Buffer.from(`${all.token}:x`).toString('base64')
     const requests = [
@@ -358,7 +361,7 @@ describe('a secret', () => {
       const answer = await sendPieces(all, boundHost, [request])
       expect(answer.status).toBe(503)
       expect(answer.body).toContain('credential-unavailable')
-      expect(answer.body).not.toContain('CANARY')
+      expect(answer.body).not.toContain(canary)
     }
     expect(all.upstreams[boundHost]?.received()).toBe('')
   })
@@ -433,13 +436,13 @@ test('sealed tokens are replaced beside those of the vault, and the injector goe
   const key = Buffer.alloc(32, 5)
   const nonce = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
-  const text = JSON.stringify({ v: 'CANARY-sealed-value', h: [boundHost] })
+  const text = JSON.stringify({ v: `${canary}-sealed-value`, h: [boundHost] })
   const parts = [nonce, cipher.update(text), cipher.final()]
   const all = await bench({
     source: new StarpodTokens(key.toString('hex')),
     configure: (builder) => {
       const given = { id: 'own', host: boundHost, header: 'X-Own', format: '{}' }
-      builder.addAnalyzer(new CredentialInjector([{ ...given, value: 'CANARY-own-value' }]))
+      builder.addAnalyzer(new CredentialInjector([{ ...given, value: `${canary}-own-value` }]))
     },
   })
   const sealed = `starpod:v1:${Buffer.concat([...parts, cipher.getAuthTag()]).toString('base64')}`
@@ -450,8 +453,8 @@ test('sealed tokens are replaced beside those of the vault, and the injector goe
 
   const seen = seenBy(all, boundHost)
   const escaped = JSON.stringify(secretValue).slice(1, -1)
-  expect(seen?.body).toBe(`{"both": "CANARY-sealed-value${escaped}"}`)
-  expect(seen?.fields).toContainEqual(['X-Own', 'CANARY-own-value'])
-  expect(seen?.fields).toContainEqual(['X-Sealed', 'CANARY-sealed-value'])
-  expect(JSON.stringify(all.proxy.messages)).not.toContain('CANARY')
+  expect(seen?.body).toBe(`{"both": "${canary}-sealed-value${escaped}"}`)
+  expect(seen?.fields).toContainEqual(['X-Own', `${canary}-own-value`])
+  expect(seen?.fields).toContainEqual(['X-Sealed', `${canary}-sealed-value`])
+  expect(JSON.stringify(all.proxy.messages)).not.toContain(canary)
 })

@@ -13,6 +13,7 @@ import type { Authority } from '../../ca/authority.ts'
 import { parseRecording } from '../../src/demo/recordings.ts'
 import { chatStreamRequest } from '../../src/demo/requests.ts'
 import type { RequestContext } from '../../src/proxy/module-surface.ts'
+import { canary } from '../support/canary.ts'
 import { connectRaw, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
@@ -123,7 +124,7 @@ describe('a request to a route', () => {
   test('is told as an exchange with the upstream, redacted', async () => {
     const { proxy, send } = await bench('/v1')
 
-    await send('GET /openai/models?api_key=CANARY', ['Authorization: Bearer CANARY'])
+    await send(`GET /openai/models?api_key=${canary}`, [`Authorization: Bearer ${canary}`])
     await proxy.waitFor('exchange-completed')
 
     expect(await proxy.waitFor('request-started')).toMatchObject({
@@ -133,7 +134,7 @@ describe('a request to a route', () => {
     })
     expect(proxy.of('response-body')).not.toHaveLength(0)
     const told = proxy.messages.filter(({ kind }) => kind !== 'response-body')
-    expect(JSON.stringify(told)).not.toContain('CANARY')
+    expect(JSON.stringify(told)).not.toContain(canary)
   })
 
   test('shows hooks the path and host that it goes to', async () => {
@@ -212,7 +213,7 @@ test('the openai SDK streams a chat through a route, and the call is recognised'
     }),
   )
   const [route] = proxy.running.routes
-  const client = new OpenAI({ apiKey: 'sk-CANARY', baseURL: route?.url ?? '', maxRetries: 0 })
+  const client = new OpenAI({ apiKey: `sk-${canary}`, baseURL: route?.url ?? '', maxRetries: 0 })
 
   const stream = await client.chat.completions.create({
     ...chatStreamRequest,
@@ -230,7 +231,7 @@ test('the openai SDK streams a chat through a route, and the call is recognised'
     complete: true,
   })
   expect(proxy.of('sse-event').length).toBeGreaterThan(1)
-  expect(JSON.stringify(proxy.messages)).not.toContain('CANARY')
+  expect(JSON.stringify(proxy.messages)).not.toContain(canary)
 })
 
 test('a WebSocket through a route is switched by its upstream', async () => {

@@ -2,21 +2,34 @@
  * The value of a stored secret where it has no business: in what a program says, in names, in what
  * analyzers say. It is masked in every message and file, and told; what it was sent to gets it.
  */
+import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import Sqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
+import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
 import { FileLogger } from '../../analyzers/file-logger.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
+import { AuditLog } from '../../src/audit/audit-log.ts'
+import { auditPathIn } from '../../src/audit/audit-path.ts'
+import { createSystemClock } from '../../src/base/clock.ts'
+import { ControlServer } from '../../src/control/server.ts'
+import { BudgetMeter } from '../../src/ledger/budget-meter.ts'
+import { ledgerPathIn } from '../../src/ledger/ledger-path.ts'
+import { Ledger } from '../../src/ledger/ledger.ts'
 import type { AnalysisMsg } from '../../src/messages/schema.ts'
 import type { Analyzer } from '../../src/pipeline/analyzer.ts'
 import type { Vault } from '../../src/vault/vault.ts'
 import { canary } from '../support/canary.ts'
+import { budgetRule } from '../support/charges.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { connectThrough } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
+import { testRules } from '../support/rules.ts'
 import {
   basicToken,
   connectAs,
@@ -43,7 +56,15 @@ const careless: Analyzer = {
   },
 }
 
+/** Every call counts, and none is refused. */
+const budget = budgetRule({ unit: 'tokens', amount: 1e9, per: 'total', scope: 'global' })
+
 let folder = ''
+let log: AuditLog
+let ledger: Ledger
+let control: ControlServer
+/** All bytes that a viewer got. */
+let viewed = ''
 let vault: VaultUnderTest
 let read: Vault
 let upstream: VaultUpstream
@@ -60,23 +81,64 @@ beforeEach(async () => {
   read = vault.read()
   await read.credentials.unlock()
   upstream = await startVaultUpstream(root, host, () => {
-    const body = `{"choices":[{"message":{"content":"it is ${value}"}}]}`
+    const message = `{"content":"it is ${value}"}`
+    const usage = '{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}'
+    const body = `{"model":"${value}","choices":[{"message":${message}}],"usage":${usage}}`
     return `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
   })
+  const clock = createSystemClock()
+  const unexpected = (problem: unknown): never => expect.unreachable(JSON.stringify(problem))
+  log = new AuditLog({
+    path: auditPathIn(folder),
+    clock,
+    pid: process.pid,
+    user: 'test',
+    isOn: () => true,
+    isDemanded: true,
+    onProblem: unexpected,
+  })
+  ledger = new Ledger({
+    path: ledgerPathIn(folder),
+    now: () => clock.now(),
+    values: read.values,
+    onUnwritable: unexpected,
+  })
+  const budgets = new BudgetMeter({ clock, book: ledger, runsModel })
   proxy = await startVaultProxy({
     vault: read,
     root,
     upstreams: { [host]: upstream },
     configure: (builder) => {
       builder.withhold(read.values).addAnalyzer(careless)
+      builder.audit(log).rules(testRules([budget]), { budgets })
       for (const analyzer of defaultAnalyzers()) builder.addAnalyzer(analyzer)
+      builder.addAnalyzer(new BudgetKeeper(budgets))
       builder.addAnalyzer(new FileLogger(join(folder, 'c.jsonl'), { include: 'all' }))
     },
   })
+  await watch()
 })
+
+/** As `porthole view` attaches. */
+async function watch(): Promise<void> {
+  const { pid } = process
+  const info = { url: proxy.running.url, startedAt: 0, command: 'test', version: '0.0.0' }
+  control = await ControlServer.start({ directory: join(vault.home, 'run'), pid, info })
+  proxy.running.subscribe((msg) => control.broadcast(msg))
+  viewed = ''
+  const viewer = net.connect(control.path)
+  viewer.setEncoding('utf8').on('data', (text) => {
+    viewed += String(text)
+  })
+  viewer.on('error', () => {})
+  await once(viewer, 'data')
+}
 
 afterEach(async () => {
   await proxy.close()
+  await control.close()
+  ledger.close()
+  await log.close()
   await upstream.close()
   await vault.close()
   await rm(folder, { recursive: true, force: true })
@@ -90,12 +152,18 @@ async function send(path: string, fields: readonly string[], body: string): Prom
   return answer.body
 }
 
-/** Every message and every file, once all is written. */
+/** Every message and every file, audit and ledger too, and what viewers got. */
 async function everything(): Promise<string> {
   await proxy.close()
+  await control.close()
+  ledger.flush()
+  await log.close()
+  expect(viewed).toContain('"kind":"connection-closed"')
   const names = await readdir(folder)
-  const files = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
-  return JSON.stringify(proxy.messages) + files.join('')
+  expect(names).toEqual(expect.arrayContaining(['audit.db', 'c.jsonl']))
+  const files = await Promise.all(names.map((name) => readFile(join(folder, name), 'latin1')))
+  expect(files.join('')).toContain('"kind":"decision"')
+  return JSON.stringify(proxy.messages) + files.join('') + viewed
 }
 
 const withheldIn = (messages: readonly AnalysisMsg[]): string[] =>
@@ -151,6 +219,8 @@ describe('S9 the value of a stored secret', () => {
     expect(body).toContain(value)
     expect(await everything()).not.toContain(canary)
     expect(withheldIn(proxy.messages)).toContain('response-body')
+    const charges = new Sqlite(ledgerPathIn(folder)).prepare('select * from charges').all()
+    expect(charges).toMatchObject([{ tokens: 7, model: expect.stringMatching(/REDACTED|\*/u) }])
     expect(proxy.of('credential-echoed')).toEqual([])
   })
 

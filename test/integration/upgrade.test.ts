@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 
 import { afterEach, describe, expect, test } from 'vitest'
 
+import { canary } from '../support/canary.ts'
 import { connectTls, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { readAnswer, requestText } from '../support/raw-http.ts'
@@ -18,7 +19,7 @@ const request = requestText('GET /v1/realtime?model=m', host, [
   'upgrade: websocket',
   'Sec-WebSocket-Version: 13',
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  'Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.CANARY',
+  `Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.${canary}`,
   'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits',
 ])
 const switching =
@@ -92,7 +93,7 @@ describe('an upgrade', () => {
     expect(head).toBe(request)
     expect(answer.toString('latin1')).toBe(switching)
     expect(await proxy.waitFor('response-started')).toMatchObject({ status: 101 })
-    expect(JSON.stringify(proxy.messages)).not.toContain('CANARY')
+    expect(JSON.stringify(proxy.messages)).not.toContain(canary)
     client.destroy()
   })
 

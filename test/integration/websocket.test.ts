@@ -11,6 +11,7 @@ import { FileLogger } from '../../analyzers/file-logger.ts'
 import { readCapture } from '../../src/capture/reader.ts'
 import { reanalyze } from '../../src/capture/reanalyze.ts'
 import type { AnalysisMsg } from '../../src/messages/schema.ts'
+import { canary } from '../support/canary.ts'
 import { connectTls, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { readAnswer, requestText } from '../support/raw-http.ts'
@@ -195,7 +196,7 @@ describe('a conversation', () => {
   })
 
   test('agrees on a subprotocol that carries a key, and the key is told nobody', async () => {
-    const canary = 'openai-insecure-api-key.CANARY-5d1f'
+    const key = `openai-insecure-api-key.${canary}-5d1f`
     let offered: Set<string> = new Set()
     const port = await startServer((socket) => socket.send('hello'), {
       handleProtocols: (protocols) => {
@@ -204,13 +205,13 @@ describe('a conversation', () => {
       },
     })
     const proxy = await startProxyTo(port)
-    const client = await startWebSocketClient(proxy, host, {}, ['realtime', canary])
+    const client = await startWebSocketClient(proxy, host, {}, ['realtime', key])
     await once(client, 'message')
 
     expect(client.protocol).toBe('realtime')
-    expect([...offered]).toEqual(['realtime', canary])
+    expect([...offered]).toEqual(['realtime', key])
     await proxy.waitFor('websocket-message')
-    expect(JSON.stringify(proxy.messages)).not.toContain('CANARY')
+    expect(JSON.stringify(proxy.messages)).not.toContain(canary)
     expect(JSON.stringify(proxy.of('request-started')[0]?.headers)).toContain(
       'realtime,openai-insecure-api-key.[REDACTED]',
     )

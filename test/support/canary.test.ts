@@ -7,10 +7,14 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import Database from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
 
+import { ControlServer } from '../../src/control/server.ts'
 import { searchProcesses } from './canary-processes.ts'
 import { createCanarySearch } from './canary-search.ts'
+import { watchControlSockets } from './canary-viewer.ts'
 import { canary, isAllowed, mintCanary } from './canary.ts'
 import { projectFolder, runProgram, startProgram } from './cli.ts'
+import { hasScript } from './terminal.ts'
+import { hasTmux } from './tmux.ts'
 
 /** Not that of the run: it is planted. */
 const planted = mintCanary()
@@ -80,6 +84,19 @@ test.runIf(process.platform === 'linux')(
   },
 )
 
+test('the secret is found in what a viewer is sent, also across its pieces', async () => {
+  const folder = folderWith('none', '')
+  const home = { url: '', startedAt: 0, version: '0.0.0' }
+  const info = { ...home, command: `run ${'x'.repeat(64 * 1024)}${planted}` }
+  const control = await ControlServer.start({ directory: join(folder, 'run'), pid: 1, info })
+  const places = new Set<string>()
+
+  watchControlSockets(folder, (all) => all.forEach(({ place }) => places.add(place)), search)
+
+  await expect.poll(() => [...places], { timeout: 15_000 }).toEqual(['control socket'])
+  await control.close()
+})
+
 test('a run that leaks its secret fails, and says where', async () => {
   const config = join(projectFolder, 'test', 'fixtures', 'canary', 'vitest.config.ts')
   const vitest = join(projectFolder, 'node_modules', 'vitest', 'vitest.mjs')
@@ -94,11 +111,14 @@ test('a run that leaks its secret fails, and says where', async () => {
     projectFolder,
   ])
 
-  expect(out).toContain('2 passed')
+  expect(out).toContain(`${3 + Number(hasScript) + Number(hasTmux)} passed`)
   expect(exitCode).toBe(1)
   const told = out + err
   expect(told).toContain('the secret of this run was found')
   expect(told).toContain('leaked.txt')
   expect(told).toContain('"place":"stdout"')
   expect(told).not.toContain('allowed.txt')
+  expect(told.includes('"place":"terminal"')).toBe(hasScript)
+  expect(told.includes('"place":"screen"')).toBe(hasTmux)
+  expect(told).toContain('"place":"audit"')
 })

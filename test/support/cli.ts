@@ -14,6 +14,7 @@ import type { Readable, Writable } from 'node:stream'
 import { searchProcesses } from './canary-processes.ts'
 import { createCanarySearch } from './canary-search.ts'
 import type { Finding } from './canary-search.ts'
+import { watchControlSockets } from './canary-viewer.ts'
 import { canary, reportFindings } from './canary.ts'
 
 export const projectFolder = resolve(import.meta.dirname, '..', '..')
@@ -174,6 +175,7 @@ export async function waitForReady(cli: Cli, path: string): Promise<ReadyFile> {
   } finally {
     watcher.close()
   }
+  watchControlSockets(cli.home, (findings) => report([`viewer of ${cli.home}`], findings))
   return JSON.parse(await readFile(path, 'utf8')) as ReadyFile
 }
 

@@ -72,9 +72,11 @@ export async function startProxy(setup: ProxySetup): Promise<ProxyUnderTest> {
     of: (kind) => messages.filter((msg): msg is MsgOf<typeof kind> => msg.kind === kind),
     close: async () => {
       await running.close({ drainMs: 0 })
-      // What control socket, stdout and captures are made of.
-      const forms = search.formsIn(JSON.stringify(messages))
-      const found = forms.map((form) => ({ place: 'messages', form }))
+      // What control socket, stdout and captures are made of, and what the audit is.
+      const told = { messages, audit: running.drainAudit() }
+      const found = Object.entries(told).flatMap(([place, what]) =>
+        search.formsIn(JSON.stringify(what)).map((form) => ({ place, form })),
+      )
       reportFindings(found, 'a proxy under test')
     },
   }

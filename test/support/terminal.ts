@@ -12,6 +12,11 @@ import { join } from 'node:path'
 import type { IBufferCell } from '@xterm/headless'
 import xterm from '@xterm/headless'
 
+import { createCanarySearch } from './canary-search.ts'
+import { canary, reportFindings } from './canary.ts'
+
+const search = createCanarySearch(canary)
+
 /** False where `script` is not that of util-linux; tests then skip, and say so. */
 export const hasScript = /util-linux/u.test(
   spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '',
@@ -129,6 +134,10 @@ export async function openTerminal(options: TerminalOptions): Promise<Terminal> 
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
       await closed
+      // All that was ever written, and what is left of it where codes stood between its letters.
+      const forms = [chunks.join(''), lines().join('')].flatMap((text) => search.formsIn(text))
+      const found = forms.map((form) => ({ place: 'terminal', form }))
+      reportFindings(found, options.command.slice(0, 4).join(' '))
       emulator.dispose()
       await rm(directory, { recursive: true, force: true })
     },

@@ -69,11 +69,15 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
   const session = ['new-session', '-d', ...size, ...environment, '--', ...noted]
   await run('tmux', [...settings, 'screen-256color', ';', ...session])
 
+  const report = (place: string, text: string): void => {
+    const found = search.formsIn(text).map((form) => ({ place, form }))
+    reportFindings(found, options.command.slice(0, 4).join(' '))
+  }
   const screen = async (): Promise<string> => {
     const shown = (await tmux('capture-pane', '-p')).trimEnd()
-    const forms = search.formsIn(shown)
-    const found = forms.map((form) => ({ place: 'screen', form }))
-    reportFindings(found, options.command.slice(0, 4).join(' '))
+    report('screen', shown)
+    // What does not fit on a line goes on in the next.
+    report('screen', shown.replaceAll('\n', ''))
     return shown
   }
   const waitUntil = async (
@@ -110,11 +114,15 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
     },
     waitUntil,
     async title() {
-      return (await tmux('display-message', '-p', '#{pane_title}')).trimEnd()
+      const shown = (await tmux('display-message', '-p', '#{pane_title}')).trimEnd()
+      report('title', shown)
+      return shown
     },
     async clipboard() {
       try {
-        return await tmux('show-buffer')
+        const copied = await tmux('show-buffer')
+        report('clipboard', copied)
+        return copied
       } catch {
         // tmux fails when there is no buffer at all.
         return undefined

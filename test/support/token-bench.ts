@@ -12,6 +12,7 @@ import type { PortholeBuilder } from '../../src/builder.ts'
 import type { TokenSource } from '../../src/policy/tokens/token-source.ts'
 import type { NewToken } from '../../src/vault/token-store.ts'
 import type { VaultOptions } from '../../src/vault/vault.ts'
+import { canary } from './canary.ts'
 import type { ProxyUnderTest } from './proxy.ts'
 import { startProxy } from './proxy.ts'
 import { readAnswer } from './raw-http.ts'
@@ -22,9 +23,9 @@ import { agent, makeVault, secret } from './vault.ts'
 import type { VaultUnderTest } from './vault.ts'
 
 /** Of all that a place might have to escape. */
-export const secretValue = 'CANARY/a+b=c&d"e\\f 0123'
+export const secretValue = `${canary}/a+b=c&d"e\\f 0123`
 /** Plain where the place of the token is not the matter. */
-export const plainValue = 'CANARY-0123456789-plain'
+export const plainValue = `${canary}-0123456789-plain`
 
 export interface SeenRequest {
   readonly method: string

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +11,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ledgerPathIn } from '../../../src/ledger/ledger-path.ts'
 import { Ledger } from '../../../src/ledger/ledger.ts'
 import type { Spend } from '../../../src/ledger/spend.ts'
+import { seedBytes, ValueScanner } from '../../../src/policy/value-scanner.ts'
+import { canary } from '../../support/canary.ts'
 import { charge } from '../../support/charges.ts'
 
 const day = 86_400_000
@@ -32,10 +35,11 @@ afterEach(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
-function openLedger(at = path): Ledger {
+function openLedger(at = path, values?: ValueScanner): Ledger {
   const ledger = new Ledger({
     path: at,
     now: () => now,
+    values,
     onUnwritable: ({ message }) => void problems.push(message),
   })
   open.push(ledger)
@@ -69,6 +73,21 @@ describe('a charge', () => {
       { at: now, rule: 'r', agent: 'a', host: 'api.openai.com', model: 'gpt-5', exchange: 'x1' },
     ])
     expect(today(ledger)).toMatchObject({ calls: 1, nanoUsd: 5 })
+  })
+
+  test('is kept without the values of stored secrets that a name from the network holds', () => {
+    const values = new ValueScanner(randomBytes(seedBytes))
+    values.add('stored', canary)
+    const ledger = openLedger(path, values)
+    const named = { host: `${canary.toLowerCase()}.example`, model: `gpt ${canary}` }
+    ledger.charge(charge({ at: now, ...named, tokens: 7 }))
+    ledger.close()
+
+    expect(JSON.stringify(rowsOf('charges'))).not.toMatch(new RegExp(canary, 'iu'))
+    expect(rowsOf('charges')).toMatchObject([
+      { host: expect.stringMatching(/\.example$/u), model: expect.stringMatching(/^gpt ./u) },
+    ])
+    expect(inAll(openLedger())).toMatchObject({ calls: 1, tokens: 7 })
   })
 
   test('is written when the ledger closes, and read by the next', () => {

@@ -3,11 +3,12 @@ import Sqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { vaultPathIn } from '../../../src/vault/vault-path.ts'
+import { canary } from '../../support/canary.ts'
 import { makeVault, secret } from '../../support/vault.ts'
 import type { VaultUnderTest } from '../../support/vault.ts'
 
-const first = 'CANARY-first-value'
-const second = 'CANARY-second-value'
+const first = `${canary}-first-value`
+const second = `${canary}-second-value`
 let vault: VaultUnderTest
 let file: Sqlite.Database
 
@@ -85,8 +86,8 @@ describe('S13 a database in which', () => {
 
   test('an older row was put back sends no secret, and takes no change', async () => {
     const old = file.prepare('select * from secrets where name = ?').get('one') as object
-    await vault.writable.secrets.rotate('one', { kind: 'value', text: 'CANARY-newer-value' })
-    expect(await sent('a.example')).toBe('CANARY-newer-value')
+    await vault.writable.secrets.rotate('one', { kind: 'value', text: `${canary}-newer-value` })
+    expect(await sent('a.example')).toBe(`${canary}-newer-value`)
 
     const set = Object.keys(old).map((name) => `${name} = @${name}`)
     file.prepare(`update secrets set ${set.join(', ')} where name = 'one'`).run(old)

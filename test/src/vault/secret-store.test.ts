@@ -7,10 +7,11 @@ import { afterEach, describe, expect, test } from 'vitest'
 
 import { AppError } from '../../../src/base/errors.ts'
 import type { CredentialSource } from '../../../src/policy/credential.ts'
+import { canary } from '../../support/canary.ts'
 import { makeVault, secret } from '../../support/vault.ts'
 import type { VaultUnderTest } from '../../support/vault.ts'
 
-const value = 'sk-CANARY-0123456789'
+const value = `sk-${canary}-0123456789`
 const keyText = Buffer.from(Array.from({ length: 32 }, (_, index) => index * 7)).toString('base64')
 const opened: VaultUnderTest[] = []
 afterEach(async () => {
@@ -52,7 +53,7 @@ describe('a secret', () => {
     expect(files.length).toBeGreaterThan(1)
     for (const name of files) {
       const path = join(vault.home, name)
-      expect((await readFile(path)).includes('CANARY')).toBe(false)
+      expect((await readFile(path)).includes(canary)).toBe(false)
       expect((await stat(path)).mode & 0o777).toBe(0o600)
     }
   })

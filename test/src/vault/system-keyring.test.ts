@@ -10,10 +10,11 @@ import { AppError } from '../../../src/base/errors.ts'
 import { openSystemKeyring } from '../../../src/vault/system-keyring.ts'
 import type { SystemKeyring } from '../../../src/vault/system-keyring.ts'
 import type { VaultOptions } from '../../../src/vault/vault.ts'
+import { canary } from '../../support/canary.ts'
 import { makeVault, secret } from '../../support/vault.ts'
 import type { VaultUnderTest } from '../../support/vault.ts'
 
-const value = 'CANARY-in-a-vault-01'
+const value = `${canary}-in-a-vault-01`
 const opened: Array<{ close(): Promise<void> }> = []
 afterEach(async () => {
   for (const item of opened.splice(0).toReversed()) await item.close()
@@ -139,7 +140,7 @@ describe('a vault whose key is in the keyring', () => {
     damage(keyring.entries)
 
     await expect(read()).rejects.toThrow(problem)
-    await expect(read()).rejects.not.toThrow('CANARY')
+    await expect(read()).rejects.not.toThrow(canary)
   })
 })
 

@@ -7,10 +7,11 @@ import { parseHostPattern } from '../../../src/policy/host-pattern.ts'
 import { formatToken } from '../../../src/policy/tokens/token-format.ts'
 import type { TokenRequest, TokenVerdict } from '../../../src/policy/tokens/token-source.ts'
 import type { NewToken } from '../../../src/vault/token-store.ts'
+import { canary } from '../../support/canary.ts'
 import { agent, makeVault, secret } from '../../support/vault.ts'
 import type { VaultUnderTest } from '../../support/vault.ts'
 
-const value = 'CANARY-0123456789'
+const value = `${canary}-0123456789`
 const opened: VaultUnderTest[] = []
 afterEach(async () => {
   for (const vault of opened.splice(0)) await vault.close()
@@ -137,12 +138,12 @@ describe('a token', () => {
     const { vault, mint, outcome } = await bench()
     const token = mint()
 
-    await vault.writable.secrets.rotate('one', { kind: 'value', text: 'CANARY-another' })
-    expect(await outcome(token)).toBe('CANARY-another')
+    await vault.writable.secrets.rotate('one', { kind: 'value', text: `${canary}-another` })
+    expect(await outcome(token)).toBe(`${canary}-another`)
     await vault.writable.secrets.rotateKey()
-    expect(await outcome(token)).toBe('CANARY-another')
+    expect(await outcome(token)).toBe(`${canary}-another`)
     vault.writable.agents.rotate('ci')
-    expect(await outcome(token)).toBe('CANARY-another')
+    expect(await outcome(token)).toBe(`${canary}-another`)
   })
 
   test('goes with its secret, with its agent, with the grant, and when it is revoked', async () => {

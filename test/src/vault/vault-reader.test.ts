@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { vaultPathIn } from '../../../src/vault/vault-path.ts'
 import { openVaultIn, readVaultIn } from '../../../src/vault/vault.ts'
 import type { Vault, WritableVault } from '../../../src/vault/vault.ts'
+import { canary } from '../../support/canary.ts'
 import { agent, secret } from '../../support/vault.ts'
 
 let home = ''
@@ -40,7 +41,7 @@ describe('a vault', () => {
     expect(reader.agents.demandsToken()).toBe(false)
     expect(ids()).toEqual([])
 
-    await write().secrets.add(secret('one', 'a.example', 'CANARY-0123'))
+    await write().secrets.add(secret('one', 'a.example', `${canary}-0123`))
 
     expect(ids()).toEqual(['one'])
     expect(reader.agents.demandsToken()).toBe(true)
@@ -48,7 +49,7 @@ describe('a vault', () => {
 
   test('is read as it is at each request', async () => {
     const { secrets } = write()
-    await secrets.add(secret('one', 'a.example', 'CANARY-0123'))
+    await secrets.add(secret('one', 'a.example', `${canary}-0123`))
     expect(ids()).toEqual(['one'])
     await secrets.remove('one')
     expect(ids()).toEqual([])
@@ -68,7 +69,7 @@ describe('a vault', () => {
   })
 
   test('that a writer holds is read all the same', async () => {
-    await write().secrets.add(secret('one', 'a.example', 'CANARY-0123'))
+    await write().secrets.add(secret('one', 'a.example', `${canary}-0123`))
     const other = new Sqlite(vaultPathIn(home))
     other.exec('begin immediate; delete from secrets')
 
@@ -78,7 +79,7 @@ describe('a vault', () => {
   })
 
   test('that was taken away lets nobody in and gives nothing', async () => {
-    await write().secrets.add(secret('one', 'a.example', 'CANARY-0123'))
+    await write().secrets.add(secret('one', 'a.example', `${canary}-0123`))
     const token = write().agents.add(agent('one', { secrets: 'all' }))
     expect(ids()).toEqual(['one'])
     let told = 0
@@ -95,7 +96,7 @@ describe('a vault', () => {
   })
 
   test('that is damaged while in use gives nothing', async () => {
-    await write().secrets.add(secret('one', 'a.example', 'CANARY-0123'))
+    await write().secrets.add(secret('one', 'a.example', `${canary}-0123`))
     expect(ids()).toEqual(['one'])
     const other = new Sqlite(vaultPathIn(home))
     other.prepare("update secrets set hosts = 'no JSON'").run()

@@ -1,10 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest'
 
+import { canary } from '../../support/canary.ts'
 import { agent, makeVault, secret } from '../../support/vault.ts'
 import type { VaultUnderTest } from '../../support/vault.ts'
 
 async function bench(): Promise<VaultUnderTest> {
-  const vault = await makeVault({ env: { REFERRED: 'CANARY-referred-1' } })
+  const vault = await makeVault({ env: { REFERRED: `${canary}-referred-1` } })
   onTestFinished(() => vault.close())
   return vault
 }
@@ -16,13 +17,13 @@ const select = (
 
 test('all values are known once the vault was opened, without any request', async () => {
   const vault = await bench()
-  await vault.writable.secrets.add(secret('one', 'a.example', 'CANARY-0001'))
-  await vault.writable.secrets.add(secret('two', 'b.example', 'CANARY-0002'))
+  await vault.writable.secrets.add(secret('one', 'a.example', `${canary}-0001`))
+  await vault.writable.secrets.add(secret('two', 'b.example', `${canary}-0002`))
   const read = vault.read()
 
   await read.credentials.unlock()
 
-  expect(read.values.find('CANARY-0002 CANARY-0001 CANARY-0003')).toMatchObject([
+  expect(read.values.find(`${canary}-0002 ${canary}-0001 ${canary}-0003`)).toMatchObject([
     { secretId: 'two' },
     { secretId: 'one' },
   ])
@@ -31,15 +32,15 @@ test('all values are known once the vault was opened, without any request', asyn
 test('what is added or changed while a proxy runs is known soon, and what was goes on being it', async () => {
   const vault = await bench()
   const { secrets } = vault.writable
-  await secrets.add(secret('one', 'a.example', 'CANARY-0001'))
+  await secrets.add(secret('one', 'a.example', `${canary}-0001`))
   const read = vault.read()
   await read.credentials.unlock()
 
-  await secrets.add(secret('two', 'b.example', 'CANARY-0002'))
+  await secrets.add(secret('two', 'b.example', `${canary}-0002`))
   await secrets.remove('one')
 
-  await expect.poll(() => read.values.find('CANARY-0002').length, { timeout: 15_000 }).toBe(1)
-  expect(read.values.find('CANARY-0001')).toMatchObject([{ secretId: 'one' }])
+  await expect.poll(() => read.values.find(`${canary}-0002`).length, { timeout: 15_000 }).toBe(1)
+  expect(read.values.find(`${canary}-0001`)).toMatchObject([{ secretId: 'one' }])
 })
 
 test('what a reference leads to is known from when it was followed', async () => {
@@ -49,10 +50,10 @@ test('what a reference leads to is known from when it was followed', async () =>
   vault.writable.agents.add(agent('all', { secrets: 'all' }))
   const read = vault.read()
   await read.credentials.unlock()
-  expect(read.values.find('CANARY-referred-1')).toEqual([])
+  expect(read.values.find(`${canary}-referred-1`)).toEqual([])
 
   const [selected] = select(read)
   await selected?.reveal()
 
-  expect(read.values.find('CANARY-referred-1')).toMatchObject([{ secretId: 'one' }])
+  expect(read.values.find(`${canary}-referred-1`)).toMatchObject([{ secretId: 'one' }])
 })

@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import type { TokenDescription } from '../vault/token-store.ts'
+import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import {
   formatMoment,
@@ -36,10 +37,15 @@ export function registerTokensCommand(program: Command, context: CliContext): vo
     .description('make a token worth nothing, from the next request on')
     .addHelpText('after', '\nExample:\n  porthole tokens revoke token_Xr5fPqLzK0aB')
     .action((id: string, _flags, command: Command) =>
-      withVault(context, command, (vault) => {
-        vault.tokens.revoke(id)
-        tell(context, `${id} is worth nothing any more`)
-      }),
+      withVault(
+        context,
+        command,
+        (vault) => {
+          vault.tokens.revoke(id)
+          tell(context, `${id} is worth nothing any more`)
+        },
+        { action: 'tokens revoke', target: id },
+      ),
     )
 }
 
@@ -62,8 +68,9 @@ function registerMint(tokens: Command, context: CliContext): void {
       const lifetime = flags.ttl === undefined ? undefined : parseLifetime(flags.ttl, '--ttl')
       const hosts = flags.host?.map((text) => parseHostPattern(text))
       const { agent } = flags
-      return withVault(context, command, (vault) => {
-        const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
+      const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
+      const details = { hosts: hosts?.map(({ text }) => text), agent, expiresAt }
+      const mint = (vault: WritableVault): void => {
         const { token, ...minted } = vault.tokens.mint({ secret, hosts, agent, expiresAt })
         if (flags.json === true) {
           context.stdout.write(`${JSON.stringify({ ...forJson(minted), token }, null, 2)}\n`)
@@ -73,7 +80,8 @@ function registerMint(tokens: Command, context: CliContext): void {
         const until = expiresAt === undefined ? '' : `, until ${formatMoment(expiresAt)}`
         const where = minted.hosts.join(', ')
         tell(context, `${minted.id} stands for ${secret} on the way to ${where}${until}`)
-      })
+      }
+      return withVault(context, command, mint, { action: 'tokens mint', target: secret, details })
     })
 }
 

@@ -57,8 +57,8 @@ export async function findExchange(path: string, wanted: string | undefined): Pr
   if (best === undefined) return { found: undefined, ids }
   const { exchangeId, connectionId } = best
   const connection = search.connectionOf(connectionId).filter(
-    // Other requests of the same connection are none of this one's.
-    (msg) => msg.exchangeId === undefined || msg.exchangeId === exchangeId,
+    // Other requests of the same connection are none of this one's, and its own are all below.
+    (msg) => msg.exchangeId === undefined,
   )
   const messages = exchangeId === undefined ? [] : await loadMessages(path, exchangeId)
   return { found: { id: exchangeId ?? connectionId ?? '', messages, connection }, ids }

@@ -7,7 +7,7 @@ import type { RuleFields } from '../config/rule-fields.ts'
 import { parseRule } from '../config/rule-fields.ts'
 import { rulesIn } from '../config/settings.ts'
 import { describeAmount, describeMatch } from '../policy/rules/describe-rule.ts'
-import type { Rule, RuleAction } from '../policy/rules/rule.ts'
+import type { Rule, RuleAction, RuleKind } from '../policy/rules/rule.ts'
 import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import { readConfig, resolveHome } from './context.ts'
@@ -43,10 +43,11 @@ export async function addRule(
   const draft = parseRule(fieldsOf(action, flags), (field) => `--${field}`)
   const { rules } = await rulesOfFile(context, command)
   const elsewhere = new Set(rules.map(({ name }) => name))
+  // One that is without a name yet is known by what it says.
   const act = {
     action: 'rules add',
-    target: flags.name,
-    details: { ...fieldsOf(action, flags), name: undefined },
+    target: draft.name ?? sentenceOf(draft),
+    details: { rule: sentenceOf(draft), mode: draft.mode },
   }
   const add = (vault: WritableVault): Rule => vault.rules.add(draft, elsewhere)
   const rule = await withVault(context, command, add, act)
@@ -120,8 +121,10 @@ export async function removeRule(
   command: Command,
   name: string,
 ): Promise<void> {
-  const act = { action: 'rules remove', target: name }
-  await changeRule(context, command, act, (vault) => vault.rules.remove(name))
+  await changeRule(context, command, (vault) => vault.rules.remove(name), {
+    action: 'rules remove',
+    target: name,
+  })
   tell(context, `${name} is gone`)
 }
 
@@ -132,21 +135,23 @@ export async function setRuleMode(
   name: string,
   mode: Rule['mode'],
 ): Promise<void> {
-  const act = { action: 'rules mode', target: name, details: { mode } }
-  await changeRule(context, command, act, (vault) => vault.rules.setMode(name, mode))
+  await changeRule(context, command, (vault) => vault.rules.setMode(name, mode), {
+    action: 'rules mode',
+    target: name,
+    details: { mode },
+  })
   tell(context, mode === 'enforce' ? `${name} is enforced` : `${name} is only observed`)
 }
 
 async function changeRule(
   context: CliContext,
   command: Command,
-  act: Omit<Act, 'user' | 'target'> & { readonly target: string },
-  change: Parameters<typeof withVault<void>>[2],
+  change: (vault: WritableVault) => void,
+  act: Omit<Act, 'user'> & { readonly target: string },
 ): Promise<void> {
-  const name = act.target
   const { path, rules } = await rulesOfFile(context, command)
-  if (rules.some((rule) => rule.name === name)) {
-    throw new AppError('ERR_RULE_OF_FILE', { name, path })
+  if (rules.some((rule) => rule.name === act.target)) {
+    throw new AppError('ERR_RULE_OF_FILE', { name: act.target, path })
   }
   await withVault(context, command, change, act)
 }
@@ -194,7 +199,7 @@ function amountFields(rule: Rule): Record<string, unknown> {
   return { amount: unit === 'usd' ? `$${amount}` : `${amount}tokens`, per, scope }
 }
 
-function sentenceOf(rule: Rule): string {
+function sentenceOf(rule: Pick<Rule, 'match'> & RuleKind): string {
   const amount = describeAmount(rule)
   return `${rule.action} ${describeMatch(rule)}${amount === '' ? '' : ` (${amount})`}`
 }

@@ -68,8 +68,9 @@ function registerMint(tokens: Command, context: CliContext): void {
       const lifetime = flags.ttl === undefined ? undefined : parseLifetime(flags.ttl, '--ttl')
       const hosts = flags.host?.map((text) => parseHostPattern(text))
       const { agent } = flags
+      const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
+      const details = { hosts: hosts?.map(({ text }) => text), agent, expiresAt }
       const mint = (vault: WritableVault): void => {
-        const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
         const { token, ...minted } = vault.tokens.mint({ secret, hosts, agent, expiresAt })
         if (flags.json === true) {
           context.stdout.write(`${JSON.stringify({ ...forJson(minted), token }, null, 2)}\n`)
@@ -80,12 +81,7 @@ function registerMint(tokens: Command, context: CliContext): void {
         const where = minted.hosts.join(', ')
         tell(context, `${minted.id} stands for ${secret} on the way to ${where}${until}`)
       }
-      const act = {
-        action: 'tokens mint',
-        target: secret,
-        details: { hosts: hosts?.map(({ text }) => text), agent, ttl: flags.ttl },
-      }
-      return withVault(context, command, mint, act)
+      return withVault(context, command, mint, { action: 'tokens mint', target: secret, details })
     })
 }
 

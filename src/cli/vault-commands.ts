@@ -71,7 +71,10 @@ const keySources: ReadonlyMap<string, KeySource> = new Map([
 export function checkedName(what: 'secret' | 'agent', name: string): string {
   if (/^[A-Za-z\d][\w.-]{0,62}$/u.test(name) && name !== 'all') return name
   const next = 'use letters, digits, dots, hyphens and underscores, and not the name all'
-  throw new AppError('ERR_USAGE', { problem: `this is no name for a ${what}`, next })
+  throw new AppError('ERR_USAGE', {
+    problem: `${JSON.stringify(name)} is no name for ${what === 'agent' ? 'an' : 'a'} ${what}`,
+    next,
+  })
 }
 
 /** `30d`, `12h`, `45m`; in milliseconds. Throws `ERR_USAGE`. */

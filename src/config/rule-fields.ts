@@ -8,7 +8,14 @@ import { AppError } from '../base/errors.ts'
 import { durationFactors, parseUnits } from '../base/units.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import { isUnambiguousPath } from '../policy/request-path.ts'
-import type { Budget, RateLimit, Rule, RuleAction, RuleMatch } from '../policy/rules/rule.ts'
+import type {
+  Budget,
+  RateLimit,
+  Rule,
+  RuleAction,
+  RuleMatch,
+  RuleKind,
+} from '../policy/rules/rule.ts'
 
 const listShape = z.union([z.string(), z.array(z.string())]).optional()
 
@@ -37,11 +44,6 @@ export const ruleShape = z.strictObject({
 })
 
 export type RuleFields = z.infer<typeof ruleShape>
-
-type RuleKind =
-  | { readonly action: 'block' | 'allow' | 'observe' }
-  | { readonly action: 'rate'; readonly rate: RateLimit }
-  | { readonly action: 'budget'; readonly budget: Budget }
 
 /** A rule that has no place yet. */
 export type RuleDraft = {

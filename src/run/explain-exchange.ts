@@ -24,6 +24,7 @@ export interface ExplainedStep {
     | 'budget'
     | 'credentials'
     | 'tokens'
+    | 'secrets'
     | 'addresses'
     | 'call'
     | 'end'
@@ -48,8 +49,9 @@ export function explainExchange(told: ToldExchange): ExplainedStep[] {
   say('read', describeReading(all))
   say('rules', describeRules(all))
   say('budget', describeBudgets(all))
-  say('credentials', of(all, 'credential-injected').map(describeCredential))
+  say('credentials', describeCredentials(all))
   say('tokens', describeTokens(all))
+  say('secrets', of(all, 'secret-withheld').map(describeWithheld))
   say('addresses', describeAddresses(all))
   say('call', of(all, 'model-answered').map(describeCall))
   say('end', describeEnd(all))
@@ -103,9 +105,20 @@ const effects: Readonly<Record<string, string>> = {
   observe: 'it only watches',
 }
 
+/** Of rules on trial, which decide nothing. */
+const effectsOnTrial: Readonly<Record<string, string>> = {
+  block: 'it would block the request',
+  allow: 'it would allow the request',
+  limit: 'it would refuse the request: nothing is left of what it allows',
+  observe: 'it only watches',
+}
+
 function describeRules(all: readonly AnalysisMsg[]): string[] {
   const matched = of(all, 'rule-matched').map(describeRule)
-  const byDefault = of(all, 'request-refused').filter(({ reason }) => reason.includes('default'))
+  const byDefault = [
+    ...of(all, 'request-refused').filter(({ reason }) => reason.includes('default')),
+    ...of(all, 'connection-refused').filter(({ code = '' }) => code.includes('default')),
+  ]
   if (matched.length > 0 || byDefault.length > 0) {
     return [
       ...matched,
@@ -117,8 +130,10 @@ function describeRules(all: readonly AnalysisMsg[]): string[] {
 }
 
 function describeRule(msg: MsgOf<'rule-matched' | 'budget-exceeded'>): string {
-  const effect = effects[msg.decision] ?? wire(msg.decision)
-  return `${wire(msg.rule)}: ${effect}${msg.mode === 'observe' ? ' (told only: the rule is on trial)' : ''}`
+  const isOnTrial = msg.mode === 'observe'
+  const effect = (isOnTrial ? effectsOnTrial : effects)[msg.decision] ?? wire(msg.decision)
+  const isTrialNews = isOnTrial && msg.decision !== 'observe'
+  return `${wire(msg.rule)}: ${effect}${isTrialNews ? ' (told only: the rule is on trial)' : ''}`
 }
 
 function describeBudgets(all: readonly AnalysisMsg[]): string[] {
@@ -128,8 +143,31 @@ function describeBudgets(all: readonly AnalysisMsg[]): string[] {
   )
 }
 
-function describeCredential({ secretId, location }: MsgOf<'credential-injected'>): string {
-  return `the secret ${wire(secretId)} was put into ${wire(location)}`
+function describeCredentials(all: readonly AnalysisMsg[]): string[] {
+  return [
+    ...of(all, 'credential-injected').map(
+      ({ secretId, location }) => `the secret ${wire(secretId)} was put into ${wire(location)}`,
+    ),
+    ...of(all, 'credential-echoed').map(
+      ({ secretId, where, name }) =>
+        `${secretId === undefined ? 'a credential' : `the secret ${wire(secretId)}`} came back in the answer's ` +
+        `${where}${name === undefined ? '' : ` ${wire(name)}`}: the program got it, here it is masked`,
+    ),
+  ]
+}
+
+function describeWithheld({ secretId, where }: MsgOf<'secret-withheld'>): string {
+  return `the value of ${wire(secretId)} stood in a ${wire(where)}, and is masked there`
+}
+
+const strippedReasons: Readonly<Record<string, string>> = {
+  host: 'it is not for this host',
+  path: 'it is not for this path',
+  agent: 'it is not for this agent',
+  expired: 'it has expired',
+  revoked: 'it was revoked',
+  'plain-http': 'the request is not encrypted',
+  unknown: 'it is none that this vault knows',
 }
 
 function describeTokens(all: readonly AnalysisMsg[]): string[] {
@@ -139,8 +177,9 @@ function describeTokens(all: readonly AnalysisMsg[]): string[] {
         `a token in ${wire(location)} was replaced by the secret ${wire(secretId)}`,
     ),
     ...of(all, 'token-stripped').map(
-      ({ secretId, location }) =>
-        `a token for the secret ${wire(secretId)} in ${wire(location)} was taken out`,
+      ({ secretId, location, reason }) =>
+        `a token for the secret ${wire(secretId)} in ${wire(location)} was taken out` +
+        (reason === undefined ? '' : `: ${strippedReasons[reason] ?? wire(reason)}`),
     ),
   ]
 }
@@ -155,7 +194,13 @@ function describeAddresses(all: readonly AnalysisMsg[]): string[] {
       ({ message }) => `refused by the address guard: ${wire(message ?? 'no reason was told')}`,
     )
   }
-  const isThrough = of(all, 'response-started').length + of(all, 'tunnel-opened').length > 0
+  // A plain request that passes unread is told as a tunnel before anything is dialled.
+  const isTunnelled =
+    of(all, 'tunnel-opened').length > 0 &&
+    of(all, 'tunnel-closed').every(
+      ({ error, bytesUp, bytesDown }) => error === undefined || bytesUp + bytesDown > 0,
+    )
+  const isThrough = of(all, 'response-started').length > 0 || isTunnelled
   return isThrough ? ['the address guard let it pass'] : []
 }
 
@@ -178,8 +223,9 @@ function describeEnd(all: readonly AnalysisMsg[]): string[] {
   const isRefused = of(all, 'request-refused').length > 0
   const texts = [
     ...of(all, 'connection-refused').map(
-      ({ status, reason, message }) =>
-        `refused with ${status} (${reason})${message === undefined ? '' : `: ${formatWireText(message, 500)}`}`,
+      ({ status, reason, code, rule, message }) =>
+        `refused with ${status} (${wire(code ?? reason)}${rule === undefined ? '' : `, rule ${wire(rule)}`})` +
+        (message === undefined ? '' : `: ${formatWireText(message, 500)}`),
     ),
     ...of(all, 'request-refused').map(
       ({ status, reason, message, rule }) =>

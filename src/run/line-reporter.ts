@@ -103,7 +103,7 @@ function describeAlone(msg: AnalysisMsg): string | undefined {
     case 'connection-refused': {
       const port = msg.port === undefined ? '' : `:${msg.port}`
       const target = msg.host === undefined ? 'a connection' : `${formatWireText(msg.host)}${port}`
-      return refusal(target, msg)
+      return refusal(target, { ...msg, reason: msg.code ?? msg.reason })
     }
     case 'tls-failed':
       return parts(

@@ -115,7 +115,7 @@ function addMessage(state: State, msg: AnalysisMsg): void {
       addRefusal(state, msg.rule ?? '', msg.reason)
       break
     case 'connection-refused':
-      addRefusal(state, authority(msg.host ?? '', msg.port ?? 443), msg.reason)
+      addRefusal(state, authority(msg.host ?? '', msg.port ?? 443), refusedFor(msg))
       break
     case 'tunnel-opened':
       tunnelRow(state, msg).connections += 1
@@ -158,6 +158,10 @@ function summarize(state: State): RunSummary {
     tlsFailures: structuredClone([...state.tlsFailures.values()]),
     ...state.health,
   }
+}
+
+function refusedFor({ rule, code, reason }: MsgOf<'connection-refused'>): string {
+  return rule === undefined ? (code ?? reason) : `rule ${rule}`
 }
 
 function addRefusal({ refusals }: State, target: string, reason: string): void {

@@ -134,7 +134,9 @@ function applyConnection(row: Row, msg: AnalysisMsg): boolean {
       row.phase = 'failed'
       row.host = msg.host === undefined ? '' : `${msg.host}${portSuffix(msg.port)}`
       row.status = msg.status
-      row.problem = msg.message === undefined ? msg.reason : `${msg.reason}: ${msg.message}`
+      row.problem = [msg.code ?? msg.reason, msg.message]
+        .filter((text) => text !== undefined)
+        .join(': ')
       return true
     case 'tls-failed':
       if (row.kind === 'tls') {

@@ -107,6 +107,30 @@ describe('what commands and a run did', () => {
     }
   })
 
+  test('names who changed rules and tokens, and what', async () => {
+    await porthole(['secrets', 'add', 'openai', '--host', host, '--token-only'], canary)
+    const minted = await porthole(['tokens', 'mint', 'openai', '--json'])
+    const { id, token } = JSON.parse(minted.out) as { readonly id: string; readonly token: string }
+    await porthole(['tokens', 'revoke', id])
+    await porthole(['rules', 'add', 'block', '--model', 'gpt-4*', '--name', 'no-4'])
+    await porthole(['rules', 'add', 'rate', '--host', host, '--limit', '2/1m'])
+    await porthole(['rules', 'mode', 'no-4', 'observe'])
+    await porthole(['rules', 'remove', 'no-4'])
+    await porthole(['rules', 'remove', 'no-4'])
+
+    const [, ...acts] = await rows()
+    expect(acts).toMatchObject([
+      { action: 'tokens mint', target: 'openai' },
+      { action: 'tokens revoke', target: id },
+      { action: 'rules add', target: 'no-4', details: { rule: 'block model gpt-4*' } },
+      { action: 'rules add', target: `rate ${host} (2 requests in 1m, each agent)` },
+      { action: 'rules mode', target: 'no-4', details: { mode: 'observe' } },
+      { action: 'rules remove', target: 'no-4', outcome: {} },
+      { action: 'rules remove', target: 'no-4', outcome: { error: 'ERR_RULE_UNKNOWN' } },
+    ])
+    expect(JSON.stringify(acts)).not.toContain(token)
+  })
+
   test('is shown to people in lines, and what is asked for alone', async () => {
     await porthole(['agents', 'add', 'ci'])
     await runSdk(['--audit', 'on'])

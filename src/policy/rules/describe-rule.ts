@@ -1,9 +1,9 @@
 /** Rules as users read them: what one concerns, and how much of it may pass. Pure. */
 import { describeRate } from './rate-meter.ts'
-import type { Rule } from './rule.ts'
+import type { Rule, RuleKind } from './rule.ts'
 
 /** `POST api.openai.com /v1/*, model gpt-4*`; `everything` where it names nothing. */
-export function describeMatch({ match }: Rule): string {
+export function describeMatch({ match }: Pick<Rule, 'match'>): string {
   const { hosts, path, methods, agents, models, tools } = match
   const place = [methods?.join('|'), hosts?.map(({ text }) => text).join('|'), path]
     .filter((part) => part !== undefined)
@@ -18,7 +18,7 @@ export function describeMatch({ match }: Rule): string {
 }
 
 /** `100 requests in 1m, each agent`; empty for a rule without an amount. */
-export function describeAmount(rule: Rule): string {
+export function describeAmount(rule: RuleKind): string {
   if (rule.action === 'rate') return `${describeRate(rule.rate)}, ${scopeText(rule.rate.scope)}`
   if (rule.action !== 'budget') return ''
   const { unit, amount, per, scope } = rule.budget

@@ -51,12 +51,13 @@ interface RuleCommon {
   readonly createdAt: number
 }
 
-export type Rule = RuleCommon &
-  (
-    | { readonly action: 'block' | 'allow' | 'observe' }
-    | { readonly action: 'rate'; readonly rate: RateLimit }
-    | { readonly action: 'budget'; readonly budget: Budget }
-  )
+/** What it does, and how much of it. */
+export type RuleKind =
+  | { readonly action: 'block' | 'allow' | 'observe' }
+  | { readonly action: 'rate'; readonly rate: RateLimit }
+  | { readonly action: 'budget'; readonly budget: Budget }
+
+export type Rule = RuleCommon & RuleKind
 
 export interface RuleSet {
   readonly rules: readonly Rule[]

@@ -90,6 +90,19 @@ describe('what is wanted is found', () => {
   })
 })
 
+test('what was told of a tunnel with an id of its own is there once', async () => {
+  const closed = { bytesUp: 1, bytesDown: 1, durationMs: 1, kind: 'tunnel-closed' }
+  await record([
+    opened('p-c1'),
+    { ...tunnel('p-c1'), exchangeId: 'p-x1' },
+    { ...tunnel('p-c1'), exchangeId: 'p-x1', ...closed, reason: undefined },
+  ])
+  const { found } = await findExchange(path, undefined)
+
+  expect(found?.connection.map(({ kind }) => kind)).toEqual(['connection-opened'])
+  expect(found?.messages.map(({ kind }) => kind)).toEqual(['tunnel-opened', 'tunnel-closed'])
+})
+
 test('ids and connections are remembered within a bound', async () => {
   const drafts = Array.from({ length: 6000 }, (_, index) => [
     opened(`p-c${index}`),

@@ -106,7 +106,7 @@ describe('an exchange is explained', () => {
       'what: POST https://api.openai.com/v1/responses at 2026-11-22 08:30:00Z',
       'read: yes: api.openai.com is on the allowlist, or a route leads there',
       'rules: only-chat: it allows the request',
-      'rules: trial: it blocks the request (told only: the rule is on trial)',
+      'rules: trial: it would block the request (told only: the rule is on trial)',
       'credentials: the secret openai was put into header Authorization',
       'tokens: a token in the body was replaced by the secret other',
       'addresses: the address guard let it pass',
@@ -188,6 +188,77 @@ describe('an exchange is explained', () => {
       'who: nobody known: it came without a token that is valid, from 127.0.0.1',
       'end: refused with 407 (unauthenticated)',
     ])
+  })
+
+  test('that was refused before it was dialled, by what the audit calls it too', () => {
+    const refused = { kind: 'connection-refused', connectionId: 'p-c1', status: 403 } as const
+
+    expect(explain([{ ...refused, reason: 'rule', code: 'host-not-in-scope' }], []).at(-1)).toBe(
+      'end: refused with 403 (host-not-in-scope)',
+    )
+    expect(explain([{ ...refused, reason: 'rule', code: 'default-action' }], [])).toContain(
+      'rules: no rule allows it, and what no rule allows is blocked',
+    )
+    expect(explain([{ ...refused, reason: 'rule', code: 'rule', rule: 'no-x' }], []).at(-1)).toBe(
+      'end: refused with 403 (rule, rule no-x)',
+    )
+  })
+
+  test('that was passed on unread, but got nowhere: nothing is said of its address', () => {
+    const place = { connectionId: 'p-c1', host: '169.254.169.254', port: 80 }
+    const told = explain(
+      [
+        { kind: 'tunnel-opened', ...place, reason: 'not-allowlisted' },
+        {
+          kind: 'tunnel-closed',
+          ...place,
+          bytesUp: 0,
+          bytesDown: 0,
+          durationMs: 2,
+          error: 'it leads to a metadata address',
+        },
+      ],
+      [],
+    )
+
+    expect(told.filter((line) => line.startsWith('addresses'))).toEqual([])
+    expect(told.at(-1)).toBe(
+      'end: closed after 2 ms: 0 B up, 0 B down; it leads to a metadata address',
+    )
+  })
+
+  test('with the credentials that came back, values that were masked, and tokens taken out', () => {
+    const token = {
+      kind: 'token-stripped',
+      secretId: 'hub',
+      mode: 'body',
+      location: 'body',
+    } as const
+    const echo = { kind: 'credential-echoed', form: 'raw' } as const
+
+    expect(
+      explain(
+        [],
+        [
+          { ...started },
+          { kind: 'rule-matched', ...ids, rule: 'look', decision: 'observe', mode: 'observe' },
+          { kind: 'secret-withheld', ...ids, where: 'request-body', secretId: 'openai', count: 2 },
+          { ...token, ...ids, reason: 'host' },
+          { ...token, ...ids },
+          { ...echo, ...ids, secretId: 'openai', where: 'header', name: 'x-echo' },
+          { ...echo, ...ids, where: 'body' },
+        ],
+      ),
+    ).toEqual(
+      expect.arrayContaining([
+        'rules: look: it only watches',
+        "credentials: the secret openai came back in the answer's header x-echo: the program got it, here it is masked",
+        "credentials: a credential came back in the answer's body: the program got it, here it is masked",
+        'tokens: a token for the secret hub in body was taken out: it is not for this host',
+        'tokens: a token for the secret hub in body was taken out',
+        'secrets: the value of openai stood in a request-body, and is masked there',
+      ]),
+    )
   })
 
   test('that broke, and one that still runs', () => {

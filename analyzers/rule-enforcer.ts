@@ -34,6 +34,8 @@ import type { RequestNames, RuleSubject } from '../src/policy/rules/match-rule.t
 import type { Exhausted, Meter, MeteredRequest } from '../src/policy/rules/meter.ts'
 import { RateMeter } from '../src/policy/rules/rate-meter.ts'
 import type { Rule, RuleSet, RuleSource } from '../src/policy/rules/rule.ts'
+import { sentTargets } from '../src/policy/tokens/sent-target.ts'
+import { withoutTokens } from '../src/policy/tokens/token-scanner.ts'
 import { inProvidersWords } from './providers/refusal-envelope.ts'
 import { readRequestNames } from './providers/request-names.ts'
 
@@ -221,12 +223,16 @@ function subjectOf(
   >,
 ): RuleSubject {
   const { scheme, agent, host, port, method, path, headers } = request
+  const others = sentTargets(path)
+    .slice(1)
+    .map((target) => splitTarget(target).path)
   return {
     authority: authorityOf(host, port),
     schemePort: scheme === 'http' ? 80 : 443,
     agent,
     methods: methodsOf(method, headers.pairs()),
     path: splitTarget(path).path,
+    ...(others.length === 0 ? {} : { otherPaths: others }),
     names: undefined,
   }
 }
@@ -252,7 +258,9 @@ function subjectOfConnection(connection: OutgoingConnection): RuleSubject {
 export function methodsOf(method: string, headers: HeaderPairs): string[] {
   const methods = [method.toUpperCase()]
   for (const [name, value] of headers) {
-    if (methodFields.has(name.toLowerCase())) methods.push(value.trim().toUpperCase())
+    if (!methodFields.has(name.toLowerCase())) continue
+    const asked = [value, withoutTokens(value)].map((text) => text.trim().toUpperCase())
+    methods.push(...new Set(asked))
   }
   return methods
 }

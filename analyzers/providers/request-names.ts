@@ -7,6 +7,8 @@ import { createContentDecoder, parseContentEncoding } from '../../src/base/conte
 import { headerValues } from '../../src/messages/header-values.ts'
 import type { HeaderPairs } from '../../src/messages/schema.ts'
 import type { RequestNames } from '../../src/policy/rules/match-rule.ts'
+import { sentTargets } from '../../src/policy/tokens/sent-target.ts'
+import { TokenScanner, withoutTokens } from '../../src/policy/tokens/token-scanner.ts'
 import { readContentType } from '../wire/headers.ts'
 import { readMultipart } from '../wire/multipart.ts'
 import { namesInJson } from './names-in-json.ts'
@@ -24,19 +26,21 @@ export interface NamingRequest {
 const maxDecodedBytes = 64 * 1024 * 1024
 /** Bytes of a coded body that are decoded in one turn of the event loop. */
 const stepBytes = 64 * 1024
+/** … that are searched for tokens in one turn. */
+const scannedBytes = 256 * 1024
 
 /** `body` as it was sent; undefined where it is not to be seen. */
 export async function readRequestNames(
   request: NamingRequest,
   body: Buffer | undefined,
 ): Promise<RequestNames> {
-  const target = namesInTarget(request.host, request.path)
+  const targets = sentTargets(request.path).map((path) => namesInTarget(request.host, path))
   const found = body === undefined ? unseen : await namesInBody(request.headers, body)
   return {
-    models: [...target.models, ...found.models].map(spellingsOf),
-    possible: target.possible,
+    models: [...targets.flatMap(({ models }) => models), ...found.models].map(spellingsOf),
+    possible: targets.flatMap(({ possible }) => possible),
     tools: found.tools,
-    isCertain: target.isCertain && found.isCertain,
+    isCertain: targets.every(({ isCertain }) => isCertain) && found.isCertain,
   }
 }
 
@@ -49,13 +53,53 @@ async function namesInBody(headers: HeaderPairs, body: Buffer): Promise<JsonName
   const plain = codings.length === 0 ? body : await decode(codings, body)
   if (plain === undefined || headerValues(headers, 'content-type').length > 1) return unseen
   const type = readContentType(headers)
-  if (type.mediaType?.startsWith('multipart/') === true) return namesInForm(plain, type.boundary)
+  const [typeField = ''] = headerValues(headers, 'content-type')
+  if (withoutTokens(typeField) !== typeField) return unseen
+  const found = await namesInPlain(type, plain)
+  // A token may be taken out on the way, and what stood around it be read as one word.
+  const tokenless = await bodyWithoutTokens(plain)
+  return tokenless === undefined ? found : either(found, await namesInPlain(type, tokenless))
+}
+
+async function namesInPlain(
+  { mediaType, boundary }: ReturnType<typeof readContentType>,
+  plain: Buffer,
+): Promise<JsonNames> {
+  if (mediaType?.startsWith('multipart/') === true) return namesInForm(plain, boundary)
   const names = namesInJson(plain)
   for (;;) {
     const next = names.next()
     if (next.done === true) return next.value
     await nextTurn()
   }
+}
+
+function either(one: JsonNames, other: JsonNames): JsonNames {
+  return {
+    models: [...one.models, ...other.models],
+    tools: [...one.tools, ...other.tools],
+    isCertain: one.isCertain && other.isCertain,
+  }
+}
+
+/** Undefined where there are none. */
+async function bodyWithoutTokens(body: Buffer): Promise<Buffer | undefined> {
+  const scanner = new TokenScanner()
+  let kept: Buffer[] | undefined
+  let told = 0
+  const take = (pieces: ReturnType<TokenScanner['push']>): void => {
+    for (const piece of pieces) {
+      if (typeof piece !== 'string') kept ??= [body.subarray(0, told)]
+      else kept?.push(Buffer.from(piece, 'latin1'))
+      told += typeof piece === 'string' ? piece.length : piece.written.length
+    }
+  }
+  for (let at = 0; at < body.length; at += scannedBytes) {
+    if (at > 0) await nextTurn()
+    take(scanner.push(body.toString('latin1', at, at + scannedBytes)))
+  }
+  take(scanner.end())
+  return kept && Buffer.concat(kept)
 }
 
 /** Undefined for what does not open, or not within bounds. */

@@ -47,17 +47,22 @@ export function dropOwnTokens(request: LeavingRequest): void {
   for (const [name, value] of request.headers.pairs()) {
     if (holdsOwnToken(value)) request.headers.remove(name)
   }
-  const { path, query } = splitTarget(request.path)
+  request.path = withoutOwnTokens(request.path)
+}
+
+/** A request target, with its query, as it is sent. */
+export function withoutOwnTokens(target: string): string {
+  const { path, query } = splitTarget(target)
   // Percent-encoded too: that is how clients write what they put into a path.
-  if (!request.path.includes('%') && !request.path.includes(beginning)) return
-  if (!decoded(request.path).includes(beginning)) return
+  if (!target.includes('%') && !target.includes(beginning)) return target
+  if (!decoded(target).includes(beginning)) return target
   const segments = path.split('/').map((segment) => {
     const plain = replaceOwnTokens(segment, '')
     return replaceOwnTokens(decoded(plain), '') === decoded(plain) ? plain : ''
   })
   const pairs = query.slice(1).split('&')
   const kept = pairs.filter((pair) => replaceOwnTokens(decoded(pair), '') === decoded(pair))
-  request.path = `${segments.join('/')}${query === '' || kept.length === 0 ? '' : `?${kept.join('&')}`}`
+  return `${segments.join('/')}${query === '' || kept.length === 0 ? '' : `?${kept.join('&')}`}`
 }
 
 function decoded(text: string): string {

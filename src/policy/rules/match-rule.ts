@@ -35,6 +35,8 @@ export interface RuleSubject {
   readonly methods: readonly string[] | undefined
   /** Without its query; undefined where it is not read. */
   readonly path: string | undefined
+  /** What else it may be sent as: tokens in it may be taken out. */
+  readonly otherPaths?: readonly string[]
   /** Undefined where they have not been read, or not yet. */
   readonly names: RequestNames | undefined
 }
@@ -48,7 +50,7 @@ export function matchRule(rule: Rule, subject: RuleSubject): Match {
   if (agents !== undefined && (agent === undefined || !agents.includes(agent))) return 'no'
   const parts = new Set([
     matchMethods(methods, subject.methods, isNarrow),
-    matchRulePath(rule, subject.path, isNarrow),
+    matchPaths(rule, subject, isNarrow),
     matchNames(compiled(rule).models, modelsOf(subject.names), isNarrow),
     matchNames(compiled(rule).tools, toolsOf(subject.names), isNarrow),
   ])
@@ -70,6 +72,15 @@ function matchMethods(
   if (methods === undefined) return 'unknown'
   const fits = (method: string): boolean => wanted.includes(method)
   return (isNarrow ? methods.every(fits) : methods.some(fits)) ? 'yes' : 'no'
+}
+
+/** Whichever of them is sent. */
+function matchPaths(rule: Rule, { path, otherPaths }: RuleSubject, isNarrow: boolean): Match {
+  const first = matchRulePath(rule, path, isNarrow)
+  if (otherPaths === undefined) return first
+  const all = [first, ...otherPaths.map((other) => matchRulePath(rule, other, isNarrow))]
+  const order: readonly Match[] = isNarrow ? ['no', 'unknown'] : ['yes', 'unknown']
+  return order.find((match) => all.includes(match)) ?? first
 }
 
 function matchRulePath(rule: Rule, path: string | undefined, isNarrow: boolean): Match {

@@ -153,6 +153,14 @@ export function findTokens(text: string): TokenPiece[] {
   return [...scanner.push(text), ...scanner.end()]
 }
 
+/** What is left of a text where all of them are taken out. */
+export function withoutTokens(text: string): string {
+  if (text.length < leastTokenLength) return text
+  return findTokens(text)
+    .filter((piece) => typeof piece === 'string')
+    .join('')
+}
+
 interface Candidate {
   readonly kind: TokenKind
   readonly start: number

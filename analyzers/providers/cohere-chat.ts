@@ -4,6 +4,7 @@
  * that is not streamed, in which what stayed empty does not appear.
  */
 import type { Json } from '../../src/messages/schema.ts'
+import { createAlikeEvents } from '../wire/alike-events.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
   assignOwn,
@@ -47,13 +48,27 @@ export function createCohereChatMerger(): StreamMerger {
   const answer: JsonDraft = {}
   let isEnded = false
   let error: Json | undefined
+  const alike = createAlikeEvents([])
+  /** The one that others are like. */
+  let latest: GrownText | undefined
 
   return {
     push(data) {
+      const more = latest === undefined ? undefined : alike.textIn(data)
+      if (latest !== undefined && more !== undefined) {
+        latest.holder[latest.field] = more
+        latest.handler(answer, latest.event)
+        return
+      }
       const event = parseRecord(data)
       const type = textOf(event?.['type']) ?? ''
       if (event === undefined) return
       error ??= errorIn(event) ?? errorIn(recordOf(event['delta']))
+      const grown = grownText(type, event)
+      if (grown !== undefined) {
+        alike.learn(data, event, grown.field)
+        latest = grown
+      }
       if (Object.hasOwn(handlers, type)) handlers[type]?.(answer, event)
       if (type === 'message-end') isEnded = true
     },
@@ -127,6 +142,39 @@ const handlers: Readonly<Record<string, Handler>> = {
   'message-end'(answer, event) {
     assignOwn(answer, recordOf(event['delta']), new Set(['error']))
   },
+}
+
+interface GrownText {
+  readonly handler: Handler
+  /** A copy of the event, for its text changes; it goes on in `holder`, under `field`. */
+  readonly event: JsonRecord
+  readonly holder: JsonDraft
+  readonly field: string
+}
+
+/** The one text that a delta appends, if it does nothing else. */
+function grownText(type: string, event: JsonRecord): GrownText | undefined {
+  const handler = type.endsWith('-delta') ? handlers[type] : undefined
+  if (handler === undefined || isRecord(event['logprobs'])) return undefined
+  const message = messageIn(event)
+  const { content, tool_calls: call } = message
+  const copy = (changed: JsonRecord): JsonRecord => ({ ...event, delta: { message: changed } })
+  if (type === 'tool-plan-delta') {
+    const holder = draftOf(message)
+    return withText({ handler, event: copy(holder), holder, field: 'tool_plan' })
+  }
+  if (type === 'tool-call-delta') {
+    const holder = draftOf(recordOf(recordOf(call)['function']))
+    const changed = copy({ tool_calls: { function: holder } })
+    return withText({ handler, event: changed, holder, field: 'arguments' })
+  }
+  const holder = draftOf(recordOf(content))
+  const field = ['text', 'thinking'].find((key) => isFilled(holder[key])) ?? 'text'
+  return withText({ handler, event: copy({ content: holder }), holder, field })
+}
+
+function withText(grown: GrownText): GrownText | undefined {
+  return typeof grown.holder[grown.field] === 'string' ? grown : undefined
 }
 
 function messageIn(event: JsonRecord): JsonRecord {

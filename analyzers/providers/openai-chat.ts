@@ -79,15 +79,16 @@ export function createChatMerger(): StreamMerger {
     // Any other event may change what those that are like an earlier one would set again.
     grown = grownText(chunk)
     if (grown === undefined) alike.forget()
-    else alike.learn(data, chunk, grown.field)
+    else alike.learn(data, chunk, grown.field, grown.places)
     for (const choice of recordsOf(chunk['choices'])) mergeChoice(choices, choice)
   }
 
   /** False where it is no text: it may have become a list of parts. */
-  function grow({ index, field }: GrownText, more: string): boolean {
+  function grow({ index, field, call }: GrownText, more: string): boolean {
     const message = choices.get(index)?.['message']
-    if (!isRecord(message) || typeof message[field] !== 'string') return false
-    appendText(message, field, more)
+    const holder = call === undefined ? message : functionOf(message, call)
+    if (!isRecord(holder) || typeof holder[field] !== 'string') return false
+    appendText(holder, field, more)
     return true
   }
 
@@ -117,6 +118,10 @@ export function createChatMerger(): StreamMerger {
 interface GrownText {
   readonly index: number
   readonly field: string
+  /** Where it is a text of the function that this tool call calls. */
+  readonly call?: number
+  /** How often it stands in a chunk. */
+  readonly places: number
 }
 
 /** The one text of the one choice to which a chunk adds, if to merge the rest again changes nothing. */
@@ -124,16 +129,47 @@ function grownText(chunk: JsonRecord): GrownText | undefined {
   const choices = listOf(chunk['choices'])
   const choice = recordOf(choices[0])
   const index = indexOf(choice['index'])
-  const { delta, logprobs } = choice
+  const { delta, logprobs, message } = choice
   if (choices.length !== 1 || index === undefined || isRecord(logprobs)) return undefined
   let field: string | undefined
+  let call: number | undefined
   for (const [key, value] of Object.entries(recordOf(delta))) {
-    if (value === null || key === 'role') continue
-    if (field !== undefined || typeof value !== 'string') return undefined
-    if (key !== 'content' && !growingText.has(key)) return undefined
-    field = key
+    // Records of fields that nothing is known of take the place of those before.
+    if (value === null || key === 'role' || (isRecord(value) && !notDelta.has(key))) continue
+    if (field !== undefined) return undefined
+    if (key === 'tool_calls') {
+      call = grownCall(value)
+      if (call === undefined) return undefined
+      field = 'arguments'
+    } else if (typeof value === 'string' && (key === 'content' || growingText.has(key))) {
+      field = key
+    } else return undefined
   }
-  return field === undefined ? undefined : { index, field }
+  if (field === undefined) return undefined
+  if (call !== undefined) return { index, field, call, places: 1 }
+  // Some repeat it under the name that it has in a merged answer, where nobody reads it.
+  const isRepeated = recordOf(message)[field] === recordOf(delta)[field]
+  return { index, field, places: isRepeated ? 2 : 1 }
+}
+
+/** The place of the one tool call to which a delta adds arguments and nothing else. */
+function grownCall(calls: Json): number | undefined {
+  const call = recordOf(listOf(calls)[0])
+  const from = recordOf(call['function'])
+  const isAlone = listOf(calls).length === 1 && isOnly(call, 'function', 'index')
+  if (!isAlone || !isOnly(from, 'arguments') || typeof from['arguments'] !== 'string') {
+    return undefined
+  }
+  return indexOf(call['index'])
+}
+
+function isOnly(record: JsonRecord, ...keys: readonly string[]): boolean {
+  const own = Object.keys(record)
+  return own.length === keys.length && keys.every((key) => Object.hasOwn(record, key))
+}
+
+function functionOf(message: Json | undefined, call: number): Json | undefined {
+  return recordOf(listOf(recordOf(message)['tool_calls'])[call])['function']
 }
 
 /** Padding against traffic analysis, and what is merged on its own. */

@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { createMessagesMerger } from '../../../analyzers/providers/anthropic-messages.ts'
+import { createCohereChatMerger } from '../../../analyzers/providers/cohere-chat.ts'
 import { createChatMerger } from '../../../analyzers/providers/openai-chat.ts'
 import { createResponsesMerger } from '../../../analyzers/providers/openai-responses.ts'
 import type { StreamMerger } from '../../../analyzers/providers/stream-format.ts'
@@ -22,19 +23,44 @@ describe('events that are alike', () => {
     expect(alike.textIn('{"number":22,"a":{"text":"","is":null},"pad":"q"}')).toBe('')
   })
 
+  test('may have characters in their text that are written another way', () => {
+    const alike = learned('{"number":1,"a":{"text":"x","is":null},"pad":"ab"}')
+
+    for (const text of ['"', '\\', '{"a":', '\n', 'a\u2028"\u0000', '\ud800\n']) {
+      const data = JSON.stringify({ number: 1, a: { text, is: null }, pad: '' })
+      expect(alike.textIn(data)).toBe(text)
+    }
+  })
+
+  test('may say it in more than one place, if it is the same in all', () => {
+    const data = '{"a":{"text":"x"},"b":{"text":"x"}}'
+    const alike = createAlikeEvents([])
+    alike.learn(data, JSON.parse(data) as JsonRecord, 'text', 2)
+
+    expect(alike.textIn('{"a":{"text":"y"},"b":{"text":"y"}}')).toBe('y')
+    expect(alike.textIn('{"a":{"text":"y"},"b":{"text":"x"}}')).toBeUndefined()
+    expect(learned(data).textIn(data)).toBeUndefined()
+  })
+
   test('may be padded before their last bracket', () => {
     const alike = learned('{"a":{"text":"x"}   }')
 
     expect(alike.textIn('{"a":{"text":"y }"} }')).toBe('y }')
     expect(alike.textIn('{"a":{"text":"y  "}}')).toBe('y  ')
     expect(alike.textIn('{"a":{"text":"y  }')).toBeUndefined()
+    expect(alike.textIn('{"a":{"text":"y"} } ')).toBeUndefined()
+    expect(alike.textIn('{"a":{"text":"y"}  ')).toBeUndefined()
+    expect(alike.textIn('{"a":{"text":"y"}')).toBeUndefined()
   })
 
   test.each([
     '{"number":1,"a":{"text":"x","is":true},"pad":"ab"}',
     '{"number":1,"a":{"text":"x","is":null},"pad":"ab"}}',
     '{"number":1,"a":{"text":"x","is":null},"pad":"ab"',
-    '{"number":1,"a":{"text":"x\\"","is":null},"pad":"ab"}',
+    '{"number":1,"a":{"text":"x\\q","is":null},"pad":"ab"}',
+    '{"number":1,"a":{"text":"x\\","is":null},"pad":"ab"}',
+    '{"number":1,"a":{"text":"x\\n\t","is":null},"pad":"ab"}',
+    '{"number":1,"a":{"text":"x","is":null},"pad":"a\\q"}',
     '{"number":1,"a":{"text":"x\t","is":null},"pad":"ab"}',
     '{"number":1,"a":{"text":7,"is":null},"pad":"ab"}',
     '{"number":01,"a":{"text":"x","is":null},"pad":"ab"}',
@@ -55,6 +81,7 @@ describe('events that are alike', () => {
     ['it is long', JSON.stringify({ text: 'x', more: 'y'.repeat(3_000) })],
     ['the value is no text', '{"text":7}'],
     ['there is none', '{"a":"x"}'],
+    ['what is ignored stands twice', '{"text":"x","pad":null,"a":{"pad":"y"}}'],
   ])('are not learned where %s', (_why, data) => {
     expect(learned(data).textIn(data)).toBeUndefined()
   })
@@ -96,13 +123,53 @@ const chatChunk = fc
     logprobs: fc.constantFrom(null, null, null, { content: [{ token: 'x' }] }),
     obfuscation: word,
     role: fc.constantFrom('assistant', undefined),
+    more: fc.constantFrom({}, {}, { graph: { content: null } }, { graph: [1] }, { graph: 'x' }),
+    message: fc.constantFrom(undefined, undefined, 'same', 'other', 'deep'),
   })
-  .map(({ index, field, value, id, model, finish, logprobs, obfuscation, role }) => ({
-    id,
-    model,
-    choices: [{ index, delta: { role, [field]: value }, logprobs, finish_reason: finish }],
-    obfuscation,
-  }))
+  .map(({ index, field, value, id, model, finish, logprobs, obfuscation, role, ...rest }) => {
+    const delta = { role, [field]: value, ...rest.more }
+    const messages = {
+      same: { [field]: value, role },
+      other: { [field]: 'other' },
+      deep: { a: { [field]: value } },
+    }
+    const message = rest.message === undefined ? {} : { message: messages[rest.message] }
+    const choice = { index, ...message, delta, logprobs, finish_reason: finish }
+    return { id, model, choices: [choice], obfuscation }
+  })
+
+/** What is no call by itself, too. */
+const chatCall = fc
+  .record({
+    index: few,
+    call: few,
+    id: fc.constantFrom(undefined, undefined, undefined, 'c1', ''),
+    name: fc.constantFrom(undefined, undefined, undefined, 'f', 1),
+    more: word,
+    other: fc.constantFrom({}, {}, {}, { content: null }, { content: 'x' }, { tool_calls: [] }),
+  })
+  .map(({ index, call, id, name, more, other }) => {
+    const called = { index: call, id, function: { name, arguments: more } }
+    return { id: 'a', choices: [{ index, delta: { tool_calls: [called], ...other } }] }
+  })
+
+const cohereEvent = fc
+  .record({
+    kind: fc.constantFrom('content', 'content', 'thinking', 'plan', 'call', 'start'),
+    index: few,
+    value: word,
+    more: fc.constantFrom({}, {}, {}, { logprobs: { token: 'x' } }, { error: 'broken' }),
+  })
+  .map(({ kind, index, value, more }) => {
+    const [type, message] = {
+      content: ['content-delta', { content: { text: value } }],
+      thinking: ['content-delta', { content: { thinking: value } }],
+      plan: ['tool-plan-delta', { tool_plan: value }],
+      call: ['tool-call-delta', { tool_calls: { function: { arguments: value } } }],
+      start: ['content-start', { content: { type: 'text', text: value } }],
+    }[kind]
+    return { type, index, delta: { message }, ...more }
+  })
 
 const responsesEvent = fc.record({
   type: fc.constantFrom(
@@ -140,6 +207,8 @@ const messagesEvent = fc
 describe('a stream is merged as if each of its events had been parsed', () => {
   test.each<readonly [string, () => StreamMerger, fc.Arbitrary<object>]>([
     ['chat completions', createChatMerger, chatChunk],
+    ['tool calls of chat completions', createChatMerger, fc.oneof(chatCall, chatCall, chatChunk)],
+    ["Cohere's chat", createCohereChatMerger, cohereEvent],
     ['responses', createResponsesMerger, responsesEvent],
     ['messages', createMessagesMerger, messagesEvent],
   ])('of %s', (_name, create, event) => {
@@ -152,7 +221,9 @@ describe('a stream is merged as if each of its events had been parsed', () => {
           const data = JSON.stringify(first)
           const texts = [
             data,
-            ...words.map((text) => data.replace(' the', () => JSON.stringify(text).slice(1, -1))),
+            ...words.map((text) =>
+              data.replaceAll(' the', () => JSON.stringify(text).slice(1, -1)),
+            ),
           ]
           for (const text of texts) {
             quick.push(text)

@@ -145,7 +145,9 @@ describe('two agents, three hosts and five secrets', () => {
 
     for (const each of [...tokens, token]) await askAs(proxy, each, { host: 'a.example' })
 
-    const sent = [...upstream.received().matchAll(/CANARY-(\w+)-/gu)].map(([, name]) => name)
+    const sent = [...upstream.received().matchAll(new RegExp(`${canary}-(\\w+)-`, 'gu'))].map(
+      ([, name]) => name,
+    )
     expect(sent).toEqual(['alice', 'bob', 'shared'])
   })
 

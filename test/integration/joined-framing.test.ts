@@ -160,7 +160,7 @@ describe('a connection', () => {
     ],
     [
       429,
-      { rules: [rule({ action: 'rate', limit: '1/h', path: target })] },
+      { rules: [rule({ action: 'rate', limit: '1/1h', path: target })] },
       (token) => requestBytes(host, { target, fields: [json], body: call({ t: token }) }),
     ],
     [

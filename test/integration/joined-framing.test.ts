@@ -55,7 +55,7 @@ describe('a body that a rule reads and that has a token', () => {
       (body: string) =>
         Buffer.concat([
           Buffer.from(lines('Transfer-Encoding: chunked')),
-          chunked([...body].map((c) => Buffer.from(c))),
+          chunked(Array.from(body, (letter) => Buffer.from(letter))),
         ]),
       false,
     ],

@@ -108,6 +108,8 @@ export class BudgetKeeper implements Analyzer {
   #end(exchange: Exchange, end: AnalysisMsg): void {
     this.#exchanges.take(end.exchangeId)
     this.#ending = { exchange, end }
+    // Nothing that is still made of it counts: the next call need not wait for another's message.
+    if (exchange.tookNothing) this.#finish()
   }
 
   #finish(): void {

@@ -76,12 +76,14 @@ export class CredentialInjector implements Analyzer, CredentialPlaces {
 
   /** Whoever the credential is for: an agent without it may not bring its own instead. */
   #bringsKey(request: OutgoingRequest): boolean {
+    // What another analyzer has put there since is not the client's.
+    const sent = request.asSent?.() ?? request
     const places = [
       ...this.placesFor(request),
       ...this.#select(request).map(({ location }) => location),
     ]
     return [...places, ...otherPlaces(request.host, places)].some((place) =>
-      slotValues(request, place).some(
+      slotValues(sent, place).some(
         ({ value }) =>
           // What a client without a key sends: a scheme alone.
           !/^\s*(?:(?:bearer|basic|token)\s*)?$/iu.test(value) &&

@@ -144,6 +144,8 @@ export class RuleEnforcer implements Analyzer {
   ): Promise<Refusal | undefined> {
     try {
       const names = await this.#namesOf(request)
+      // Nobody would ever say that what it takes of a budget is free again.
+      if (request.isOver?.() === true) return clientLeft
       return this.#judge(rules, { ...subject, names }, request)
     } catch (error) {
       if (!(error instanceof BodyUnavailable)) return unavailable(error)
@@ -281,6 +283,12 @@ function blocked({ name }: Rule, isUncertain: boolean): Refusal {
 function unreadable({ name }: Rule): Refusal {
   const message = `the rule ${name} has to read what goes to this host, and this would pass unread`
   return { status: 403, reason: 'rule', message, rule: name }
+}
+
+const clientLeft: Refusal = {
+  status: 408,
+  reason: 'client-aborted',
+  message: 'the client left before its request was decided on',
 }
 
 const notAllowed: Refusal = {

@@ -91,6 +91,10 @@ export interface OutgoingRequest {
   /** Origin-form request target, as it will be sent (RFC 9112 §3.2.1). */
   path: string
   readonly headers: HeaderList
+  /** The head as the client sent it, before any analyzer; what is set in it is not sent. */
+  readonly asSent?: () => { readonly path: string; readonly headers: HeaderList }
+  /** Whether the exchange has ended, since its client left say: what is decided now is in vain. */
+  readonly isOver?: () => boolean
   /** A request to switch to WebSocket: what is said there is not seen here. */
   readonly isUpgrade?: boolean
   /**

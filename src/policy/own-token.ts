@@ -4,6 +4,7 @@
  * decided elsewhere.
  */
 import { splitTarget } from './request-path.ts'
+import { withoutTokens } from './tokens/token-scanner.ts'
 
 /** Stands for a credential that the program must not see, where it insists on finding one. */
 export const keyPlaceholder = 'porthole-placeholder'
@@ -29,8 +30,10 @@ export function holdsOwnToken(value: string): boolean {
 
 /** Whether a program sends this because it has no key of its own: it stands for one, and is none. */
 export function standsForKey(value: string): boolean {
-  if (value === '' || value === keyPlaceholder || value.startsWith('porthole:v1:')) return true
-  return replaceOwnTokens(value, '') === ''
+  if (value === '' || value === keyPlaceholder) return true
+  // What stands beside a token would be left where that is taken out.
+  const left = replaceOwnTokens(withoutTokens(value), '')
+  return left === '' || left.startsWith('porthole:v1:')
 }
 
 /** A request that is about to leave. */

@@ -10,10 +10,11 @@ import type { Duplex } from 'node:stream'
 import type { Refusal } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import type { Decision, DecisionLog } from '../policy/decision-log.ts'
-import { redactUrl } from '../policy/redaction.ts'
 import type { ProxyAnswer } from './client-response.ts'
 import type { ClientConnection, ConnectionRegistry } from './connections.ts'
 import type { ExchangeInput, ExchangeServices } from './exchange-input.ts'
+import { shownPath } from './exchange-report.ts'
+import type { ExchangeReport } from './exchange-report.ts'
 import type { PreparedRequest } from './outgoing-request.ts'
 
 /** Where what was decided must be recorded and cannot be, it is not done. */
@@ -57,9 +58,11 @@ export async function decideRequest(
   { decisions, isObserved }: Pick<ExchangeServices, 'decisions' | 'isObserved'>,
   input: ExchangeInput,
   judged: PreparedRequest,
+  failure?: ExchangeReport['failure'],
 ): Promise<Refusal | undefined> {
   if (judged === 'gone') {
-    void tellOfRequest(decisions, input, { decision: 'deny', reason: 'client-aborted' })
+    const { code: reason = 'client-aborted', status } = failure ?? {}
+    void tellOfRequest(decisions, input, { decision: 'deny', reason, status })
     return undefined
   }
   if ('refusal' in judged) {
@@ -93,7 +96,7 @@ export function tellOfRequest(
     host,
     port,
     method,
-    path: redactUrl(path),
+    path: shownPath(path, input.concealed),
     ...told,
   })
   return answer ?? true

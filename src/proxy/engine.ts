@@ -333,7 +333,7 @@ export class PortholeEngine extends ModuleProxy {
       return
     }
     const { answer, phrase } = malformedAnswer(code)
-    tellOfUnread(this.#connects, socket, answer)
+    if (!this.#requests.isWithinRequest(socket)) tellOfUnread(this.#connects, socket, answer)
     socket.end(rawAnswer(answer, phrase, false))
     // Who does not hang up on that keeps no exchange waiting.
     setTimeout(() => socket.destroy(), refusedLingerMs).unref()

@@ -58,6 +58,7 @@ export class ExchangeReport {
   #known: string[] | undefined
   #over = false
   #problem: string | undefined
+  #failure: { readonly code: string; readonly status?: number | undefined } | undefined
 
   constructor(reporter: Reporter, identity: ExchangeIdentity, options: ReportOptions) {
     this.#reporter = reporter
@@ -71,6 +72,11 @@ export class ExchangeReport {
 
   get isOver(): boolean {
     return this.#over
+  }
+
+  /** How it failed, if it has. */
+  get failure(): { readonly code: string; readonly status?: number | undefined } | undefined {
+    return this.#failure
   }
 
   get result(): {
@@ -243,6 +249,7 @@ export class ExchangeReport {
     if (this.#over) return false
     this.#over = true
     this.#problem = failure.message ?? failure.code
+    this.#failure = failure
     this.emit({ kind: 'exchange-failed', ...failure, durationMs: this.#elapsedMs() })
     return true
   }
@@ -291,6 +298,12 @@ function shownFields(pairs: HeaderPairs, secrets: readonly string[]): Array<[str
     maskValues(name, secrets),
     maskValues(value, secrets),
   ])
+}
+
+/** A request target, without secrets known by their looks and those known by their value. */
+export function shownPath(path: string, concealed: readonly string[] = []): string {
+  const secrets = concealed.toSorted((a, b) => b.length - a.length)
+  return maskValues(redactUrl(maskValues(path, secrets)), secrets)
 }
 
 /** An upstream may repeat in its head what it was sent. */

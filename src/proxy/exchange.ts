@@ -132,8 +132,10 @@ class Exchange {
       return this.#modules.leave()
     }
 
-    const judged = await prepareRequest(this.#input, this.#services, this.#report, this.#body)
-    const refusal = await decideRequest(this.#services, this.#input, judged)
+    const prepared = await prepareRequest(this.#input, this.#services, this.#report, this.#body)
+    // Nothing is said to be let through, or refused, whose client has heard the last of it.
+    const judged = this.#report.isOver ? 'gone' : prepared
+    const refusal = await decideRequest(this.#services, this.#input, judged, this.#report.failure)
     if (judged === 'gone') return this.#onClientClosed()
     if (refusal !== undefined) return this.#refuse(refusal)
     if (this.#report.isOver || 'refusal' in judged) return
@@ -149,7 +151,7 @@ class Exchange {
       modules: this.#modules,
       upstream,
       fail: (...failure: Parameters<Exchange['fail']>) => this.fail(...failure),
-      refuse: (refusal: Refusal) => this.#refuse(refusal),
+      refuse: (refusal: Refusal) => this.#refuseLate(refusal),
     }
     void sendRequest(sending, judged.body)
 
@@ -209,6 +211,14 @@ class Exchange {
 
   #refuse(refusal: Refusal): void {
     this.#report.refused(refusal)
+    this.#body.discard()
+    answerClient(this.#input.response, answerFor(refusal))
+  }
+
+  /** After it was let through, and some of it was sent: it has failed, and its answer is a refusal. */
+  #refuseLate(refusal: Refusal): void {
+    const { status, reason, message } = refusal
+    this.#report.failed({ by: 'proxy', phase: 'request', code: reason, message, status })
     this.#body.discard()
     answerClient(this.#input.response, answerFor(refusal))
   }

@@ -39,7 +39,7 @@ const asItComes: PreparedBody = { kind: 'streamed', transforms: [] }
 export async function prepareRequest(
   input: ExchangeInput,
   services: ExchangeServices,
-  report: Pick<ExchangeReport, 'emit' | 'conceal'>,
+  report: Pick<ExchangeReport, 'emit' | 'conceal' | 'isOver'>,
   body: RequestBody,
 ): Promise<PreparedRequest> {
   const { destination, method, connectionId, exchangeId, agent, upgrade } = input
@@ -57,6 +57,8 @@ export async function prepareRequest(
     method,
     path: input.path,
     headers,
+    asSent: () => ({ path: input.path, headers: createHeaderList(input.headers) }),
+    isOver: () => report.isOver,
     isUpgrade,
     readBody: (maxBytes: number) =>
       hasBody ? body.read(maxBytes) : Promise.resolve(Buffer.alloc(0)),

@@ -12,7 +12,6 @@ import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority } from '../policy/authority.ts'
 import type { DecisionLog } from '../policy/decision-log.ts'
-import { redactUrl } from '../policy/redaction.ts'
 import { refusalFor } from './admission.ts'
 import { mayReach, outOfScopeAnswer } from './client-auth.ts'
 import { answerClient, answerFor } from './client-response.ts'
@@ -25,6 +24,7 @@ import { Doorkeeper } from './doorkeeper.ts'
 import type { DoorServices } from './doorkeeper.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import type { ExchangeInput } from './exchange-input.ts'
+import { shownPath } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
 import { moduleAnswer } from './hook-filters.ts'
 import { createHeaderList, toPairs } from './http-messages.ts'
@@ -60,6 +60,8 @@ export class RequestHandler {
   readonly #door: Doorkeeper
   /** Per connection, the latest request that is not yet answered in full. */
   readonly #unanswered = new WeakMap<Duplex, ServerResponse>()
+  /** Per connection, the latest request. */
+  readonly #latest = new WeakMap<Duplex, IncomingMessage>()
   readonly #idle = new Set<() => void>()
   readonly #heldBodies: HeldBodies
   #active = 0
@@ -82,6 +84,7 @@ export class RequestHandler {
     response: ServerResponse,
   ): PendingRequest | undefined {
     const { socket } = request
+    this.#latest.set(socket, request)
     this.#unanswered.set(socket, response)
     response.on('finish', () => {
       if (this.#unanswered.get(socket) === response) this.#unanswered.delete(socket)
@@ -106,6 +109,11 @@ export class RequestHandler {
     if (pending !== undefined) this.run(pending)
   }
 
+  /** Whether what comes on a connection belongs to a request that was decided on by its head. */
+  isWithinRequest(socket: Duplex): boolean {
+    return this.#latest.get(socket)?.complete === false
+  }
+
   run(pending: PendingRequest): void {
     this.#active += 1
     const services = {
@@ -125,7 +133,8 @@ export class RequestHandler {
 
   /** Answers 403 for a module that refused, and 502 for one that never called back. */
   refuse(pending: PendingRequest, error: unknown): void {
-    const { connectionId, exchangeId, agent, destination, method, path, response } = pending.input
+    const { connectionId, exchangeId, agent, destination, method, path, response, concealed } =
+      pending.input
     const { host, port } = destination.authority
     const answer = moduleAnswer(error, 'request')
     const { status, code, message } = answer
@@ -144,7 +153,7 @@ export class RequestHandler {
       message,
       code,
       method,
-      path: redactUrl(path),
+      path: shownPath(path, concealed),
     })
     answerClient(response, answer)
   }

@@ -111,6 +111,17 @@ describe('nothing is told to be taken', () => {
   })
 })
 
+test('what took nothing is free again before anything else is told', () => {
+  const heard: string[] = []
+  const keeper = new BudgetKeeper({ answered: () => {}, ended: (id) => void heard.push(id) })
+  const ids = { v: 1, seq: 0, at: 0, exchangeId: 'x1' } as const
+
+  keeper.onMessage({ ...ids, ...started, headers: [] })
+  keeper.onMessage({ ...ids, ...failed })
+
+  expect(heard).toEqual(['x1'])
+})
+
 test('an end is told before another exchange is looked at', () => {
   const other = { ...started, exchangeId: 'x2' }
 

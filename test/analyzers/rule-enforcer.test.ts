@@ -251,3 +251,13 @@ describe('a connection', () => {
     }
   })
 })
+
+test('a request whose client left while it was read uses nothing up', async () => {
+  const rate = rule({ name: 'one', action: 'rate', limit: '1/1h' })
+  const of = enforcer(testRules([rate, rule({ action: 'block', model: 'gpt-4*' })]))
+  const body = '{"model":"o3"}'
+
+  expect((await ask(of, { body, isOver: () => true })).refusal?.reason).toBe('client-aborted')
+  expect((await ask(of, { body, isOver: () => false })).refusal).toBeUndefined()
+  expect((await ask(of, { body })).refusal?.reason).toBe('rate-limit')
+})

@@ -303,7 +303,11 @@ describe('a token that is not for a request', () => {
     expect(answer.status).toBe(403)
     expect(seenBy(all, otherHost)).toBeUndefined()
     expectNeither(all.upstreams[otherHost]?.received() ?? '', all.token)
-    expect(await all.proxy.waitFor('exchange-completed')).toMatchObject({ status: 403 })
+    expect(await all.proxy.waitFor('exchange-failed')).toMatchObject({
+      by: 'proxy',
+      code: 'token-host-mismatch',
+      status: 403,
+    })
   })
 
   const changed = (token: string): string => token.slice(0, -1) + (token.endsWith('A') ? 'B' : 'A')

@@ -78,9 +78,10 @@ function matchMethods(
 function matchPaths(rule: Rule, { path, otherPaths }: RuleSubject, isNarrow: boolean): Match {
   const first = matchRulePath(rule, path, isNarrow)
   if (otherPaths === undefined) return first
-  const all = [first, ...otherPaths.map((other) => matchRulePath(rule, other, isNarrow))]
+  const all = new Set([first])
+  for (const other of otherPaths) all.add(matchRulePath(rule, other, isNarrow))
   const order: readonly Match[] = isNarrow ? ['no', 'unknown'] : ['yes', 'unknown']
-  return order.find((match) => all.includes(match)) ?? first
+  return order.find((match) => all.has(match)) ?? first
 }
 
 function matchRulePath(rule: Rule, path: string | undefined, isNarrow: boolean): Match {

@@ -8,12 +8,14 @@ import {
   standsForKey,
 } from '../../../src/policy/own-token.ts'
 import { redactHeaders, redactUrl } from '../../../src/policy/redaction.ts'
+import { formatToken } from '../../../src/policy/tokens/token-format.ts'
 import { createHeaderList } from '../../../src/proxy/http-messages.ts'
 import { mintRouteToken, mintSessionToken } from '../../../src/proxy/session-token.ts'
 import { mintAgentToken } from '../../../src/vault/agent-token.ts'
 
 const agent = mintAgentToken()
 const route = mintRouteToken()
+const opaque = formatToken(new Uint8Array(32))
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
 /** What leaves of a request. */
@@ -89,6 +91,8 @@ test.each([
   ['', true],
   ['porthole-placeholder', true],
   ['porthole:v1:abc', true],
+  [opaque, true],
+  [`${opaque}sk-real`, false],
   ['sk-real', false],
   ['x-porthole-placeholder', false],
   [`${agent}x`, false],

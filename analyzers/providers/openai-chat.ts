@@ -4,7 +4,6 @@
  * differ from it, the note beside the rule says how.
  */
 import type { Json } from '../../src/messages/schema.ts'
-import { createAlikeEvents } from '../wire/alike-events.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
   assignOwn,
@@ -16,6 +15,7 @@ import {
   recordsOf,
   textOf,
 } from '../wire/json.ts'
+import { ChatGrowth, growingText, notDelta } from './openai-chat-growth.ts'
 import type { StreamFormat, StreamMerger } from './stream-format.ts'
 import {
   appendText,
@@ -56,13 +56,10 @@ export function createChatMerger(): StreamMerger {
   let snapshot: JsonDraft | undefined
   let error: Json | undefined
   const choices = new Map<number, JsonDraft>()
-  const alike = createAlikeEvents(['obfuscation'])
-  /** What those add to that are like the one before: a text of the message. */
-  let grown: GrownText | undefined
+  const growth = new ChatGrowth(choices)
 
   function push(data: string): void {
-    const more = grown === undefined ? undefined : alike.textIn(data)
-    if (grown !== undefined && more !== undefined && grow(grown, more)) return
+    if (growth.add(data, snapshot)) return
     if (data.trim() === '[DONE]') return
     const chunk = parseRecord(data)
     if (chunk === undefined) return
@@ -76,20 +73,8 @@ export function createChatMerger(): StreamMerger {
       // Most send usage once, some a running total on every chunk: the last one is the total.
       if (isRecord(chunk['usage'])) snapshot['usage'] = chunk['usage']
     }
-    // Any other event may change what those that are like an earlier one would set again.
-    grown = grownText(chunk)
-    if (grown === undefined) alike.forget()
-    else alike.learn(data, chunk, grown.field, grown.places)
+    growth.learn(data, chunk)
     for (const choice of recordsOf(chunk['choices'])) mergeChoice(choices, choice)
-  }
-
-  /** False where it is no text: it may have become a list of parts. */
-  function grow({ index, field, call }: GrownText, more: string): boolean {
-    const message = choices.get(index)?.['message']
-    const holder = call === undefined ? message : functionOf(message, call)
-    if (!isRecord(holder) || typeof holder[field] !== 'string') return false
-    appendText(holder, field, more)
-    return true
   }
 
   return {
@@ -115,69 +100,11 @@ export function createChatMerger(): StreamMerger {
   }
 }
 
-interface GrownText {
-  readonly index: number
-  readonly field: string
-  /** Where it is a text of the function that this tool call calls. */
-  readonly call?: number
-  /** How often it stands in a chunk. */
-  readonly places: number
-}
-
-/** The one text of the one choice to which a chunk adds, if to merge the rest again changes nothing. */
-function grownText(chunk: JsonRecord): GrownText | undefined {
-  const choices = listOf(chunk['choices'])
-  const choice = recordOf(choices[0])
-  const index = indexOf(choice['index'])
-  const { delta, logprobs, message } = choice
-  if (choices.length !== 1 || index === undefined || isRecord(logprobs)) return undefined
-  let field: string | undefined
-  let call: number | undefined
-  for (const [key, value] of Object.entries(recordOf(delta))) {
-    // Records of fields that nothing is known of take the place of those before.
-    if (value === null || key === 'role' || (isRecord(value) && !notDelta.has(key))) continue
-    if (field !== undefined) return undefined
-    if (key === 'tool_calls') {
-      call = grownCall(value)
-      if (call === undefined) return undefined
-      field = 'arguments'
-    } else if (typeof value === 'string' && (key === 'content' || growingText.has(key))) {
-      field = key
-    } else return undefined
-  }
-  if (field === undefined) return undefined
-  if (call !== undefined) return { index, field, call, places: 1 }
-  // Some repeat it under the name that it has in a merged answer, where nobody reads it.
-  const isRepeated = recordOf(message)[field] === recordOf(delta)[field]
-  return { index, field, places: isRepeated ? 2 : 1 }
-}
-
-/** The place of the one tool call to which a delta adds arguments and nothing else. */
-function grownCall(calls: Json): number | undefined {
-  const call = recordOf(listOf(calls)[0])
-  const from = recordOf(call['function'])
-  const isAlone = listOf(calls).length === 1 && isOnly(call, 'function', 'index')
-  if (!isAlone || !isOnly(from, 'arguments') || typeof from['arguments'] !== 'string') {
-    return undefined
-  }
-  return indexOf(call['index'])
-}
-
-function isOnly(record: JsonRecord, ...keys: readonly string[]): boolean {
-  const own = Object.keys(record)
-  return own.length === keys.length && keys.every((key) => Object.hasOwn(record, key))
-}
-
-function functionOf(message: Json | undefined, call: number): Json | undefined {
-  return recordOf(listOf(recordOf(message)['tool_calls'])[call])['function']
-}
-
 /** Padding against traffic analysis, and what is merged on its own. */
 const notTopLevel = new Set(['choices', 'obfuscation'])
 const notOverwritten = new Set([...notTopLevel, 'usage'])
 /** `message` and `text`: some repeat the delta under the names that a merged answer has. */
 const notChoice = new Set(['delta', 'finish_reason', 'index', 'logprobs', 'message', 'text'])
-const notDelta = new Set(['audio', 'content', 'refusal', 'function_call', 'role', 'tool_calls'])
 
 function mergeChoice(choices: Map<number, JsonDraft>, from: JsonRecord): void {
   const index = from['index'] === undefined ? 0 : indexOf(from['index'])
@@ -228,8 +155,6 @@ function mergeUnknown(message: JsonDraft, key: string, value: Json): void {
     listAt(message, key).push(...listOf(value))
   else if (value !== null || before === undefined) assignOwn(message, { [key]: value })
 }
-
-const growingText = new Set(['reasoning_content', 'reasoning', 'thinking'])
 
 /** OpenRouter's pieces of reasoning: those of one index and type are one. */
 function mergeDetails(details: Json[], pieces: readonly JsonRecord[]): void {

@@ -11,6 +11,7 @@ import {
   isRecord,
   listOf,
   parseRecord,
+  readRecord,
   recordOf,
   recordsOf,
   textOf,
@@ -35,6 +36,18 @@ export const openaiResponses: StreamFormat = {
 
 const lifecycle = /^response\.(?:created|queued|in_progress|completed|failed|incomplete)$/u
 const terminal = /^response\.(?:completed|failed|incomplete)$/u
+
+/** How those begin that come before any content, and hold the whole request. */
+const opening = /^\{"type":"response\.(?:created|queued|in_progress)"/u
+
+/** Others read these too; nothing is added to what they hold. */
+function readOpening(data: string): JsonRecord | undefined {
+  const event = readRecord(data)
+  // Of two fields of one name the last counts.
+  return event === undefined || lifecycle.test(textOf(event['type']) ?? '')
+    ? event
+    : parseRecord(data)
+}
 
 export function createResponsesMerger(): StreamMerger {
   let response: JsonDraft = {}
@@ -63,7 +76,7 @@ export function createResponsesMerger(): StreamMerger {
         applyItemEvent(items, textOf(delta['type']) ?? '', delta)
         return
       }
-      const event = parseRecord(data)
+      const event = opening.test(data) ? readOpening(data) : parseRecord(data)
       if (event === undefined) return
       const type = textOf(event['type']) ?? ''
       if (type.endsWith('.delta') && typeof event['delta'] === 'string') {

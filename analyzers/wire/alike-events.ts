@@ -16,14 +16,15 @@ interface Hole {
   readonly at: number
   readonly end: number
   readonly isText: boolean
-  readonly isWanted: boolean
+  readonly name: string
 }
 
 interface Pattern {
   readonly before: string
   readonly parts: ReadonlyArray<{
     readonly isText: boolean
-    readonly isWanted: boolean
+    readonly role: 'wanted' | 'noted' | 'ignored'
+    readonly name: string
     /** What stands behind it, up to the next one or to the last bracket. */
     readonly after: string
   }>
@@ -32,13 +33,19 @@ interface Pattern {
 export interface AlikeEvents {
   /** The text in which `data` differs from the event that was learned last, if in nothing else. */
   textIn(data: string): string | undefined
-  /**
-   * What comes next may be like `data`, but for the value of `field`, which is a text. It stands in
-   * it `places` times, once unless told, and is the same in all of them.
-   */
-  learn(data: string, record: JsonRecord, field: string, places?: number): void
+  /** Of the event of which `textIn` gave the text: what stood under one of `noted`, as it stood. */
+  noted(name: string): string | undefined
+  /** What comes next may be like `data`, but for the value of `field`, which is a text. */
+  learn(data: string, record: JsonRecord, field: string, more?: Lesson): void
   /** What comes next is like nothing that was learned. */
   forget(): void
+}
+
+interface Lesson {
+  /** How often `field` stands in it, always with the same text; once unless told. */
+  readonly places?: number | undefined
+  /** Texts and counts that may differ as well, if each stands in it once. */
+  readonly noted?: readonly string[] | undefined
 }
 
 /** `ignored`: fields of the record itself that nobody reads and that are new with every event. */
@@ -46,21 +53,24 @@ export function createAlikeEvents(ignored: readonly string[]): AlikeEvents {
   let pattern: Pattern | undefined
   let lessons = 0
   let fitting = 0
+  const notes = new Map<string, string>()
 
   return {
     textIn(data) {
-      const text = pattern === undefined ? undefined : match(pattern, data)
+      const text = pattern === undefined ? undefined : match(pattern, data, notes)
       if (text !== undefined) fitting += 1
       return text
     },
-    learn(padded, record, field, places = 1) {
+    noted: (name) => notes.get(name),
+    learn(padded, record, field, { places = 1, noted = [] } = {}) {
       const data = unpadded(padded)
       pattern = undefined
+      notes.clear()
       if (data.length > longestEvent || lessons > freeLessons + fitting) return
       lessons += 1
       if (JSON.stringify(record) !== data) return
       const own = ignored.filter((name) => Object.hasOwn(record, name))
-      pattern = patternOf(data, field, places, own)
+      pattern = patternOf(data, { field, places }, noted, own)
     },
     forget() {
       pattern = undefined
@@ -77,27 +87,27 @@ function unpadded(data: string): string {
   return `${data.slice(0, end)}}`
 }
 
-/** Undefined where one of the fields stands in it more often than is said. */
+/** Undefined where the text does not stand in it as often as is said. */
 function patternOf(
   data: string,
-  field: string,
-  places: number,
+  { field, places }: { readonly field: string; readonly places: number },
+  noted: readonly string[],
   ignored: readonly string[],
 ): Pattern | undefined {
-  const holes: Hole[] = []
-  for (const name of [field, ...ignored]) {
-    const isWanted = name === field
-    const found = holesAt(data, name, isWanted)
-    if (isWanted ? found.length !== places : found.length > 1) return undefined
-    holes.push(...found.filter(({ end }) => end !== -1))
+  const holes = holesAt(data, field, true)
+  if (holes.length !== places || holes.some(({ end }) => end === -1)) return undefined
+  for (const name of [...noted, ...ignored]) {
+    const [hole, another] = holesAt(data, name, false)
+    if (hole !== undefined && hole.end !== -1 && another === undefined) holes.push(hole)
   }
-  if (holes.filter(({ isWanted }) => isWanted).length !== places) return undefined
   holes.sort((a, b) => a.at - b.at)
   return {
     before: data.slice(0, holes[0]?.at),
-    parts: holes.map(({ end, isText, isWanted }, index) => {
+    parts: holes.map(({ end, isText, name }, index) => {
       const next = holes[index + 1]?.at ?? data.length - 1
-      return { isText, isWanted, after: data.slice(end, next) }
+      const other = noted.includes(name) ? 'noted' : 'ignored'
+      const role = name === field ? 'wanted' : other
+      return { isText, role, name, after: data.slice(end, next) }
     }),
   }
 }
@@ -114,25 +124,30 @@ function holesAt(data: string, name: string, isWanted: boolean): Hole[] {
     if (data[found - 1] === '\\') continue
     const at = found + opening.length
     const isText = data[at] === '"'
-    if (isText) holes.push({ at: at + 1, end: endOfAnyText(data, at + 1), isText, isWanted })
-    else holes.push({ at, end: isWanted ? -1 : endOfCount(data, at), isText, isWanted })
+    if (isText) holes.push({ at: at + 1, end: endOfAnyText(data, at + 1), isText, name })
+    else holes.push({ at, end: isWanted ? -1 : endOfCount(data, at), isText, name })
   }
   return holes
 }
 
-function match({ before, parts }: Pattern, data: string): string | undefined {
+function match(
+  { before, parts }: Pattern,
+  data: string,
+  notes: Map<string, string>,
+): string | undefined {
   if (data.length > longestEvent || !standsAt(data, before, 0)) return undefined
   let at = before.length
   let wanted: string | undefined
   let isPlain = true
-  for (const { isText, isWanted, after } of parts) {
+  for (const { isText, role, name, after } of parts) {
     let end = isText ? endOfPlainText(data, at) : endOfCount(data, at)
-    if (end === -1 && isWanted) {
+    if (end === -1 && role === 'wanted') {
       end = endOfText(data, at)
       isPlain = false
     }
     if (end === -1 || !standsAt(data, after, end)) return undefined
-    if (isWanted) {
+    if (role === 'noted') notes.set(name, data.slice(at, end))
+    if (role === 'wanted') {
       const text = data.slice(at, end)
       if (wanted !== undefined && wanted !== text) return undefined
       wanted = text

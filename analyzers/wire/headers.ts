@@ -14,12 +14,20 @@ export interface ContentType {
 export function readContentType(headers: HeaderPairs): ContentType {
   const value = headerValues(headers, 'content-type').at(-1)
   if (value === undefined) return {}
-  if (latest?.value !== value) latest = { value, type: parseContentType(value) }
-  return latest.type
+  if (value.length > keptLength) return parseContentType(value)
+  const known = knownTypes.get(value)
+  if (known !== undefined) return known
+  if (knownTypes.size >= maxKnownTypes) knownTypes.clear()
+  const type = parseContentType(value)
+  knownTypes.set(value, type)
+  return type
 }
 
-/** Several ask for the same one, one after another. */
-let latest: { readonly value: string; readonly type: ContentType } | undefined
+/** What has been read before: several ask for each, and there are few. Emptied when it is full. */
+const knownTypes = new Map<string, ContentType>()
+const maxKnownTypes = 64
+/** UTF-16 units; longer values are not kept. */
+const keptLength = 100
 
 function parseContentType(value: string): ContentType {
   const [essence = '', ...parameters] = value.split(';')

@@ -80,6 +80,11 @@ export function maskFrame(
   return masked === bytes ? draft : { ...draft, base64: masked.toString('base64') }
 }
 
+/** Whether it holds what was put together from pieces, which `maskEmitted` masks. */
+export function isMerged({ kind }: AnalysisMsgDraft): boolean {
+  return kind === 'stream-merged' || kind === 'model-answered'
+}
+
 /** What analyzers say of an answer; other messages as they are. */
 export function maskEmitted(
   draft: AnalysisMsgDraft,

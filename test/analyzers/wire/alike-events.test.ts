@@ -35,7 +35,7 @@ describe('events that are alike', () => {
   test('may say it in more than one place, if it is the same in all', () => {
     const data = '{"a":{"text":"x"},"b":{"text":"x"}}'
     const alike = createAlikeEvents([])
-    alike.learn(data, JSON.parse(data) as JsonRecord, 'text', 2)
+    alike.learn(data, JSON.parse(data) as JsonRecord, 'text', { places: 2 })
 
     expect(alike.textIn('{"a":{"text":"y"},"b":{"text":"y"}}')).toBe('y')
     expect(alike.textIn('{"a":{"text":"y"},"b":{"text":"x"}}')).toBeUndefined()
@@ -81,7 +81,6 @@ describe('events that are alike', () => {
     ['it is long', JSON.stringify({ text: 'x', more: 'y'.repeat(3_000) })],
     ['the value is no text', '{"text":7}'],
     ['there is none', '{"a":"x"}'],
-    ['what is ignored stands twice', '{"text":"x","pad":null,"a":{"pad":"y"}}'],
   ])('are not learned where %s', (_why, data) => {
     expect(learned(data).textIn(data)).toBeUndefined()
   })
@@ -91,6 +90,23 @@ describe('events that are alike', () => {
 
     expect(alike.textIn('{"a":{"pad":"1"},"text":"y"}')).toBe('y')
     expect(alike.textIn('{"a":{"pad":"2"},"text":"y"}')).toBeUndefined()
+  })
+
+  test('compare what is ignored where it stands twice', () => {
+    const alike = learned('{"text":"x","pad":"1","a":{"pad":"y"}}')
+
+    expect(alike.textIn('{"text":"y","pad":"1","a":{"pad":"y"}}')).toBe('y')
+    expect(alike.textIn('{"text":"y","pad":"2","a":{"pad":"y"}}')).toBeUndefined()
+  })
+
+  test('tell what is noted of each', () => {
+    const data = '{"choice":{"index":0,"text":"x"},"p":"ab"}'
+    const alike = createAlikeEvents([])
+    alike.learn(data, JSON.parse(data) as JsonRecord, 'text', { noted: ['index', 'p'] })
+
+    expect(alike.textIn('{"choice":{"index":12,"text":"y"},"p":"c"}')).toBe('y')
+    expect(alike.noted('index')).toBe('12')
+    expect(alike.noted('p')).toBe('c')
   })
 
   test('are forgotten, and not learned for ever in vain', () => {
@@ -125,17 +141,18 @@ const chatChunk = fc
     role: fc.constantFrom('assistant', undefined),
     more: fc.constantFrom({}, {}, { graph: { content: null } }, { graph: [1] }, { graph: 'x' }),
     message: fc.constantFrom(undefined, undefined, 'same', 'other', 'deep'),
+    padded: fc.constantFrom({}, { p: 'abc' }, { p: ' the' }),
   })
   .map(({ index, field, value, id, model, finish, logprobs, obfuscation, role, ...rest }) => {
-    const delta = { role, [field]: value, ...rest.more }
+    const delta = Object.assign({ role, [field]: value }, rest.more)
     const messages = {
       same: { [field]: value, role },
       other: { [field]: 'other' },
       deep: { a: { [field]: value } },
     }
-    const message = rest.message === undefined ? {} : { message: messages[rest.message] }
-    const choice = { index, ...message, delta, logprobs, finish_reason: finish }
-    return { id, model, choices: [choice], obfuscation }
+    const message = rest.message === undefined ? undefined : messages[rest.message]
+    const choice = { index, message, delta, logprobs, finish_reason: finish }
+    return Object.assign({ id, model, choices: [choice], obfuscation }, rest.padded)
   })
 
 /** What is no call by itself, too. */
@@ -150,7 +167,8 @@ const chatCall = fc
   })
   .map(({ index, call, id, name, more, other }) => {
     const called = { index: call, id, function: { name, arguments: more } }
-    return { id: 'a', choices: [{ index, delta: { tool_calls: [called], ...other } }] }
+    const delta = Object.assign({ tool_calls: [called] }, other)
+    return { id: 'a', choices: [{ index, delta }] }
   })
 
 const cohereEvent = fc
@@ -168,7 +186,7 @@ const cohereEvent = fc
       call: ['tool-call-delta', { tool_calls: { function: { arguments: value } } }],
       start: ['content-start', { content: { type: 'text', text: value } }],
     }[kind]
-    return { type, index, delta: { message }, ...more }
+    return Object.assign({ type, index, delta: { message } }, more)
   })
 
 const responsesEvent = fc.record({
@@ -204,6 +222,12 @@ const messagesEvent = fc
     delta: { type, [field]: value },
   }))
 
+/** The same with another text, and now and then of another choice. */
+function alikeOf(data: string, text: string, number: number): string {
+  const other = data.replaceAll(' the', () => JSON.stringify(text).slice(1, -1))
+  return text.length > 1 ? other.replace(/"index":\d/u, `"index":${number % 2}`) : other
+}
+
 describe('a stream is merged as if each of its events had been parsed', () => {
   test.each<readonly [string, () => StreamMerger, fc.Arbitrary<object>]>([
     ['chat completions', createChatMerger, chatChunk],
@@ -219,12 +243,7 @@ describe('a stream is merged as if each of its events had been parsed', () => {
         const [quick, whole] = [create(), create()]
         for (const [first, words] of given) {
           const data = JSON.stringify(first)
-          const texts = [
-            data,
-            ...words.map((text) =>
-              data.replaceAll(' the', () => JSON.stringify(text).slice(1, -1)),
-            ),
-          ]
+          const texts = [data, ...words.map((text, number) => alikeOf(data, text, number))]
           for (const text of texts) {
             quick.push(text)
             // Not as JSON.stringify writes it, and so never learned.

@@ -74,10 +74,14 @@ function describeTarget(all: readonly AnalysisMsg[]): string[] {
   if (started !== undefined) {
     return [`${wire(started.method)} ${formatWireText(started.url, 300)} at ${moment(started.at)}`]
   }
-  const place = all.find((msg) => 'host' in msg && msg.host !== undefined)
-  if (place === undefined || !('host' in place)) return []
+  const [refused] = of(all, 'connection-refused')
+  const place = all.find((msg) => 'host' in msg && msg.host !== undefined) ?? refused ?? all[0]
+  if (place === undefined) return []
+  const host = 'host' in place ? wire(place.host ?? '') : ''
   const port = 'port' in place && place.port !== undefined ? `:${place.port}` : ''
-  return [`a connection to ${wire(place.host ?? '')}${port} at ${moment(place.at)}`]
+  const path = formatWireText(refused?.path ?? '', 160)
+  const what = refused?.method === undefined ? 'a connection' : `a ${wire(refused.method)} request`
+  return [`${what}${host === '' ? '' : ` to ${host}${port}${path}`} at ${moment(place.at)}`]
 }
 
 const tunnelReasons: Readonly<Record<MsgOf<'tunnel-opened'>['reason'], string>> = {

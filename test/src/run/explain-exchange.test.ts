@@ -186,8 +186,13 @@ describe('an exchange is explained', () => {
     ).toContain('addresses: refused by the address guard: no')
     expect(explain([opened, { ...refused, status: 407, reason: 'unauthenticated' }], [])).toEqual([
       'who: nobody known: it came without a token that is valid, from 127.0.0.1',
+      'what: a connection at 2026-11-22 08:30:00Z',
       'end: refused with 407 (unauthenticated)',
     ])
+    const request = { method: 'GET', host: 'h', port: 443, reason: 'unauthenticated' } as const
+    expect(explain([{ ...refused, ...request }], [])).toContain(
+      'what: a GET request to h:443 at 2026-11-22 08:30:00Z',
+    )
   })
 
   test('that was refused before it was dialled, by what the audit calls it too', () => {

@@ -58,6 +58,7 @@ export class ExchangeReport {
   #known: string[] | undefined
   #over = false
   #problem: string | undefined
+  #code: string | undefined
 
   constructor(reporter: Reporter, identity: ExchangeIdentity, options: ReportOptions) {
     this.#reporter = reporter
@@ -77,11 +78,13 @@ export class ExchangeReport {
     readonly requestBytes: number
     readonly responseBytes: number
     readonly problem: string | undefined
+    readonly code: string | undefined
   } {
     return {
       requestBytes: this.#requestBytes,
       responseBytes: this.#responseBytes,
       problem: this.#problem,
+      code: this.#code,
     }
   }
 
@@ -243,6 +246,7 @@ export class ExchangeReport {
     if (this.#over) return false
     this.#over = true
     this.#problem = failure.message ?? failure.code
+    this.#code = failure.code
     this.emit({ kind: 'exchange-failed', ...failure, durationMs: this.#elapsedMs() })
     return true
   }

@@ -192,10 +192,13 @@ function describeAddresses(all: readonly AnalysisMsg[]): string[] {
   const denied = [
     ...of(all, 'connection-refused').filter(({ reason }) => reason === 'address-denied'),
     ...of(all, 'exchange-failed').filter(({ code }) => code === 'address-denied'),
-  ]
-  if (denied.length > 0) {
-    return denied.map(
-      ({ message }) => `refused by the address guard: ${wire(message ?? 'no reason was told')}`,
+  ].map(({ message }) => message)
+  const deniedUnread = of(all, 'tunnel-closed')
+    .filter(({ code }) => code === 'address-denied')
+    .map(({ error }) => error)
+  if (denied.length + deniedUnread.length > 0) {
+    return [...denied, ...deniedUnread].map(
+      (reason) => `refused by the address guard: ${wire(reason ?? 'no reason was told')}`,
     )
   }
   // A plain request that passes unread is told as a tunnel before anything is dialled.

@@ -227,6 +227,9 @@ describe('an exchange is explained', () => {
     )
 
     expect(told.filter((line) => line.startsWith('addresses'))).toEqual([])
+    const closed = { kind: 'tunnel-closed', ...place, durationMs: 2, error: 'no' } as const
+    const denied = { ...closed, bytesUp: 0, bytesDown: 0, code: 'address-denied' }
+    expect(explain([denied], [])).toContain('addresses: refused by the address guard: no')
     expect(told.at(-1)).toBe(
       'end: closed after 2 ms: 0 B up, 0 B down; it leads to a metadata address',
     )

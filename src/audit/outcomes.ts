@@ -162,7 +162,8 @@ function newRunning(): Running {
 }
 
 function outcomeOfTunnel(msg: MsgOf<'tunnel-closed'>, exchangeId: string): Outcome {
-  const { connectionId, agent, bytesUp, bytesDown, durationMs, error } = msg
+  const { connectionId, agent, bytesUp, bytesDown, durationMs } = msg
+  const error = msg.code ?? msg.error
   const nothing = { models: [], secrets: [], tokensReplaced: 0, tokensStripped: 0 }
   return { connectionId, exchangeId, agent, bytesUp, bytesDown, durationMs, error, ...nothing }
 }

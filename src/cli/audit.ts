@@ -34,8 +34,8 @@ export function registerAuditCommand(program: Command, context: CliContext): voi
     .command('audit')
     .summary('see what was decided, and check that the record holds')
     .description(
-      'Prints one row for each decision of a proxy, with how it ended, and for each change of\n' +
-        'agents and secrets. Entries are chained by hashes: --verify finds what was tampered with.',
+      'Prints one row for each decision of a proxy, with how it ended, and for each change of ' +
+        'agents, secrets, tokens and rules. Entries are chained by hashes: --verify finds what was tampered with.',
     )
     .option('--agent <NAME>', 'decisions about this agent')
     .option('--host <PATTERN>', 'decisions about these hosts (host, *.host, host:port)')
@@ -100,7 +100,7 @@ function registerPrune(audit: Command, context: CliContext): void {
     .addHelpText('after', '\nExample:\n  porthole audit prune --older-than 90d')
     .action(async (flags: { readonly olderThan: string }, command: Command) => {
       const ms = parseUnits(flags.olderThan, durationFactors)
-      if (ms === undefined || ms <= 0) throw badTime('--older-than', flags.olderThan)
+      if (ms === undefined || ms <= 0) throw badTime('--older-than', flags.olderThan, '90d or 12h')
       const home = resolveHome(context, command.optsWithGlobals()['home'])
       if (!hasAudit(home)) throw new AppError('ERR_AUDIT_MISSING', { path: home })
       const { pruneAudit } = await import('../audit/acts.ts')
@@ -172,7 +172,7 @@ function expectedOf({ expect, verify }: AuditFlags): ExpectedHead | undefined {
   return { number: number === undefined ? undefined : Number(number), hash }
 }
 
-function badTime(flag: string, text: string): AppError {
+function badTime(flag: string, text: string, form = '90d, 2h, 30m or 2026-11-22'): AppError {
   const problem = `${flag} is ${JSON.stringify(text)}`
-  return new AppError('ERR_USAGE', { problem, next: 'write it as 90d, 2h, 30m or 2026-11-22' })
+  return new AppError('ERR_USAGE', { problem, next: `write it as ${form}` })
 }

@@ -37,7 +37,7 @@ export function registerCapturesCommand(program: Command, context: CliContext): 
     .option('--home <DIR>', homeText)
     .summary('remove old captures')
     .description(
-      'Removes captures, with the files they were rotated into and what is indexed of them. Those of\n' +
+      'Removes captures, with the files they were rotated into and what is indexed of them. Those of ' +
         'running proxies and pinned ones stay.',
     )
     .addHelpText('after', '\nExample:\n  porthole captures prune --older-than 30d --dry-run')

@@ -26,7 +26,7 @@ export function registerDemoCommand(program: Command, context: CliContext): void
   addOptions(program.command('demo'), 'demo')
     .summary('see it work: no key, no network')
     .description(
-      'Shows real model calls, replayed by an embedded provider: streams, a tool call, embeddings,\n' +
+      'Shows real model calls, replayed by an embedded provider: streams, a tool call, embeddings, ' +
         'an error. On a terminal in the viewer, else one line per call. Nothing leaves this machine.',
     )
     .addHelpText('after', '\nExample:\n  porthole demo')

@@ -81,15 +81,24 @@ export async function runProgram(context: CliContext, args: readonly string[]): 
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return
+    const next = `see ${commandOf(program, args)} --help`
     if (error.code === 'commander.help') {
-      throw new AppError(
-        'ERR_USAGE',
-        { problem: 'no command given', next: 'see porthole --help' },
-        error,
-      )
+      throw new AppError('ERR_USAGE', { problem: 'no command given', next }, error)
     }
-    throw new AppError('ERR_USAGE', usageOf(error.message), error)
+    throw new AppError('ERR_USAGE', usageOf(error.message, next), error)
   }
+}
+
+/** The command that was meant, as far as it was named. */
+function commandOf(program: Command, args: readonly string[]): string {
+  const names = [program.name()]
+  let command: Command | undefined = program
+  for (const arg of args) {
+    command = command.commands.find((child) => child.name() === arg)
+    if (command === undefined) break
+    names.push(arg)
+  }
+  return names.join(' ')
 }
 
 function* everyCommand(command: Command): Iterable<Command> {
@@ -98,7 +107,7 @@ function* everyCommand(command: Command): Iterable<Command> {
 }
 
 /** Commander's text, `error: … \n(Did you mean …?)`, as a problem and a next step. */
-function usageOf(message: string): { problem: string; next: string } {
+function usageOf(message: string, next: string): { problem: string; next: string } {
   const [first = '', ...rest] = message.replace(/^error: /u, '').split('\n')
   const suggestion = rest
     .join(' ')
@@ -106,5 +115,5 @@ function usageOf(message: string): { problem: string; next: string } {
     .replaceAll(/^\(|\)$/gu, '')
   // Arguments are not repeated: one too many may be a secret that was meant for standard input.
   const problem = first.replace(/(?<= but got \d+): .*$/u, '').replace(/\.$/u, '')
-  return { problem, next: suggestion === '' ? 'see porthole --help' : suggestion }
+  return { problem, next: suggestion === '' ? next : suggestion }
 }

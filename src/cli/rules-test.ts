@@ -26,8 +26,9 @@ export function registerRulesTest(rules: Command, context: CliContext): void {
       ]),
     )
     .option('--json', 'as JSON')
+    .summary('try the rules on recorded traffic')
     .description(
-      'Tells what the rules would have made of recorded traffic, in the time of the recording: rates\n' +
+      'Tells what the rules would have made of recorded traffic, in the time of the recording: rates ' +
         'count by its clock, budgets what its calls cost. Nothing is changed.',
     )
     .addHelpText(
@@ -47,8 +48,9 @@ export function registerRulesTest(rules: Command, context: CliContext): void {
     .command('suggest')
     .argument('<capture>', 'the capture, .jsonl or .jsonl.gz; files it was rotated into follow')
     .option('--json', 'as the rules of porthole.json')
+    .summary('print the tightest rules that let recorded traffic pass')
     .description(
-      'Prints the tightest rules that let all of the recorded traffic pass and nothing else: allow\n' +
+      'Prints the tightest rules that let all of the recorded traffic pass and nothing else: allow ' +
         'rules for a proxy that blocks by default, and limits at the peaks that were seen.',
     )
     .addHelpText(

@@ -34,7 +34,7 @@ export function registerRunCommand(program: Command, context: CliContext): void 
     .passThroughOptions()
     .summary('run a program and see its model calls')
     .description(
-      'Runs a program behind a proxy of its own. Its stdin, stdout, stderr, terminal, signals and\n' +
+      'Runs a program behind a proxy of its own. Its stdin, stdout, stderr, terminal, signals and ' +
         'exit code are its own; a summary follows on stderr. Watch it live with: porthole view',
     )
     .addHelpText(

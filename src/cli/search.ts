@@ -25,8 +25,8 @@ export function registerSearchCommand(program: Command, context: CliContext): vo
     .option('--home <DIR>', "whose captures are searched (default: the platform's data folder)")
     .summary('find calls in your captures')
     .description(
-      'Finds calls by what was said in them: prompts, answers, tool calls and their results.\n' +
-        'What repeats within a capture is found where it was said first. Without TEXT the latest\n' +
+      'Finds calls by what was said in them: prompts, answers, tool calls and their results. ' +
+        'What repeats within a capture is found where it was said first. Without TEXT the latest ' +
         'calls are shown. Captures are indexed as they are needed.',
     )
     .addHelpText(

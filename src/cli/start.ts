@@ -20,7 +20,7 @@ export function registerStartCommand(program: Command, context: CliContext): voi
   addOptions(program.command('start'), 'start')
     .summary('run a standing proxy')
     .description(
-      'Runs a proxy until it is stopped: with the viewer on a terminal, else one line per call.\n' +
+      'Runs a proxy until it is stopped: with the viewer on a terminal, else one line per call. ' +
         'Programs use it through HTTPS_PROXY and must trust its CA (porthole ca export, ca install).',
     )
     .addHelpText(

@@ -18,8 +18,8 @@ export function registerWhyCommand(program: Command, context: CliContext): void 
     .option('--home <DIR>', "whose captures these are (default: the platform's data folder)")
     .summary('explain what became of one exchange')
     .description(
-      'Explains one exchange: who sent it, whether it was read and why, which rules, budgets and\n' +
-        'credentials had a part in it, and how it ended.',
+      'Explains one exchange: who sent it, whether it was read and why, which rules, budgets ' +
+        'and credentials had a part in it, and how it ended.',
     )
     .addHelpText(
       'after',

@@ -67,6 +67,8 @@ const connections = [
     bytesDown: count,
     durationMs: milliseconds,
     error: z.string().optional(),
+    /** Of a plain request that passed unread and failed: `address-denied`, `upstream-reset`, … */
+    code: z.string().optional(),
   }),
   kind('tls-failed', {
     by,

@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http'
 
+import type { Authority } from '../policy/authority.ts'
 import { unauthenticatedAnswer } from './client-auth.ts'
 import type { Authenticator } from './client-auth.ts'
 import { answerClient } from './client-response.ts'
@@ -51,7 +52,7 @@ export class Doorkeeper {
       connection.identity = admission.identity
       return { ...line, headers: admission.headers }
     }
-    this.#tell(connection, response, admission.answer)
+    this.#tell(connection, response, admission.answer, this.#upstreamOf(line))
     const { remoteAddress } = connection.socket
     this.#services.brake.answer(remoteAddress, admission.isGuess, (mayStay) => {
       if (!mayStay) response.shouldKeepAlive = false
@@ -88,14 +89,22 @@ export class Doorkeeper {
       : routeGuard.admit(match, line.headers, authenticator)
   }
 
+  /** Where a route leads; the path of a stranger's request may hold anything, and is not told. */
+  #upstreamOf(line: RequestLine): Authority | undefined {
+    if (!this.isForRoute(line)) return undefined
+    return matchRoute(line.target, this.#services.routes)?.route.destination.authority
+  }
+
   #tell(
     { id }: ClientConnection,
     { req }: ServerResponse,
     { status, message, code }: ProxyAnswer,
+    upstream?: Authority,
   ): void {
     this.#services.reporter.publish({
       kind: 'connection-refused',
       connectionId: id,
+      ...(upstream === undefined ? {} : { host: upstream.host, port: upstream.port }),
       status,
       reason: 'unauthenticated',
       message,

@@ -81,4 +81,5 @@ export interface ExchangeResult {
   readonly responseBytes: number
   /** Why it failed, in one line; undefined for one that completed. */
   readonly problem: string | undefined
+  readonly code: string | undefined
 }

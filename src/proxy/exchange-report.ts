@@ -83,11 +83,13 @@ export class ExchangeReport {
     readonly requestBytes: number
     readonly responseBytes: number
     readonly problem: string | undefined
+    readonly code: string | undefined
   } {
     return {
       requestBytes: this.#requestBytes,
       responseBytes: this.#responseBytes,
       problem: this.#problem,
+      code: this.#failure?.code,
     }
   }
 

@@ -8,7 +8,7 @@ import type { Reporter } from './exchange-report.ts'
 export interface TunnelReport {
   readonly bytes: { up: number; down: number }
   opened(): void
-  closed(error: string | undefined): void
+  closed(error: string | undefined, code?: string): void
 }
 
 interface TunnelIds {
@@ -28,7 +28,7 @@ export function reportTunnel(
   return {
     bytes,
     opened: () => reporter.publish({ kind: 'tunnel-opened', ...ids, host, port, reason }),
-    closed: (error) =>
+    closed: (error, code) =>
       reporter.publish({
         kind: 'tunnel-closed',
         ...ids,
@@ -38,6 +38,7 @@ export function reportTunnel(
         bytesDown: bytes.down,
         durationMs: Math.round(reporter.clock.monotonicMs() - startedMs),
         ...(error === undefined ? {} : { error }),
+        ...(code === undefined ? {} : { code }),
       }),
   }
 }
@@ -53,9 +54,9 @@ export function reportUnread(
   const ids = { connectionId, exchangeId, ...(agent === undefined ? {} : { agent }) }
   const report = reportTunnel(reporter, ids, destination.authority, 'not-allowlisted')
   report.opened()
-  return ({ requestBytes, responseBytes, problem }) => {
+  return ({ requestBytes, responseBytes, problem, code }) => {
     report.bytes.up = requestBytes
     report.bytes.down = responseBytes
-    report.closed(problem)
+    report.closed(problem, code)
   }
 }

@@ -74,10 +74,14 @@ function describeTarget(all: readonly AnalysisMsg[]): string[] {
   if (started !== undefined) {
     return [`${wire(started.method)} ${formatWireText(started.url, 300)} at ${moment(started.at)}`]
   }
-  const place = all.find((msg) => 'host' in msg && msg.host !== undefined)
-  if (place === undefined || !('host' in place)) return []
+  const [refused] = of(all, 'connection-refused')
+  const place = all.find((msg) => 'host' in msg && msg.host !== undefined) ?? refused ?? all[0]
+  if (place === undefined) return []
+  const host = 'host' in place ? wire(place.host ?? '') : ''
   const port = 'port' in place && place.port !== undefined ? `:${place.port}` : ''
-  return [`a connection to ${wire(place.host ?? '')}${port} at ${moment(place.at)}`]
+  const path = formatWireText(refused?.path ?? '', 160)
+  const what = refused?.method === undefined ? 'a connection' : `a ${wire(refused.method)} request`
+  return [`${what}${host === '' ? '' : ` to ${host}${port}${path}`} at ${moment(place.at)}`]
 }
 
 const tunnelReasons: Readonly<Record<MsgOf<'tunnel-opened'>['reason'], string>> = {
@@ -188,10 +192,13 @@ function describeAddresses(all: readonly AnalysisMsg[]): string[] {
   const denied = [
     ...of(all, 'connection-refused').filter(({ reason }) => reason === 'address-denied'),
     ...of(all, 'exchange-failed').filter(({ code }) => code === 'address-denied'),
-  ]
-  if (denied.length > 0) {
-    return denied.map(
-      ({ message }) => `refused by the address guard: ${wire(message ?? 'no reason was told')}`,
+  ].map(({ message }) => message)
+  const deniedUnread = of(all, 'tunnel-closed')
+    .filter(({ code }) => code === 'address-denied')
+    .map(({ error }) => error)
+  if (denied.length + deniedUnread.length > 0) {
+    return [...denied, ...deniedUnread].map(
+      (reason) => `refused by the address guard: ${wire(reason ?? 'no reason was told')}`,
     )
   }
   // A plain request that passes unread is told as a tunnel before anything is dialled.

@@ -47,6 +47,8 @@ const badInputs: ReadonlyArray<
 > = [
   ['no command', '', 2, /no command given; see porthole --help/u],
   ['an unknown command', 'strat', 2, /'strat'; Did you mean start\?/u],
+  ['a subcommand of nothing', 'rules', 2, /no command given; see porthole rules --help/u],
+  ['what lacks something', 'rules add', 2, /'action'; see porthole rules add --help/u],
   ['an unknown option', 'start --alow x', 2, /'--alow'; Did you mean --allow\?/u],
   ['run without a program', 'run', 2, /missing required argument 'command'/u],
   ['a port that is none', 'start --listen 127.0.0.1:99999', 2, /bad port; write it as /u],

@@ -160,7 +160,11 @@ describe('a request for another host', () => {
     const answer = await ask(socket, requestText(`GET http://${blindHost}/`, blindHost))
 
     expect(answer.status).toBe(502)
-    expect(await proxy.waitFor('tunnel-closed')).toMatchObject({ bytesUp: 0, bytesDown: 0 })
+    expect(await proxy.waitFor('tunnel-closed')).toMatchObject({
+      bytesUp: 0,
+      bytesDown: 0,
+      code: 'upstream-unreachable',
+    })
   })
 })
 

@@ -373,6 +373,11 @@ describe('what is refused', () => {
     expect(without.status).toBe(401)
     expect(without.head.toLowerCase()).toContain('www-authenticate: bearer')
     expect(JSON.parse(without.body)).toMatchObject({ error: { code: 'unauthenticated' } })
+    expect(await proxy.waitFor('connection-refused')).toMatchObject({
+      method: 'GET',
+      host,
+      port: 443,
+    })
     expect(withIt.status).toBe(200)
     expect((await proxy.waitFor('request-started')).agent).toBe('me')
     expect(upstream.requests[0]?.message.headers['proxy-authorization']).toBeUndefined()

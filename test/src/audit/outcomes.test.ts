@@ -184,6 +184,15 @@ test('a tunnel is told with its bytes', () => {
   expect(outcomes).toMatchObject([{ exchangeId: 'x1', bytesUp: 1, bytesDown: 2, ...nothing }])
 })
 
+test('an unread request that the address guard refused is told by its code, as one that is read', () => {
+  const { outcomes, add } = gather()
+  const closed = { kind: 'tunnel-closed', host: 'h', port: 80, durationMs: 3 } as const
+
+  add({ ...closed, bytesUp: 0, bytesDown: 0, error: 'leads elsewhere', code: 'address-denied' })
+
+  expect(outcomes).toMatchObject([{ exchangeId: 'x1', error: 'address-denied' }])
+})
+
 test('exchanges without an end are forgotten, the oldest first', () => {
   const { outcomes, add } = gather()
 

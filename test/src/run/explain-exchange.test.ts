@@ -186,8 +186,13 @@ describe('an exchange is explained', () => {
     ).toContain('addresses: refused by the address guard: no')
     expect(explain([opened, { ...refused, status: 407, reason: 'unauthenticated' }], [])).toEqual([
       'who: nobody known: it came without a token that is valid, from 127.0.0.1',
+      'what: a connection at 2026-11-22 08:30:00Z',
       'end: refused with 407 (unauthenticated)',
     ])
+    const request = { method: 'GET', host: 'h', port: 443, reason: 'unauthenticated' } as const
+    expect(explain([{ ...refused, ...request }], [])).toContain(
+      'what: a GET request to h:443 at 2026-11-22 08:30:00Z',
+    )
   })
 
   test('that was refused before it was dialled, by what the audit calls it too', () => {
@@ -222,6 +227,9 @@ describe('an exchange is explained', () => {
     )
 
     expect(told.filter((line) => line.startsWith('addresses'))).toEqual([])
+    const closed = { kind: 'tunnel-closed', ...place, durationMs: 2, error: 'no' } as const
+    const denied = { ...closed, bytesUp: 0, bytesDown: 0, code: 'address-denied' }
+    expect(explain([denied], [])).toContain('addresses: refused by the address guard: no')
     expect(told.at(-1)).toBe(
       'end: closed after 2 ms: 0 B up, 0 B down; it leads to a metadata address',
     )

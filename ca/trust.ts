@@ -56,6 +56,8 @@ export interface TrustRun {
   write(text: string): void
   /** Asked after the commands were shown and before anything is changed. */
   confirm?(): Promise<boolean>
+  /** Has the change done within something else, such as a record of it. */
+  within?(change: () => Promise<void>): Promise<void>
 }
 
 /**
@@ -69,7 +71,8 @@ export async function runTrust(
   await runScripts(action, run, true)
   if (run.dryRun === true) return 'shown'
   if (run.confirm !== undefined && !(await run.confirm())) return 'declined'
-  await runScripts(action, run, false)
+  const change = (): Promise<void> => runScripts(action, run, false)
+  await (run.within?.(change) ?? change())
   return 'done'
 }
 

@@ -13,6 +13,7 @@ import { exportCertificate, exportFormats } from '../../ca/export.ts'
 import { loadExistingAuthority, readCertificates, rotateAuthority } from '../../ca/key-store.ts'
 import type { TrustState, TrustStore } from '../../ca/trust.ts'
 import { pickTrustScripts, readTrust, runTrust, trustStores } from '../../ca/trust.ts'
+import type { Act } from '../audit/entry.ts'
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
 
 export interface CaCommandContext {
@@ -28,6 +29,8 @@ export interface CaCommandContext {
   resolveHome(homeFlag?: string): string
   /** The present time; the system's unless given. */
   now?(): Date
+  /** Records what changes trust before it is done, and how it ended; nothing is recorded without. */
+  asAct?<T>(home: string, act: Omit<Act, 'user'>, change: () => Promise<T>): Promise<T>
 }
 
 const dayMs = 86_400_000
@@ -101,6 +104,8 @@ export async function trustCa(
       print(context, ['nothing to do: no certificate was rotated away'])
       return
     }
+    const { store, machine } = flags
+    const act = { action: `ca ${action}`, details: { store, machine, old: flags.old } }
     const outcome = await runTrust(action, {
       scripts,
       caPaths,
@@ -108,6 +113,7 @@ export async function trustCa(
       machine: flags.machine,
       dryRun: flags.dryRun,
       write: (text) => context.stdout.write(text),
+      within: (change) => asAct(context, home, act, change),
       ...(asks ? { confirm: () => ask(context, 'Do this? [y/N] ') } : {}),
     })
     if (outcome === 'declined') context.stderr.write('nothing was changed\n')
@@ -148,14 +154,17 @@ export async function rotateCa(
 ): Promise<void> {
   const directory = directoryOf(context, home)
   const before = await readCertificates(directory).catch(() => undefined)
-  const { authority, caCertPath } = await rotateAuthority(directory, {
-    permittedHosts: [
-      ...(before?.current.permittedHosts ?? []),
-      ...context.defaultPermittedHosts,
-      ...permit,
-    ],
-    now: nowIn(context),
-  })
+  const act = { action: 'ca rotate', details: { permit } }
+  const { authority, caCertPath } = await asAct(context, home, act, () =>
+    rotateAuthority(directory, {
+      permittedHosts: [
+        ...(before?.current.permittedHosts ?? []),
+        ...context.defaultPermittedHosts,
+        ...permit,
+      ],
+      now: nowIn(context),
+    }),
+  )
   print(context, [
     `new certificate authority: ${authority.subject}`,
     `SHA-256      ${authority.fingerprint256}`,
@@ -173,6 +182,16 @@ export async function rotateCa(
 
 function directoryOf(context: CaCommandContext, home: string | undefined): string {
   return join(context.resolveHome(home), 'ca')
+}
+
+/** One that is not to be recorded is only done. */
+function asAct<T>(
+  context: CaCommandContext,
+  home: string | undefined,
+  act: Omit<Act, 'user'>,
+  change: () => Promise<T>,
+): Promise<T> {
+  return context.asAct?.(context.resolveHome(home), act, change) ?? change()
 }
 
 function nowIn(context: CaCommandContext): Date {

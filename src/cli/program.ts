@@ -22,6 +22,7 @@ import { registerSecretsCommand } from './secrets.ts'
 import { registerServeCommand } from './serve.ts'
 import { registerStartCommand } from './start.ts'
 import { registerTokensCommand } from './tokens.ts'
+import { asActBesideVault } from './vault-commands.ts'
 import { registerViewCommand } from './view.ts'
 import { registerWhyCommand } from './why.ts'
 
@@ -66,6 +67,7 @@ export function createProgram(context: CliContext): Command {
     ...context,
     defaultPermittedHosts: providerHosts,
     resolveHome: (flag) => resolveHome(context, flag),
+    asAct: (home, act, change) => asActBesideVault(context, home, act, change),
   })
   registerDoctorCommand(program, context)
   registerDemoCommand(program, context)

@@ -1,4 +1,6 @@
 /** What the commands that change the vault share: opening it, names, durations, tables. */
+import { existsSync } from 'node:fs'
+
 import { Option } from 'commander'
 import type { Command } from 'commander'
 
@@ -8,6 +10,7 @@ import type { Act } from '../audit/entry.ts'
 import { AppError } from '../base/errors.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import type { KeySource } from '../vault/key-sources.ts'
+import { hasVault } from '../vault/vault-path.ts'
 import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import { resolveHome } from './context.ts'
@@ -36,10 +39,34 @@ export async function withVault<T>(
       vault.close()
     }
   }
-  if (act === undefined || context.env['PORTHOLE_AUDIT'] === 'off') return change()
+  return act === undefined ? change() : asAct(context, home, act, change)
+}
+
+/** What is changed by hand, recorded before it is done, and how it ended after. */
+async function asAct<T>(
+  context: CliContext,
+  home: string,
+  act: Omit<Act, 'user'>,
+  change: () => Promise<T>,
+): Promise<T> {
+  if (context.env['PORTHOLE_AUDIT'] === 'off') return change()
   const { recordAct } = await import('../audit/acts.ts')
   const options = { path: auditPathIn(home), pid: context.pid, now: Date.now }
   return recordAct(options, { user: currentUser(), ...act }, change)
+}
+
+/**
+ * As a change of the vault is recorded, where there is anything to keep a record of: a CA alone,
+ * without a vault or an audit beside it, makes none.
+ */
+export async function asActBesideVault<T>(
+  context: CliContext,
+  home: string,
+  act: Omit<Act, 'user'>,
+  change: () => Promise<T>,
+): Promise<T> {
+  const isKept = hasVault(home) || existsSync(auditPathIn(home))
+  return isKept ? asAct(context, home, act, change) : change()
 }
 
 /** Gives a command of the vault its `--home`. */

@@ -50,7 +50,7 @@ async function bench(
       connectTo: { [`${host}:443`]: upstream.port },
       root,
       configure: (builder) => {
-        builder.rules(source)
+        builder.rules(source).route(`api=https://${host}/v1`)
         if (options.tunnelsOnReject === true) builder.tunnelOnReject()
       },
     }),
@@ -221,6 +221,23 @@ describe('a rate rule', () => {
 
     expect(all.toString().match(/HTTP\/1\.1 429/gu)).toHaveLength(3)
     expect(upstream.requests).toHaveLength(3)
+  })
+
+  test('R6 counts a host by whichever way it is reached', async () => {
+    const limit = rule({ action: 'rate', host, limit: '2/1h' })
+    const { proxy, upstream, request } = await bench(testRules([limit]))
+    const own = `127.0.0.1:${proxy.running.port}`
+    const ways: Array<() => Promise<{ readonly status: number }>> = [
+      () => request({}),
+      async () => ask(await connectRaw(proxy), requestText('GET /api/models', own)),
+      async () => ask(await connectRaw(proxy), requestText(`GET http://${host}/v1/models`, host)),
+    ]
+
+    const statuses: number[] = []
+    for (const way of [...ways.slice(0, 2), ...ways]) statuses.push((await way()).status)
+
+    expect(statuses).toEqual([200, 200, 429, 429, 429])
+    expect(upstream.requests).toHaveLength(2)
   })
 
   test('that names only a host counts its tunnels, and not the CONNECT of what is read', async () => {

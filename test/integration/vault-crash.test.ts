@@ -81,11 +81,9 @@ test('every secret, rule, agent and token that was acknowledged is there, whenev
       const read = vault.read({ unrestricted: 'porthole' })
       await read.credentials.unlock()
 
-      const lost = []
-      for (const each of acknowledged) {
-        if (!(await isThere(read, each))) lost.push({ ...each, afterMs })
-      }
-      expect(lost).toEqual([])
+      const isHere = await Promise.all(acknowledged.map((each) => isThere(read, each)))
+      const lost = acknowledged.filter((_each, index) => isHere[index] !== true)
+      expect({ afterMs, lost }).toEqual({ afterMs, lost: [] })
     }
     const kinds = new Set(acknowledged.map(({ what }) => what))
     expect(kinds).toEqual(new Set(['secret', 'rule', 'agent', 'token']))

@@ -73,6 +73,7 @@ test('every hostile test begins with the case that it is of, and the list names 
     'secrets',
     'tokens',
     'token-cuts',
+    'token-lives',
     'routes',
     'tls',
     'faults',

@@ -100,7 +100,7 @@ function baseUrlFindings(
       level: 'warn',
       what: `${visibleLine(where)} leads to ${shown}, ${isLocal ? 'past any proxy' : 'which is not decrypted'}`,
       fix: isLocal
-        ? 'unset it, or serve that upstream with porthole start --route NAME=URL'
+        ? 'unset it, or serve that upstream with --route NAME=URL'
         : `unset it, or add --allow ${shown}`,
     },
   ]

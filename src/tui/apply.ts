@@ -168,13 +168,23 @@ function applyNote(row: Row, msg: AnalysisMsg): void {
       return
     case 'rule-matched':
     case 'budget-exceeded':
-      addNote(row, msg.at, `${msg.kind}: ${msg.rule}, ${msg.decision} (${msg.mode})`, true)
+      addNote(row, msg.at, ruleText(msg), msg.decision === 'block' || msg.decision === 'limit')
       return
     case 'analyzer-failed':
       addNote(row, msg.at, `the analyzer ${msg.analyzer} failed: ${msg.error}`, true)
       return
     default:
   }
+}
+
+function ruleText({
+  kind,
+  rule,
+  decision,
+  mode,
+}: MsgOf<'rule-matched' | 'budget-exceeded'>): string {
+  const onTrial = mode === 'observe' && decision !== 'observe' ? ' (on trial: told only)' : ''
+  return `${kind}: ${rule}, ${decision}${onTrial}`
 }
 
 function describeToken(msg: MsgOf<'token-replaced' | 'token-stripped'>): string {

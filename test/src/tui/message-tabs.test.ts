@@ -75,6 +75,24 @@ describe('the request', () => {
     expect(text).toContain('the value of other stood in a request-body: masked')
   })
 
+  it('tells what rules decided, and which only would have; a rule that allows is no problem', () => {
+    const rule = { kind: 'rule-matched', exchangeId: 'x1', mode: 'enforce' } as const
+    const row = rowOf([
+      ...wholeCall({ id: 'x1' }),
+      stamp({ ...rule, rule: 'chat', decision: 'allow' }),
+      stamp({ ...rule, rule: 'look', decision: 'observe', mode: 'observe' }),
+      stamp({ ...rule, rule: 'trial', decision: 'block', mode: 'observe' }),
+      stamp({ ...rule, kind: 'budget-exceeded', rule: 'daily', decision: 'limit' }),
+    ])
+
+    expect(row.detail?.notes).toMatchObject([
+      { text: 'rule-matched: chat, allow', isProblem: false },
+      { text: 'rule-matched: look, observe', isProblem: false },
+      { text: 'rule-matched: trial, block (on trial: told only)', isProblem: true },
+      { text: 'budget-exceeded: daily, limit', isProblem: true },
+    ])
+  })
+
   it('keeps numbers and the order of names as they were written', () => {
     const text = '{"b":12345678901234567890,"a":1e400}'
     const row = rowOf([stamp({ kind: 'request-body', exchangeId: 'x1', text, offset: 0 })])

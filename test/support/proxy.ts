@@ -43,6 +43,11 @@ export async function startProxy(setup: ProxySetup): Promise<ProxyUnderTest> {
   }
   if (setup.root !== undefined) builder.upstreamCa(setup.root.certificatePem)
   if (setup.guardAddresses !== true) builder.allowPrivateAddresses()
+  const audit: unknown[] = []
+  builder.audit({
+    decided: (decision) => void audit.push(decision),
+    ended: (outcome) => void audit.push(outcome),
+  })
   setup.configure?.(builder)
   const running = await builder.build().start()
   const messages: AnalysisMsg[] = []
@@ -73,7 +78,7 @@ export async function startProxy(setup: ProxySetup): Promise<ProxyUnderTest> {
     close: async () => {
       await running.close({ drainMs: 0 })
       // What control socket, stdout and captures are made of, and what the audit is.
-      const told = { messages, audit: running.drainAudit() }
+      const told = { messages, audit }
       const found = Object.entries(told).flatMap(([place, what]) =>
         search.formsIn(JSON.stringify(what)).map((form) => ({ place, form })),
       )

@@ -69,7 +69,7 @@ function registerMint(tokens: Command, context: CliContext): void {
       const hosts = flags.host?.map((text) => parseHostPattern(text))
       const { agent } = flags
       const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
-      const details = { hosts: hosts?.map(({ text }) => text), agent, expiresAt }
+      const details = { hosts: hosts?.map(({ text }) => text), agent, ttl: flags.ttl }
       const mint = (vault: WritableVault): void => {
         const { token, ...minted } = vault.tokens.mint({ secret, hosts, agent, expiresAt })
         if (flags.json === true) {

@@ -42,9 +42,14 @@ describe('what was done by hand is recorded', () => {
     await run('rules', 'list')
 
     expect(acts()).toEqual([
-      ['rules add', 'no-gpt', { action: 'block', model: ['gpt-4*'], mode: 'observe' }, 'done'],
+      ['rules add', 'no-gpt', { rule: 'block model gpt-4*', mode: 'observe' }, 'done'],
       ['rules mode', 'no-gpt', { mode: 'enforce' }, 'done'],
-      ['rules add', 'no-gpt', { action: 'rate', limit: '1/1m' }, 'ERR_NAME_TAKEN'],
+      [
+        'rules add',
+        'no-gpt',
+        { rule: 'rate everything (1 request in 1m, each agent)', mode: 'enforce' },
+        'ERR_NAME_TAKEN',
+      ],
       ['rules remove', 'no-gpt', {}, 'done'],
       ['rules remove', 'no-gpt', {}, 'ERR_RULE_UNKNOWN'],
     ])

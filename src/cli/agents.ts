@@ -14,7 +14,9 @@ import {
   formatMoment,
   formatTable,
   parseLifetime,
+  printJson,
   splitNames,
+  tell,
   withHome,
   withVault,
 } from './vault-commands.ts'
@@ -110,7 +112,7 @@ function registerList(agents: Command, context: CliContext): void {
       withVault(context, command, (vault) => {
         const found = vault.agents.list()
         if (flags.json === true) {
-          context.stdout.write(`${JSON.stringify(found.map(forJson), null, 2)}\n`)
+          printJson(context, found.map(forJson))
         } else if (found.length === 0) tell(context, 'no agents yet; porthole agents add makes one')
         else {
           const rows = found.map(({ name, hosts, secrets, expiresAt }) => [
@@ -191,8 +193,4 @@ function forJson(agent: AgentDescription): Record<string, unknown> {
     createdAt: formatMoment(createdAt),
     rotatedAt: formatMoment(rotatedAt),
   }
-}
-
-function tell(context: CliContext, line: string): void {
-  context.stderr.write(`porthole: ${line}\n`)
 }

@@ -11,7 +11,14 @@ import type { Rule, RuleAction, RuleKind } from '../policy/rules/rule.ts'
 import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import { readConfig, resolveHome } from './context.ts'
-import { formatMoment, formatTable, withHome, withVault } from './vault-commands.ts'
+import {
+  formatMoment,
+  formatTable,
+  printJson,
+  tell,
+  withHome,
+  withVault,
+} from './vault-commands.ts'
 
 export interface AddFlags {
   readonly name?: string
@@ -92,7 +99,7 @@ export async function listRules(
 ): Promise<void> {
   const rules = await allRules(context, command)
   if (isJson) {
-    context.stdout.write(`${JSON.stringify(rules.map(forJson), null, 2)}\n`)
+    printJson(context, rules.map(forJson))
   } else if (rules.length === 0) tell(context, 'no rules yet; porthole rules add makes one')
   else {
     const rows = rules.map((rule) => [
@@ -112,7 +119,7 @@ export async function listRules(
 export async function showRule(context: CliContext, command: Command, name: string): Promise<void> {
   const rule = (await allRules(context, command)).find((known) => known.name === name)
   if (rule === undefined) throw new AppError('ERR_RULE_UNKNOWN', { name })
-  context.stdout.write(`${JSON.stringify(forJson(rule), null, 2)}\n`)
+  printJson(context, forJson(rule))
 }
 
 /** Throws `ERR_RULE_UNKNOWN`, and `ERR_RULE_OF_FILE` for one that is not the vault's. */
@@ -202,8 +209,4 @@ function amountFields(rule: Rule): Record<string, unknown> {
 function sentenceOf(rule: Pick<Rule, 'match'> & RuleKind): string {
   const amount = describeAmount(rule)
   return `${rule.action} ${describeMatch(rule)}${amount === '' ? '' : ` (${amount})`}`
-}
-
-function tell(context: CliContext, line: string): void {
-  context.stderr.write(`porthole: ${line}\n`)
 }

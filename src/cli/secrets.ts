@@ -17,10 +17,12 @@ import type { LocationFlags } from './secret-location.ts'
 import { boundPathFrom, locationFrom, variableFrom } from './secret-location.ts'
 import {
   checkedName,
+  collectNames,
   formatMoment,
   formatTable,
   keyOption,
-  splitNames,
+  printJson,
+  tell,
   withHome,
   withVault,
 } from './vault-commands.ts'
@@ -70,7 +72,7 @@ export function registerSecretsCommand(program: Command, context: CliContext): v
 function registerAdd(secrets: Command, context: CliContext): void {
   withHome(secrets.command('add'))
     .argument('<name>', 'a name of your own, shown in messages in place of the value')
-    .requiredOption('--host <HOST[,…]>', 'hosts it is for (host, *.host, host:port)', collect)
+    .requiredOption('--host <HOST[,…]>', 'hosts it is for (host, *.host, host:port)', collectNames)
     .option('--path <PATH>', "only for this path, or all below it: '/v1/*'")
     .option('--header <TEXT>', "the header it goes into: 'Authorization: Bearer {}'")
     .option('--query <NAME>', 'the query parameter it goes into')
@@ -254,16 +256,4 @@ function shownAgent({ agent }: SecretDescription): string {
 function showValue(value: unknown): string {
   if (Array.isArray(value)) return value.join(', ')
   return typeof value === 'string' ? value : JSON.stringify(value)
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, ...splitNames(value)]
-}
-
-function printJson(context: CliContext, value: unknown): void {
-  context.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
-}
-
-function tell(context: CliContext, line: string): void {
-  context.stderr.write(`porthole: ${line}\n`)
 }

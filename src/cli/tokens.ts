@@ -9,10 +9,12 @@ import type { TokenDescription } from '../vault/token-store.ts'
 import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import {
+  collectNames,
   formatMoment,
   formatTable,
   parseLifetime,
-  splitNames,
+  printJson,
+  tell,
   withHome,
   withVault,
 } from './vault-commands.ts'
@@ -52,7 +54,11 @@ export function registerTokensCommand(program: Command, context: CliContext): vo
 function registerMint(tokens: Command, context: CliContext): void {
   withHome(tokens.command('mint'))
     .argument('<secret>', 'name of the secret that it stands for')
-    .option('--host <HOST[,…]>', 'the only hosts it is for, among those of the secret', collect)
+    .option(
+      '--host <HOST[,…]>',
+      'the only hosts it is for, among those of the secret',
+      collectNames,
+    )
     .option('--ttl <TIME>', 'from when on it is worth nothing: 30d, 12h, 45m (default: never)')
     .option('--agent <NAME>', 'the only agent it is for (default: every one that has the secret)')
     .option('--json', 'as JSON')
@@ -73,7 +79,7 @@ function registerMint(tokens: Command, context: CliContext): void {
       const mint = (vault: WritableVault): void => {
         const { token, ...minted } = vault.tokens.mint({ secret, hosts, agent, expiresAt })
         if (flags.json === true) {
-          context.stdout.write(`${JSON.stringify({ ...forJson(minted), token }, null, 2)}\n`)
+          printJson(context, { ...forJson(minted), token })
           return
         }
         context.stdout.write(`${token}\n`)
@@ -94,7 +100,7 @@ function registerList(tokens: Command, context: CliContext): void {
       withVault(context, command, (vault) => {
         const found = vault.tokens.list()
         if (flags.json === true) {
-          context.stdout.write(`${JSON.stringify(found.map(forJson), null, 2)}\n`)
+          printJson(context, found.map(forJson))
         } else if (found.length === 0) {
           tell(context, 'no tokens yet; porthole tokens mint makes one')
         } else {
@@ -129,12 +135,4 @@ function forJson(token: TokenDescription): Record<string, unknown> {
     expiresAt: expiresAt === undefined ? null : formatMoment(expiresAt),
     createdAt: formatMoment(createdAt),
   }
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, ...splitNames(value)]
-}
-
-function tell(context: CliContext, line: string): void {
-  context.stderr.write(`porthole: ${line}\n`)
 }

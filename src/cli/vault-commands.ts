@@ -1,4 +1,4 @@
-/** What the commands that change the vault share: opening it, names, durations, tables. */
+/** What the commands that change the vault share: opening it, names, durations, tables, lines. */
 import { existsSync } from 'node:fs'
 
 import { Option } from 'commander'
@@ -120,6 +120,20 @@ export function splitNames(text: string): string[] {
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '')
+}
+
+/** For an option that may be repeated, each time with names separated by commas. */
+export function collectNames(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, ...splitNames(value)]
+}
+
+/** One line on stderr, marked as ours. */
+export function tell(context: Pick<CliContext, 'stderr'>, line: string): void {
+  context.stderr.write(`porthole: ${line}\n`)
+}
+
+export function printJson(context: Pick<CliContext, 'stdout'>, value: unknown): void {
+  context.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }
 
 /** Rows in columns; the last one is not padded. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 import { encodeLine } from '../../src/messages/codec.ts'
 import type { AnalysisMsg } from '../../src/messages/schema.ts'
@@ -81,13 +81,29 @@ async function openViewer(
   }
 }
 
+/**
+ * Each look at the screen is checked whole: a picture is painted on a cleared screen after every
+ * resize, so that two looks in a row may find two pictures, or none.
+ */
+async function expectOnScreen(
+  screen: TmuxScreen,
+  check: (lines: readonly string[]) => void,
+): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      check(await screen.lines())
+    },
+    { timeout: 15_000, interval: 25 },
+  )
+}
+
 async function expectTidy(screen: TmuxScreen, columns: number, rows: number): Promise<void> {
-  // A picture after a resize is painted on a cleared screen: it may be looked at in between.
-  await expect.poll(async () => (await screen.lines()).length, { timeout: 15_000 }).toBe(rows)
-  const lines = await screen.lines()
-  expect(lines[0]).toMatch(/^Porthole fixture/u)
-  expect(lines.at(-1)).toMatch(/(?:q quit|\? help)$/u)
-  for (const line of lines) expect(displayWidth(line)).toBeLessThanOrEqual(columns)
+  await expectOnScreen(screen, (lines) => {
+    expect(lines).toHaveLength(rows)
+    expect(lines[0]).toMatch(/^Porthole fixture/u)
+    expect(lines.at(-1)).toMatch(/(?:q quit|\? help)$/u)
+    for (const line of lines) expect(displayWidth(line)).toBeLessThanOrEqual(columns)
+  })
 }
 
 describe('the viewer in a terminal', () => {
@@ -187,14 +203,17 @@ describe('the viewer in a terminal', () => {
     await screen.press('k')
     await screen.waitFor('69/70')
 
-    const lines = await screen.lines()
-    expect(lines).toHaveLength(rows)
-    for (const line of lines.slice(2, -1)) expect(line).toMatch(/^[ ›] .*200/u)
-    const columnOf = new Set(lines.slice(2, -1).map((line) => line.indexOf('200')))
-    expect(columnOf.size).toBe(1)
+    await expectOnScreen(screen, (lines) => {
+      expect(lines).toHaveLength(rows)
+      for (const line of lines.slice(2, -1)) expect(line).toMatch(/^[ ›] .*200/u)
+      const columnOf = new Set(lines.slice(2, -1).map((line) => line.indexOf('200')))
+      expect(columnOf.size).toBe(1)
+    })
     await screen.press('Enter')
     await screen.waitFor('line ')
-    expect(await screen.lines()).toHaveLength(rows)
+    await expectOnScreen(screen, (lines) => {
+      expect(lines).toHaveLength(rows)
+    })
   })
 
   it('survives a storm of resizes and a terminal of 20 by 5 cells', async () => {
@@ -298,7 +317,9 @@ describe('the viewer in a terminal', () => {
 })
 
 async function expectHelpIsWhole(screen: TmuxScreen): Promise<void> {
-  const text = (await screen.lines()).join('\n')
-  expect(text).toContain('allow a tunnelled host')
-  expect(text).not.toContain('…')
+  await expectOnScreen(screen, (lines) => {
+    const text = lines.join('\n')
+    expect(text).toContain('allow a tunnelled host')
+    expect(text).not.toContain('…')
+  })
 }

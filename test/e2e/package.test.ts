@@ -3,7 +3,6 @@
  * without anything of this checkout.
  */
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -75,6 +74,10 @@ beforeAll(async () => {
     if (reason === null) throw error
     offline = `npm cannot reach its registry (${reason[0]})`
   }
+  // Node's types are all that is there beside the package: its declarations ask for no others.
+  const types = join('node_modules', '@types')
+  await mkdir(join(folder, types), { recursive: true })
+  await symlink(join(projectFolder, types, 'node'), join(folder, types, 'node'), 'junction')
 }, 180_000)
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
@@ -187,11 +190,13 @@ describe('installed in an empty folder', () => {
     expect(told.broken).toEqual([])
   })
 
+  // Types of all libraries are checked too, which takes seconds on an idle machine.
   test.for([
     ['nodenext', 'nodenext'],
     ['preserve', 'bundler'],
   ] as const)(
     'its types hold for a strict program, %s modules',
+    { timeout: 180_000 },
     async (kind, { skip }) => {
       skip(offline !== undefined, offline)
       const [module, resolution] = kind
@@ -215,12 +220,6 @@ describe('installed in an empty folder', () => {
     `
       await writeFile(join(folder, 'program.ts'), program)
       const tsc = join(projectFolder, 'node_modules', 'typescript', 'bin', 'tsc')
-      // Node's own types are all that is there beside the package: its declarations ask for no others.
-      const types = join(folder, 'node_modules', '@types')
-      await mkdir(types, { recursive: true })
-      const nodeTypes = join(projectFolder, 'node_modules', '@types', 'node')
-      if (!existsSync(join(types, 'node')))
-        await symlink(nodeTypes, join(types, 'node'), 'junction')
       const strict = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--types', 'node']
       const modern = ['--module', module, '--moduleResolution', resolution, '--target', 'es2024']
 
@@ -228,6 +227,5 @@ describe('installed in an empty folder', () => {
 
       await expect(checked).resolves.toMatchObject({ stdout: '' })
     },
-    180_000,
   )
 })

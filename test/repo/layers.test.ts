@@ -141,7 +141,7 @@ const fileFolders = new Set([
 ])
 const fileExceptions = new Map([
   ['src/config/folders.ts', 'makes folders for the layers above'],
-  ['analyzers/token-count/vocabulary.ts', 'reads the ranks that ship with the tokenizer'],
+  ['analyzers/estimate/vocabulary.ts', 'reads the ranks that ship with the tokenizer'],
   ['src/demo/recordings.ts', 'reads the recordings that ship with the package'],
 ])
 const processFolders = new Set(['src/cli', 'src/run', 'src/main.ts'])

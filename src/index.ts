@@ -3,7 +3,6 @@ export { AppError } from './base/errors.ts'
 export type { ErrorCode } from './base/errors.ts'
 export { PortholeBuilder } from './builder.ts'
 export type { RuleOptions } from './builder.ts'
-export type { MitmModule } from './engine-plan.ts'
 export type { Porthole, PortholeStats, RunningPorthole } from './porthole.ts'
 export { messageJsonSchema } from './messages/json-schema.ts'
 export { analysisMsgSchema } from './messages/schema.ts'
@@ -68,4 +67,5 @@ export type {
   TokenVerdict,
 } from './policy/tokens/token-source.ts'
 export type { CredentialPlaces, CredentialSource, SelectedCredential } from './policy/credential.ts'
+export type { MitmModule } from './proxy/mitm-module.ts'
 export type { RunningRoute } from './proxy/running-routes.ts'

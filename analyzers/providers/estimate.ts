@@ -4,9 +4,9 @@
  * load, so the first call that needs it does.
  */
 import type { ModelMessage, Part, ToolCall } from '../../src/messages/schema.ts'
-import { countTokens, longestText } from '../token-count/count-tokens.ts'
-import type { Vocabulary } from '../token-count/vocabulary.ts'
-import { loadVocabulary } from '../token-count/vocabulary.ts'
+import { countTokens, longestText } from '../estimate/count-tokens.ts'
+import type { Vocabulary } from '../estimate/vocabulary.ts'
+import { loadVocabulary } from '../estimate/vocabulary.ts'
 import type { AnswerReading, CallReading } from './model-wire.ts'
 import type { ReportedUsage } from './usage.ts'
 

@@ -6,12 +6,11 @@
  */
 import { randomBytes } from 'node:crypto'
 
-import type { Statement } from 'better-sqlite3'
 import type { Compilable } from 'kysely'
 
 import { AppError, errorCodeOf } from '../base/errors.ts'
 import { createQueryBuilder } from '../base/query-builder.ts'
-import type { DatabaseKind, PrivateDatabase } from '../storage/private-database.ts'
+import type { DatabaseKind, PrivateDatabase, Statement } from '../storage/private-database.ts'
 import { openPrivateDatabase } from '../storage/private-database.ts'
 import { hashEntry } from './entry.ts'
 import type { AuditTables, ChainRow, EntryRow } from './schema.ts'

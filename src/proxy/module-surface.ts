@@ -6,12 +6,10 @@
 import { Proxy as MitmProxy } from 'http-mitm-proxy'
 
 import { AppError } from '../base/errors.ts'
+import type { MitmModule } from './mitm-module.ts'
 
 export type RequestContext = Parameters<MitmProxy['_onRequest']>[0]
 type Hook = Parameters<MitmProxy['onRequest']>[0]
-
-/** A module written for http-mitm-proxy 1.1: an object of hooks. */
-type MitmModule = object
 
 export class ModuleProxy extends MitmProxy {
   /** Throws `ERR_MODULE_HOOK` for a module that wants WebSocket hooks. */

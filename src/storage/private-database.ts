@@ -55,7 +55,39 @@ export interface DatabaseKind {
   }
 }
 
-export class PrivateDatabase {
+/** What its users see of it; which library runs the queries is nobody else's business. */
+export interface PrivateDatabase {
+  /** All rows of a query. */
+  all<T>(query: Compilable<T>): T[]
+  first<T>(query: Compilable<T>): T | undefined
+  /** Runs a statement that gives no rows; how many it has changed. */
+  run(query: Compilable): number
+  /** A statement that is run often: compiled once. What it throws is SQLite's own. */
+  prepare<Parameters extends unknown[], Row>(sql: string): Statement<Parameters, Row>
+  /** Sets or asks something of this connection. */
+  pragma(text: string): unknown
+  /** All or nothing; on the disk when this returns. */
+  write<T>(work: () => T): T
+  /** As `write`, where the work has to wait for files; nobody else writes meanwhile. */
+  writeSlowly<T>(work: () => Promise<T>): Promise<T>
+  /** What is read in `work` is of one moment. */
+  read<T>(work: () => T): T
+  /** Another number than before, once another connection has changed anything. */
+  readonly dataVersion: number
+  /** After old ciphertexts have gone: their pages, and the log that held them, are overwritten. */
+  purge(): void
+  close(): void
+}
+
+/** A compiled statement; its rows come in their order. */
+export interface Statement<Parameters extends unknown[], Row> {
+  get(...values: Parameters): Row | undefined
+  all(...values: Parameters): Row[]
+  iterate(...values: Parameters): Iterable<Row>
+  run(...values: Parameters): unknown
+}
+
+class OpenDatabase implements PrivateDatabase {
   readonly #sqlite: Sqlite.Database
   readonly #kind: DatabaseKind
   readonly #version: Sqlite.Statement<[], number>
@@ -66,7 +98,6 @@ export class PrivateDatabase {
     this.#version = sqlite.prepare<[], number>('pragma data_version').pluck()
   }
 
-  /** All rows of a query. */
   all<T>(query: Compilable<T>): T[] {
     const { sql, parameters } = query.compile()
     return this.#sqlite.prepare<unknown[], T>(sql).all(...parameters)
@@ -76,28 +107,23 @@ export class PrivateDatabase {
     return this.all(query)[0]
   }
 
-  /** Runs a statement that gives no rows; how many it has changed. */
   run(query: Compilable): number {
     const { sql, parameters } = query.compile()
     return this.#sqlite.prepare<unknown[]>(sql).run(...parameters).changes
   }
 
-  /** A statement that is run often: compiled once. What it throws is SQLite's own. */
-  prepare<Parameters extends unknown[], Row>(sql: string): Sqlite.Statement<Parameters, Row> {
+  prepare<Parameters extends unknown[], Row>(sql: string): Statement<Parameters, Row> {
     return this.#sqlite.prepare<Parameters, Row>(sql)
   }
 
-  /** Sets or asks something of this connection. */
   pragma(text: string): unknown {
     return this.#translated(() => this.#sqlite.pragma(text, { simple: true }))
   }
 
-  /** All or nothing; on the disk when this returns. */
   write<T>(work: () => T): T {
     return this.#translated(() => this.#sqlite.transaction(work).immediate())
   }
 
-  /** As `write`, where the work has to wait for files; nobody else writes meanwhile. */
   async writeSlowly<T>(work: () => Promise<T>): Promise<T> {
     this.#translated(() => this.#sqlite.exec('begin immediate'))
     try {
@@ -110,17 +136,14 @@ export class PrivateDatabase {
     }
   }
 
-  /** What is read in `work` is of one moment. */
   read<T>(work: () => T): T {
     return this.#translated(() => this.#sqlite.transaction(work).deferred())
   }
 
-  /** Another number than before, once another connection has changed anything. */
   get dataVersion(): number {
     return this.#version.get() ?? 0
   }
 
-  /** After old ciphertexts have gone: their pages, and the log that held them, are overwritten. */
   purge(): void {
     this.#translated(() => {
       this.#sqlite.exec('vacuum')
@@ -163,7 +186,7 @@ export function openPrivateDatabase(
       prepare(kind, sqlite, path, options.skipCheck === true)
       // Its log and index are made with the mode of the file; checked all the same.
       checkFiles(kind, path)
-      return new PrivateDatabase(sqlite, kind)
+      return new OpenDatabase(sqlite, kind)
     } catch (error) {
       sqlite.close()
       throw error

@@ -1,7 +1,6 @@
 /** The audit as users have it: the built command line, a run, a standing proxy, and what they leave. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import Sqlite from 'better-sqlite3'
@@ -10,50 +9,28 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { auditRowSchema } from '../../src/audit/audit-row.ts'
 import type { AuditRow } from '../../src/audit/audit-row.ts'
 import { canary } from '../support/canary.ts'
-import { projectFolder, runCli, startCli, waitForReady } from '../support/cli.ts'
+import { projectFolder, runCli, startCli, startProxy } from '../support/cli.ts'
 import type { CliResult } from '../support/cli.ts'
+import { oneCall, openAiHost, openOpenAiBench } from '../support/openai-bench.ts'
+import type { OpenAiBench } from '../support/openai-bench.ts'
 import { exchangeRaw } from '../support/proxied-client.ts'
-import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
-import type { TestUpstream } from '../support/upstream.ts'
 
-const host = 'api.openai.com'
+const host = openAiHost
 /** Of the program, which may know it. */
 const ownKey = 'sk-OWN-of-the-program-0123'
-const root = createUpstreamRoot(host)
-const oneCall = join(projectFolder, 'test', 'fixtures', 'e2e', 'one-call.mjs')
-const completion = JSON.stringify({
-  id: 'c',
-  object: 'chat.completion',
-  created: 1,
-  model: 'gpt-4o-mini',
-  choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'hi' } }],
-  usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
-})
 
+let bench: OpenAiBench
 let home = ''
-let upstream: TestUpstream
 
 beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'porthole-e2e-audit-'))
-  await writeFile(join(home, 'root.pem'), root.certificatePem)
-  upstream = await startHttpsUpstream(root, host, (_request, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' })
-    response.end(completion)
-  })
+  bench = await openOpenAiBench({ asksForKey: false })
+  ;({ home } = bench)
 })
-afterEach(async () => {
-  await upstream.close()
-  await rm(home, { recursive: true, force: true })
-})
+afterEach(() => bench[Symbol.asyncDispose]())
 
 function porthole(args: readonly string[], stdin = '', env = {}): Promise<CliResult> {
   return runCli(args, { home, stdin, env })
 }
-
-const toUpstream = (): string[] => [
-  `--connect-to=${host}:443=127.0.0.1:${upstream.port}`,
-  `--upstream-ca=${join(home, 'root.pem')}`,
-]
 
 async function rows(...args: string[]): Promise<AuditRow[]> {
   const { out, exitCode } = await porthole(['audit', '--json', ...args])
@@ -65,7 +42,7 @@ async function rows(...args: string[]): Promise<AuditRow[]> {
 }
 
 function runSdk(options: readonly string[] = []): Promise<CliResult> {
-  const args = ['run', ...toUpstream(), ...options, '--', process.execPath, oneCall]
+  const args = ['run', ...bench.toUpstream, ...options, '--', process.execPath, oneCall]
   return runCli(args, { home, cwd: projectFolder, env: { OPENAI_API_KEY: ownKey } })
 }
 
@@ -196,11 +173,8 @@ describe('an audit', () => {
   })
 
   test('of a standing proxy is followed while it runs', async () => {
-    await using proxy = startCli(
-      ['start', '--listen=127.0.0.1:0', `--ready-file=${join(home, 'ready')}`, '--audit=on'],
-      { home },
-    )
-    const { port } = await waitForReady(proxy, join(home, 'ready'))
+    await using proxy = await startProxy(home, ['--audit=on'])
+    const { port } = proxy.ready
     await using follower = startCli(['audit', '--follow', '--json'], { home })
     // Whatever it has printed by now, it follows from where it began.
     let told = ''

@@ -3,7 +3,7 @@
  * without anything of this checkout.
  */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -26,6 +26,17 @@ interface Packed {
   readonly size: number
   readonly files: readonly PackedFile[]
 }
+
+/** What is there to be read, by people and on the page of the package. */
+const documents = [
+  'ARCHITECTURE.md',
+  'CHANGELOG.md',
+  'README.md',
+  'SECURITY.md',
+  'analyzers/README.md',
+  'docs/list.svg',
+  'src/query/README.md',
+]
 
 let folder = ''
 let packed: Packed = { filename: '', size: 0, files: [] }
@@ -63,6 +74,10 @@ beforeAll(async () => {
     if (reason === null) throw error
     offline = `npm cannot reach its registry (${reason[0]})`
   }
+  // Node's types are all that is there beside the package: its declarations ask for no others.
+  const types = join('node_modules', '@types')
+  await mkdir(join(folder, types), { recursive: true })
+  await symlink(join(projectFolder, types, 'node'), join(folder, types, 'node'), 'junction')
 }, 180_000)
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
@@ -70,13 +85,11 @@ afterAll(async () => {
 
 describe('the tarball', () => {
   test('holds the build and the documents, and nothing from development', () => {
-    const documents = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md']
     const paths = packed.files.map(({ path }) => path)
 
-    expect(paths.filter((path) => !path.startsWith('dist/'))).toEqual(
-      expect.arrayContaining([...documents, 'package.json']),
+    expect(paths.filter((path) => !path.startsWith('dist/')).toSorted()).toEqual(
+      [...documents, 'LICENSE', 'package.json'].toSorted(),
     )
-    expect(paths.filter((path) => !path.startsWith('dist/'))).toHaveLength(documents.length + 1)
     expect(
       paths.filter((path) => /(?:^|\/)test\/|\.test\./iu.test(path) && !isRecording(path)),
     ).toEqual([])
@@ -84,6 +97,18 @@ describe('the tarball', () => {
     expect(paths.filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))).toEqual([])
     expect(paths.filter(isRecording).length).toBeGreaterThan(5)
     expect(packed.size).toBeLessThan(2_000_000)
+  })
+
+  test('holds what its documents link to', async () => {
+    const paths = new Set(packed.files.map(({ path }) => path))
+    for (const document of documents) {
+      const text = await readFile(join(projectFolder, document), 'utf8')
+      const links = Array.from(text.matchAll(/\]\((?<to>[^)#:\s]+)(?:#[^)]*)?\)/gu), ({ groups }) =>
+        join(dirname(document), groups?.['to'] ?? ''),
+      )
+
+      expect(links.filter((path) => !paths.has(path))).toEqual([])
+    }
   })
 
   test('holds no key, and names no place of its making', async () => {
@@ -137,34 +162,49 @@ describe('installed in an empty folder', () => {
     expect(stderr).toContain('porthole: 5 model calls, 1 failed')
   })
 
-  test('a program can import the builder, the analyzers and the schema', async ({ skip }) => {
+  test('a program can import the builder, the analyzers, the conformance and the schema', async ({
+    skip,
+  }) => {
     skip(offline !== undefined, offline)
     const program = `
       import { PortholeBuilder, analysisMsgSchema } from 'porthole'
       import { defaultAnalyzers } from 'porthole/analyzers'
+      import { checkAnalyzer } from 'porthole/conformance'
       import schema from 'porthole/message.schema.json' with { type: 'json' }
       const builder = new PortholeBuilder().listen('127.0.0.1:0')
       for (const analyzer of defaultAnalyzers()) builder.addAnalyzer(analyzer)
       const running = await builder.build().start()
       await running.close()
-      console.log(JSON.stringify({ url: running.url, schema, kinds: analysisMsgSchema.options.length }))
+      const broken = checkAnalyzer(() => ({ name: 'deaf', onMessage() {} }), { rounds: 2 })
+      const kinds = analysisMsgSchema.options.length
+      console.log(JSON.stringify({ url: running.url, schema, kinds, broken }))
     `
     await writeFile(join(folder, 'program.mjs'), program)
 
     const { stdout } = await run(process.execPath, ['program.mjs'], folder)
 
-    const told = JSON.parse(stdout) as { url: string; schema: object; kinds: number }
+    const told = JSON.parse(stdout) as { url: string; schema: object; kinds: number; broken: [] }
     expect(told.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/u)
     expect(JSON.stringify(told.schema)).toContain('"model-answered"')
     expect(told.kinds).toBeGreaterThan(20)
+    expect(told.broken).toEqual([])
   })
 
-  test('its types hold for a strict program', async ({ skip }) => {
-    skip(offline !== undefined, offline)
-    const program = `
+  // Types of all libraries are checked too, which takes seconds on an idle machine.
+  test.for([
+    ['nodenext', 'nodenext'],
+    ['preserve', 'bundler'],
+  ] as const)(
+    'its types hold for a strict program, %s modules',
+    { timeout: 180_000 },
+    async (kind, { skip }) => {
+      skip(offline !== undefined, offline)
+      const [module, resolution] = kind
+      const program = `
       import type { AnalysisMsg, Analyzer } from 'porthole'
       import { PortholeBuilder } from 'porthole'
       import { HttpParser } from 'porthole/analyzers'
+      import { checkAnalyzer } from 'porthole/conformance'
       const answers: Array<number | undefined> = []
       const counter: Analyzer = {
         name: 'counter',
@@ -174,21 +214,18 @@ describe('installed in an empty folder', () => {
       }
       const builder = new PortholeBuilder().addAnalyzer(new HttpParser()).addAnalyzer(counter)
       export const port: Promise<number> = builder.build().start().then((running) => running.port)
+      export const broken: readonly string[] = checkAnalyzer(() => counter).map(({ rule }) => rule)
       // @ts-expect-error a host is text
       builder.allowHosts(7)
     `
-    await writeFile(join(folder, 'program.ts'), program)
-    const tsc = join(projectFolder, 'node_modules', 'typescript', 'bin', 'tsc')
-    const types = join(projectFolder, 'node_modules', '@types')
-    const strict = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--skipLibCheck']
-    const modern = ['--module', 'nodenext', '--target', 'es2024', '--types', 'node']
+      await writeFile(join(folder, 'program.ts'), program)
+      const tsc = join(projectFolder, 'node_modules', 'typescript', 'bin', 'tsc')
+      const strict = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--types', 'node']
+      const modern = ['--module', module, '--moduleResolution', resolution, '--target', 'es2024']
 
-    const checked = run(
-      process.execPath,
-      [tsc, ...strict, ...modern, '--typeRoots', types, 'program.ts'],
-      folder,
-    )
+      const checked = run(process.execPath, [tsc, ...strict, ...modern, 'program.ts'], folder)
 
-    await expect(checked).resolves.toMatchObject({ stdout: '' })
-  })
+      await expect(checked).resolves.toMatchObject({ stdout: '' })
+    },
+  )
 })

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { networkInterfaces, tmpdir } from 'node:os'
+import { statSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -10,45 +10,28 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
  * with a token where other machines could reach it. One canary must turn up at the upstream alone.
  */
 import { canary } from '../support/canary.ts'
-import { projectFolder, runCli, startCli, startProgram, waitForReady } from '../support/cli.ts'
+import { projectFolder, runCli, startProgram, startProxy } from '../support/cli.ts'
 import type { CliResult } from '../support/cli.ts'
+import { oneCall, openAiHost, openOpenAiBench, textsBelow } from '../support/openai-bench.ts'
+import type { OpenAiBench } from '../support/openai-bench.ts'
 import { exchangeRaw } from '../support/proxied-client.ts'
-import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
 import type { TestUpstream } from '../support/upstream.ts'
 
-const host = 'api.openai.com'
-const root = createUpstreamRoot(host)
-const oneCall = join(projectFolder, 'test', 'fixtures', 'e2e', 'one-call.mjs')
-const completion = JSON.stringify({
-  id: 'c',
-  object: 'chat.completion',
-  created: 1,
-  model: 'gpt-4o-mini',
-  choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'hi' } }],
-  usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
-})
+const host = openAiHost
 
+let bench: OpenAiBench
 let home = ''
 let upstream: TestUpstream
 
 beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'porthole-e2e-routes-'))
-  await writeFile(join(home, 'root.pem'), root.certificatePem)
-  upstream = await startHttpsUpstream(root, host, (request, response) => {
-    const isKnown = request.headers.authorization === `Bearer ${canary}`
-    response.writeHead(isKnown ? 200 : 401, { 'content-type': 'application/json' })
-    response.end(isKnown ? completion : '{"error":{"message":"no key"}}')
-  })
+  bench = await openOpenAiBench()
+  ;({ home, upstream } = bench)
 })
-afterEach(async () => {
-  await upstream.close()
-  await rm(home, { recursive: true, force: true })
-})
+afterEach(() => bench[Symbol.asyncDispose]())
 
 /** `api.openai.com` is not on the allowlist: what is seen of it came by the route. */
 const options = (...more: readonly string[]): string[] => [
-  `--connect-to=${host}:443=127.0.0.1:${upstream.port}`,
-  `--upstream-ca=${join(home, 'root.pem')}`,
+  ...bench.toUpstream,
   '--allow=other.example',
   `--route=openai=https://${host}/v1`,
   ...more,
@@ -78,13 +61,6 @@ async function addSecret(...flags: readonly string[]): Promise<void> {
   expect(added).toMatchObject({ exitCode: 0 })
 }
 
-function filesOf(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile())
-    .map((path) => readFileSync(path, 'latin1'))
-}
-
 const sentKeys = (): unknown[] =>
   upstream.requests.map(({ message }) => message.headers.authorization)
 
@@ -101,7 +77,7 @@ describe('under run, the SDK of OpenAI', () => {
     expect(sentKeys()).toEqual([`Bearer ${canary}`])
     expect(upstream.requests[0]?.message.url).toBe('/v1/chat/completions')
     expect(result.err).toMatch(/1 model call/u)
-    const kept = [result.err, ...filesOf(home)]
+    const kept = [result.err, ...textsBelow(home)]
     expect(kept.length).toBeGreaterThan(3)
     for (const secret of [canary, seen.key, 'sk-the-users-own-key']) {
       expect(kept.filter((text) => text.includes(secret))).toEqual([])
@@ -146,10 +122,7 @@ describe('under run, the SDK of OpenAI', () => {
 describe('beside a standing proxy', () => {
   test('a program works with what --print-env prints, and one with the token of an agent', async () => {
     await addSecret()
-    const ready = join(home, 'ready.json')
-    const flags = ['--listen=127.0.0.1:0', `--ready-file=${ready}`, '--print-env']
-    await using cli = startCli(['start', ...options(...flags)], { home })
-    await waitForReady(cli, ready)
+    await using cli = await startProxy(home, options('--print-env'))
     const printed = await cli.waitForText('out', /export OPENAI_API_KEY='.*'\n/u)
     const agent = await runCli(['agents', 'add', 'ci', '--secrets', 'openai'], { home })
 
@@ -167,6 +140,7 @@ describe('beside a standing proxy', () => {
     }
 
     expect(Object.keys(variables)).toEqual(['OPENAI_BASE_URL', 'OPENAI_API_KEY'])
+    const ready = join(home, 'ready.json')
     expect(JSON.parse(await readFile(ready, 'utf8'))).toMatchObject({
       routes: [
         {
@@ -184,10 +158,8 @@ describe('beside a standing proxy', () => {
 
   test('an own key is refused with --own-keys refuse, and nothing of it is told', async () => {
     await addSecret()
-    const ready = join(home, 'ready.json')
-    const flags = ['--listen=127.0.0.1:0', `--ready-file=${ready}`, '--own-keys=refuse', '--json']
-    await using cli = startCli(['start', ...options(...flags)], { home })
-    const { port } = await waitForReady(cli, ready)
+    await using cli = await startProxy(home, options('--own-keys=refuse', '--json'))
+    const { port } = cli.ready
     const agent = await runCli(['agents', 'add', 'none'], { home })
 
     const answer = await exchangeRaw(
@@ -206,12 +178,8 @@ describe('beside a standing proxy', () => {
 
 describe('where other machines could reach it, a proxy without agents', () => {
   test('makes a token for itself, and lets in nobody without it', async () => {
-    const ready = join(home, 'ready.json')
-    await using cli = startCli(
-      ['start', ...options('--listen=0.0.0.0:0', `--ready-file=${ready}`, '--capture=none')],
-      { home },
-    )
-    const { url, port } = await waitForReady(cli, ready)
+    await using cli = await startProxy(home, options('--listen=0.0.0.0:0', '--capture=none'))
+    const { url, port } = cli.ready
     const { username, password } = new URL(url)
     const ask = async (address: string, token?: string): Promise<string> => {
       const pair = Buffer.from(`x:${token ?? ''}`).toString('base64')
@@ -244,10 +212,8 @@ describe('where other machines could reach it, a proxy without agents', () => {
 
 test('--auth off on loopback asks for no token, though there is a secret', async () => {
   await addSecret()
-  const ready = join(home, 'ready.json')
-  const flags = ['--listen=127.0.0.1:0', `--ready-file=${ready}`, '--auth=off', '--capture=none']
-  await using cli = startCli(['start', ...options(...flags)], { home })
-  const { port } = await waitForReady(cli, ready)
+  await using cli = await startProxy(home, options('--auth=off', '--capture=none'))
+  const { port } = cli.ready
 
   const request = `CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}\r\n\r\n`
   const answer = await exchangeRaw(port, request, (text) => text.includes('\r\n\r\n'))

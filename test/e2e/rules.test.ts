@@ -1,31 +1,23 @@
 /** Rules as users have them: the built command line, a standing proxy, and rules that come and go. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-import { runCli, startCli, waitForReady } from '../support/cli.ts'
+import { runCli, startProxy } from '../support/cli.ts'
 import type { CliResult } from '../support/cli.ts'
+import { openAiHost, openOpenAiBench } from '../support/openai-bench.ts'
+import type { OpenAiBench } from '../support/openai-bench.ts'
 import { createProxiedClient } from '../support/proxied-client.ts'
-import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
-import type { TestUpstream } from '../support/upstream.ts'
 
-const host = 'api.openai.com'
-const root = createUpstreamRoot(host)
-
+let bench: OpenAiBench
 let home = ''
-let upstream: TestUpstream
 
 beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'porthole-e2e-rules-'))
-  await writeFile(join(home, 'root.pem'), root.certificatePem)
-  upstream = await startHttpsUpstream(root, host, (_request, response) => response.end('ok'))
+  bench = await openOpenAiBench({ asksForKey: false })
+  ;({ home } = bench)
 })
-afterEach(async () => {
-  await upstream.close()
-  await rm(home, { recursive: true, force: true })
-})
+afterEach(() => bench[Symbol.asyncDispose]())
 
 function porthole(...args: readonly string[]): Promise<CliResult> {
   return runCli(args, { home })
@@ -34,21 +26,15 @@ function porthole(...args: readonly string[]): Promise<CliResult> {
 test('a rule that is added holds for the proxy that runs, and one that is removed no longer', async () => {
   const rules = [{ name: 'no-files', action: 'block', path: '/v1/files/*' }]
   await writeFile(join(home, 'porthole.json'), JSON.stringify({ rules }))
-  await using proxy = startCli(
-    [
-      'start',
-      '--no-viewer',
-      '--listen=127.0.0.1:0',
-      `--ready-file=${join(home, 'ready.json')}`,
-      `--connect-to=${host}:443=127.0.0.1:${upstream.port}`,
-      `--upstream-ca=${join(home, 'root.pem')}`,
-    ],
-    { home },
-  )
-  const { url, caCert } = await waitForReady(proxy, join(home, 'ready.json'))
+  await using proxy = await startProxy(home, ['--no-viewer', ...bench.toUpstream])
+  const { url, caCert } = proxy.ready
   using client = createProxiedClient(url, await readFile(caCert, 'utf8'))
   const post = async (path: string, body: unknown): Promise<number> => {
-    const request = { url: `https://${host}${path}`, method: 'POST', body: JSON.stringify(body) }
+    const request = {
+      url: `https://${openAiHost}${path}`,
+      method: 'POST',
+      body: JSON.stringify(body),
+    }
     return (await client.request(request)).status
   }
   const call = (): Promise<number> => post('/v1/chat/completions', { model: 'gpt-4o' })

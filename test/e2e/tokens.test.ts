@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { canary } from '../support/canary.ts'
 import { runCli } from '../support/cli.ts'
 import type { CliResult } from '../support/cli.ts'
+import { textsBelow } from '../support/openai-bench.ts'
 import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
 import type { TestUpstream } from '../support/upstream.ts'
 
@@ -37,15 +37,6 @@ afterEach(async () => {
 
 function porthole(args: readonly string[], stdin = '', env = {}): Promise<CliResult> {
   return runCli(args, { home, stdin, env })
-}
-
-/** Everything below the folder, as text. */
-function filesOf(folder: string): string {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile())
-    .map((path) => readFileSync(path, 'latin1'))
-    .join('')
 }
 
 async function mint(...flags: string[]): Promise<string> {
@@ -85,7 +76,7 @@ describe('a token', () => {
     ])
     expect(out).toContain('"token-replaced"')
     expect(out).toContain('"token-stripped"')
-    for (const text of [out, err, filesOf(join(home, 'captures'))]) {
+    for (const text of [out, err, ...textsBelow(join(home, 'captures'))]) {
       expect(text).not.toContain(canary)
       expect(text).not.toContain(token.slice(12))
     }

@@ -2,75 +2,44 @@
  * Secrets and agents as users have them: the built command line, the real SDK of OpenAI, and one
  * canary that must turn up at the upstream and nowhere else.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { canary } from '../support/canary.ts'
-import { projectFolder, runCli, startCli, waitForReady } from '../support/cli.ts'
+import { projectFolder, runCli, startProxy } from '../support/cli.ts'
 import type { CliResult } from '../support/cli.ts'
 import { linesOf, messagesOf, only } from '../support/live-lines.ts'
+import { oneCall, openAiHost, openOpenAiBench, textsBelow } from '../support/openai-bench.ts'
+import type { OpenAiBench } from '../support/openai-bench.ts'
 import { createProxiedClient, exchangeRaw } from '../support/proxied-client.ts'
-import { createUpstreamRoot, startHttpsUpstream } from '../support/upstream.ts'
 import type { TestUpstream } from '../support/upstream.ts'
 
-const host = 'api.openai.com'
-const root = createUpstreamRoot(host)
-const oneCall = join(projectFolder, 'test', 'fixtures', 'e2e', 'one-call.mjs')
-const completion = JSON.stringify({
-  id: 'c',
-  object: 'chat.completion',
-  created: 1,
-  model: 'gpt-4o-mini',
-  choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'hi' } }],
-  usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
-})
+const host = openAiHost
 
+let bench: OpenAiBench
 let home = ''
 let upstream: TestUpstream
 
 beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'porthole-e2e-vault-'))
-  await writeFile(join(home, 'root.pem'), root.certificatePem)
-  upstream = await startHttpsUpstream(root, host, (request, response) => {
-    const isKnown = request.headers.authorization === `Bearer ${canary}`
-    response.writeHead(isKnown ? 200 : 401, { 'content-type': 'application/json' })
-    response.end(isKnown ? completion : '{"error":{"message":"no key"}}')
-  })
+  bench = await openOpenAiBench()
+  ;({ home, upstream } = bench)
 })
-afterEach(async () => {
-  await upstream.close()
-  await rm(home, { recursive: true, force: true })
-})
+afterEach(() => bench[Symbol.asyncDispose]())
 
 function porthole(args: readonly string[], stdin = '', env = {}): Promise<CliResult> {
   return runCli(args, { home, stdin, env })
 }
-
-const toUpstream = (): string[] => [
-  `--connect-to=${host}:443=127.0.0.1:${upstream.port}`,
-  `--upstream-ca=${join(home, 'root.pem')}`,
-]
 
 /** What the SDK saw, under `porthole run` with these options. */
 async function runSdk(
   options: readonly string[] = [],
   env = {},
 ): Promise<{ result: CliResult; seen: Record<string, unknown> }> {
-  const args = ['run', ...toUpstream(), ...options, '--', process.execPath, oneCall]
+  const args = ['run', ...bench.toUpstream, ...options, '--', process.execPath, oneCall]
   const result = await runCli(args, { home, env, cwd: projectFolder })
   return { result, seen: JSON.parse(result.out) as Record<string, unknown> }
-}
-
-/** Every file below the data folder, as text. */
-function filesOf(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile())
-    .map((path) => readFileSync(path, 'latin1'))
 }
 
 describe('the SDK of OpenAI under run', () => {
@@ -86,11 +55,11 @@ describe('the SDK of OpenAI under run', () => {
       `Bearer ${canary}`,
     ])
     expect(result.err).toContain('OPENAI_API_KEY is kept from the program')
-    const told = [added.err, result.out, result.err, ...filesOf(home)]
+    const told = [added.err, result.out, result.err, ...textsBelow(home)]
     expect(told.length).toBeGreaterThan(5)
     expect(told.filter((text) => text.includes(canary))).toEqual([])
     expect(result.out).not.toContain('sk-the-users-own-key')
-    expect(filesOf(join(home, 'captures')).join('')).toContain('credential-injected')
+    expect(textsBelow(join(home, 'captures')).join('')).toContain('credential-injected')
   })
 
   test('gets what its agent was granted, and no more', async () => {
@@ -197,7 +166,7 @@ describe('the commands', () => {
 
     const listed = await porthole(['agents', 'list', '--json'])
     expect(JSON.parse(listed.out)).toMatchObject([{ name: 'ci', hosts: '*', secrets: ['openai'] }])
-    expect(listed.out + filesOf(home).join('')).not.toContain(added.out.trim().slice(15))
+    expect(listed.out + textsBelow(home).join('')).not.toContain(added.out.trim().slice(15))
   })
 
   test('of agents replace a token, take a secret away, and put an agent out', async () => {
@@ -226,10 +195,8 @@ describe('the commands', () => {
 test('S9 a value that a program itself sends is in no capture, on no stdout, and told once', async () => {
   await porthole(['secrets', 'add', 'openai', '--host', host], canary)
   const { out: token } = await porthole(['agents', 'add', 'ci', '--secrets', 'openai'])
-  const ready = join(home, 'ready.json')
-  const flags = ['--json', '--listen=127.0.0.1:0', `--ready-file=${ready}`]
-  await using cli = startCli(['start', ...flags, ...toUpstream()], { home })
-  const { url, caCert } = await waitForReady(cli, ready)
+  await using cli = await startProxy(home, ['--json', ...bench.toUpstream])
+  const { url, caCert } = cli.ready
   const proxyUrl = url.replace('//', `//ci:${token.trim()}@`)
   using client = createProxiedClient(proxyUrl, readFileSync(caCert, 'utf8'))
   for (const path of ['/v1/chat/completions', `/v1/${canary}`]) {
@@ -243,7 +210,7 @@ test('S9 a value that a program itself sends is in no capture, on no stdout, and
   const { out, err } = await cli.ended
 
   expect(upstream.requests.at(-1)?.body.toString()).toContain(canary)
-  const texts = [out, err, ...filesOf(home)]
+  const texts = [out, err, ...textsBelow(home)]
   expect(texts.length).toBeGreaterThan(5)
   expect(texts.filter((text) => text.includes(canary))).toEqual([])
   const withheld = only('secret-withheld', messagesOf(linesOf(out)))
@@ -266,10 +233,8 @@ test('S9 a capture whose name holds a value is refused', async () => {
 })
 
 test('a standing proxy takes up agents that are made while it runs, and lets nobody else in', async () => {
-  const ready = join(home, 'ready.json')
-  const flags = ['--listen=127.0.0.1:0', `--ready-file=${ready}`, '--capture=none']
-  await using cli = startCli(['start', ...flags, ...toUpstream()], { home })
-  const { port } = await waitForReady(cli, ready)
+  await using cli = await startProxy(home, ['--capture=none', ...bench.toUpstream])
+  const { port } = cli.ready
   const connect = async (token?: string): Promise<string> => {
     const pair = Buffer.from(`ci:${token ?? ''}`).toString('base64')
     const field = token === undefined ? '' : `Proxy-Authorization: Basic ${pair}\r\n`

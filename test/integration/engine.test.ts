@@ -9,10 +9,10 @@ import type { Socket } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 
 import packageJson from '../../package.json' with { type: 'json' }
-import type { MitmModule } from '../../src/engine-plan.ts'
 import { createAuthenticator } from '../../src/proxy/client-auth.ts'
 import { PortholeEngine } from '../../src/proxy/engine.ts'
 import type { EngineServices } from '../../src/proxy/engine.ts'
+import type { MitmModule } from '../../src/proxy/mitm-module.ts'
 import { connectRaw, connectThrough, connectTls, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { ask, readAnswer, requestText } from '../support/raw-http.ts'

@@ -2,20 +2,17 @@
 import type { ServerResponse } from 'node:http'
 
 import { GoogleGenAI } from '@google/genai'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { defaultAnalyzers } from '../../analyzers/index.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { startProxy } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { bodyBytes, readRecorded } from '../support/recorded-exchanges.ts'
 import { cut } from '../support/recorded-provider.ts'
 import { startHttpUpstream } from '../support/upstream.ts'
 
-const opened: Array<{ close(): Promise<void> }> = []
-
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 interface Bench {
   readonly proxy: ProxyUnderTest
@@ -25,14 +22,14 @@ interface Bench {
 
 async function bench(answer: (response: ServerResponse) => void): Promise<Bench> {
   const upstream = await startHttpUpstream((_request, response) => answer(response))
-  opened.push(upstream)
+  open(upstream)
   const proxy = await startProxy({
     configure: (builder) => {
       builder.route(`gemini=http://127.0.0.1:${upstream.port}`)
       for (const analyzer of defaultAnalyzers()) builder.addAnalyzer(analyzer)
     },
   })
-  opened.push(proxy)
+  open(proxy)
   return { proxy, url: `http://127.0.0.1:${proxy.running.port}/gemini` }
 }
 

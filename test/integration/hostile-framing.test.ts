@@ -4,8 +4,9 @@
  */
 import { Transform } from 'node:stream'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
+import { closesAfterEach } from '../support/opened.ts'
 import { connectTls, readUntil } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { ask, readAnswer, requestText } from '../support/raw-http.ts'
@@ -13,20 +14,16 @@ import { okAnswer, startProxyTo, startScriptedUpstream } from '../support/script
 import type { Script, ScriptedUpstream } from '../support/scripted-upstream.ts'
 
 const host = 'api.openai.com'
-const opened: Array<{ close(): Promise<void> }> = []
-
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 async function bench(
   script?: Script,
   over: ProxySetup = {},
 ): Promise<{ proxy: ProxyUnderTest; upstream: ScriptedUpstream }> {
   const upstream = await startScriptedUpstream(host, script)
-  opened.push(upstream)
+  open(upstream)
   const proxy = await startProxyTo(host, upstream, over)
-  opened.push(proxy)
+  open(proxy)
   return { proxy, upstream }
 }
 

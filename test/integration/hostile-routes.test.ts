@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
@@ -15,6 +15,7 @@ import { parseRecording } from '../../src/demo/recordings.ts'
 import { chatStreamRequest } from '../../src/demo/requests.ts'
 import type { CredentialLocation } from '../../src/policy/credential.ts'
 import { canary } from '../support/canary.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw, startProxy } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
@@ -31,14 +32,7 @@ const real = `${canary}-real-key-0123`
 const mine = `${canary}-my-own-key-45`
 /** The key, and every token that stands for it. */
 const secrets = new RegExp(`${canary}|porthole_route_`, 'u')
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
-function open<T extends { close(): Promise<void> }>(item: T): T {
-  opened.push(item)
-  return item
-}
+const open = closesAfterEach()
 
 const locations = {
   header: { type: 'header', name: 'Authorization', format: 'Bearer {}', ifPresent: false },

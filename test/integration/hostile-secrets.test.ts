@@ -6,12 +6,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { FileLogger } from '../../analyzers/file-logger.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { formsOfValue } from '../../src/policy/credential-value.ts'
 import { allowCanary, canary } from '../support/canary.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
@@ -27,14 +28,7 @@ import type { VaultUpstream } from '../support/vault-proxy.ts'
 import { agent, makeVault, secret } from '../support/vault.ts'
 import type { VaultUnderTest } from '../support/vault.ts'
 
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
-function open<T extends { close(): Promise<void> }>(item: T): T {
-  opened.push(item)
-  return item
-}
+const open = closesAfterEach()
 
 const value = `${canary}/a+b=c&d"e\\f 0123`
 
@@ -179,7 +173,7 @@ describe('a value', () => {
     'S7 that went into a %s is told to nobody, in whatever form it comes back',
     async (kind) => {
       const folder = await mkdtemp(join(tmpdir(), 'porthole-canary-'))
-      opened.push({ close: () => rm(folder, { recursive: true, force: true }) })
+      open({ close: () => rm(folder, { recursive: true, force: true }) })
       const echo = (head: string): string => {
         const body = [head, ...formsOfValue(value), JSON.stringify({ value, head })].join('\n')
         const fields = `X-Echo: ${value}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}`
@@ -251,7 +245,7 @@ describe('a value', () => {
       'S16 one in a %s is refused with 403, unsent and untold',
       async (kind) => {
         const folder = await mkdtemp(join(tmpdir(), 'porthole-own-'))
-        opened.push({ close: () => rm(folder, { recursive: true, force: true }) })
+        open({ close: () => rm(folder, { recursive: true, force: true }) })
         const { vault, upstream, proxy, token } = await bench('a.example', {
           folder,
           ownKeys: 'refuse',

@@ -10,9 +10,10 @@ import { join } from 'node:path'
 import tls from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { createAuthority } from '../../ca/authority.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import {
   authorityExtensions,
   hasOpenssl,
@@ -26,16 +27,7 @@ import { startProxyTo, startScriptedUpstream } from '../support/scripted-upstrea
 
 const host = 'api.openai.com'
 const day = 24 * 60 * 60 * 1000
-const opened: Array<{ close(): Promise<void> }> = []
-
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
-
-function open<T extends { close(): Promise<void> }>(item: T): T {
-  opened.push(item)
-  return item
-}
+const open = closesAfterEach()
 
 /** What an upstream shows, and the root that the proxy is told to trust. */
 interface Shown {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { RawData, WebSocket } from 'ws'
 import { WebSocket as Client } from 'ws'
 
@@ -9,6 +9,7 @@ import { WebSocket as Client } from 'ws'
  * client says what no upstream may hear.
  */
 import { canary } from '../support/canary.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { readUntil } from '../support/proxy.ts'
 import {
   boundHost,
@@ -24,14 +25,7 @@ import { connectAs } from '../support/vault-proxy.ts'
 import { handshakeFor, startWebSocketServer } from '../support/websocket-peers.ts'
 import { anyMask, encodeFrame, encodeHead } from '../support/websocket-wire.ts'
 
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
-function open<T extends { close(): Promise<void> }>(item: T): T {
-  opened.push(item)
-  return item
-}
+const open = closesAfterEach()
 const bench = async (setup: TokenBenchSetup = {}): Promise<TokenBench> =>
   open(await startTokenBench({ value: plainValue, ...setup }))
 
@@ -114,7 +108,7 @@ async function socketBench(
         },
         { perMessageDeflate: true },
       )
-      opened.push(server)
+      open(server)
       return server.port
     },
   })

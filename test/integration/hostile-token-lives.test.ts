@@ -6,11 +6,12 @@ import type { ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { RawData } from 'ws'
 
 import { formsOfValue } from '../../src/policy/credential-value.ts'
 import { canary } from '../support/canary.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { readUntil } from '../support/proxy.ts'
 import { boundHost, requestBytes, sendPieces, startTokenBench } from '../support/token-bench.ts'
 import type { TokenBench, TokenBenchSetup } from '../support/token-bench.ts'
@@ -21,14 +22,11 @@ import { anyMask, encodeFrame } from '../support/websocket-wire.ts'
 
 const older = `${canary}-older`
 const newer = `${canary}-newer`
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 async function bench(setup: TokenBenchSetup = {}): Promise<TokenBench> {
   const all = await startTokenBench({ value: older, ...setup })
-  opened.push(all)
+  open(all)
   return all
 }
 
@@ -106,7 +104,7 @@ async function socketBench(): Promise<{ all: TokenBench; heard: string[] }> {
           socket.send(`you said ${(data as Buffer).toString()}`)
         })
       })
-      opened.push(server)
+      open(server)
       return server.port
     },
   })
@@ -167,7 +165,7 @@ describe('what a token became', () => {
         const server = await startHttpsUpstream(root, boundHost, (_request, response) => {
           answer(JSON.stringify({ k: older, also: `x${older}y` }), response)
         })
-        opened.push(server)
+        open(server)
         return server.port
       },
     })

@@ -5,13 +5,14 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { TokenReplacer } from '../../analyzers/token-replacer.ts'
 import { formsOfValue } from '../../src/policy/credential-value.ts'
 import { StarpodTokens } from '../../src/policy/tokens/starpod-tokens.ts'
 import { canary } from '../support/canary.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw, readUntil, startProxy } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
 import {
@@ -37,14 +38,7 @@ import { createUpstreamRoot, startHttpUpstream } from '../support/upstream.ts'
 import { basicToken, connectAs } from '../support/vault-proxy.ts'
 import { agent, secret } from '../support/vault.ts'
 
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
-function open<T extends { close(): Promise<void> }>(item: T): T {
-  opened.push(item)
-  return item
-}
+const open = closesAfterEach()
 const bench = async (setup: TokenBenchSetup = {}): Promise<TokenBench> =>
   open(await startTokenBench(setup))
 

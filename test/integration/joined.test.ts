@@ -4,9 +4,10 @@
  */
 import { gzipSync } from 'node:zlib'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import type { Rule } from '../../src/policy/rules/rule.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { rule, testRules } from '../support/rules.ts'
 import {
   otherHost,
@@ -17,10 +18,7 @@ import {
 } from '../support/token-bench.ts'
 import type { TokenBench, TokenBenchSetup } from '../support/token-bench.ts'
 
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 async function bench(rules: readonly Rule[], setup: TokenBenchSetup = {}): Promise<TokenBench> {
   const made = await startTokenBench({
@@ -31,7 +29,7 @@ async function bench(rules: readonly Rule[], setup: TokenBenchSetup = {}): Promi
       setup.configure?.(builder)
     },
   })
-  opened.push(made)
+  open(made)
   return made
 }
 

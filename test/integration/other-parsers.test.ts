@@ -7,23 +7,20 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw, startProxy } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { readAnswer } from '../support/raw-http.ts'
 import { startRawUpstream } from '../support/upstream.ts'
 
 const hasPython = spawnSync('python3', ['-c', 'import http.server, http.client']).status === 0
-const opened: Array<{ close(): Promise<void> }> = []
-
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 async function proxyTo(port: number): Promise<ProxyUnderTest> {
   const proxy = await startProxy({ connectTo: { 'python.example:80': port } })
-  opened.push(proxy)
+  open(proxy)
   return proxy
 }
 
@@ -31,7 +28,7 @@ function python(program: string, ...args: string[]): ChildProcess {
   const child = spawn('python3', ['-u', '-c', program, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  opened.push({
+  open({
     close: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
       child.kill('SIGKILL')
@@ -199,7 +196,7 @@ print(json.dumps(found))
           if (isFirst && what === 'the end of the connection') socket.end()
         })
       })
-      opened.push(upstream)
+      open(upstream)
       const proxy = await proxyTo(upstream.port)
 
       const child = python(asking, String(proxy.running.port))

@@ -3,8 +3,9 @@ import http from 'node:http'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw, connectTls, connectThrough, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import {
@@ -16,11 +17,7 @@ import {
 
 const host = 'api.openai.com'
 const root = createUpstreamRoot(host)
-const opened: Array<{ close(): Promise<void> }> = []
-
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 interface Parent {
   readonly port: number
@@ -69,7 +66,7 @@ async function startParent(targetPort: number, wanted?: string): Promise<Parent>
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve)
   })
-  opened.push({
+  open({
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -90,7 +87,7 @@ async function chained(
     guardAddresses: true,
     configure: (builder) => builder.upstreamProxy(`http://${userinfo}127.0.0.1:${port}`, bypass),
   })
-  opened.push(proxy)
+  open(proxy)
   return proxy
 }
 
@@ -101,7 +98,7 @@ describe('through a parent proxy', () => {
     const upstream = await startHttpsUpstream(root, host, (request, response) => {
       response.end(`saw ${JSON.stringify(request.headers['proxy-authorization'] ?? null)}`)
     })
-    opened.push(upstream)
+    open(upstream)
     const parent = await startParent(upstream.port, basic)
     const proxy = await chained(parent.port, 'user:pa%20ss@')
     const socket = await connectTls(proxy, `${host}:443`)
@@ -118,7 +115,7 @@ describe('through a parent proxy', () => {
 
   test('a tunnel goes by CONNECT', async () => {
     const echo = await startRawUpstream((socket) => socket.pipe(socket), { allowHalfOpen: true })
-    opened.push(echo)
+    open(echo)
     const parent = await startParent(echo.port)
     const proxy = await chained(parent.port)
 
@@ -134,7 +131,7 @@ describe('through a parent proxy', () => {
 
   test('plain HTTP goes in absolute form, with the credentials for the parent', async () => {
     const upstream = await startHttpUpstream((_request, response) => response.end('plain'))
-    opened.push(upstream)
+    open(upstream)
     const parent = await startParent(upstream.port, basic)
     const proxy = await chained(parent.port, 'user:pa%20ss@')
     const socket = await connectRaw(proxy)
@@ -229,7 +226,7 @@ describe('through a parent proxy', () => {
     ],
   ])('a parent that %s is a 502', async (_what, behave) => {
     const parent = await startRawUpstream((socket) => socket.once('data', () => behave(socket)))
-    opened.push(parent)
+    open(parent)
     const proxy = await chained(parent.port)
 
     const { head } = await connectThrough(proxy, 'elsewhere.example:443')

@@ -1,9 +1,10 @@
 /** Chaining through tinyproxy and squid as they are: what companies put between us and upstreams. */
 import { randomBytes } from 'node:crypto'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { hasTool } from '../ca/external-tools.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { createProxiedClient } from '../support/proxied-client.ts'
 import type { ProxiedClient } from '../support/proxied-client.ts'
 import { connectThrough, connectTls, readUntil, startProxy } from '../support/proxy.ts'
@@ -22,16 +23,7 @@ import {
 const host = 'localhost'
 const blockedHost = 'blocked.example'
 const root = createUpstreamRoot(host)
-const opened: Array<{ close(): Promise<void> }> = []
-
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
-
-function open<T extends { close(): Promise<void> }>(item: T): T {
-  opened.push(item)
-  return item
-}
+const open = closesAfterEach()
 
 interface Chain {
   readonly parent: RealParent

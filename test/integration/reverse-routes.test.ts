@@ -5,7 +5,7 @@ import http from 'node:http'
 import { resolve } from 'node:path'
 
 import OpenAI from 'openai'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
@@ -14,6 +14,7 @@ import { parseRecording } from '../../src/demo/recordings.ts'
 import { chatStreamRequest } from '../../src/demo/requests.ts'
 import type { RequestContext } from '../../src/proxy/module-surface.ts'
 import { canary } from '../support/canary.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxySetup, ProxyUnderTest } from '../support/proxy.ts'
 import { ask, requestText } from '../support/raw-http.ts'
@@ -30,16 +31,7 @@ import type { TestUpstream } from '../support/upstream.ts'
 
 const host = 'api.openai.com'
 const root: Authority = createUpstreamRoot(host)
-const opened: Array<{ close(): Promise<void> }> = []
-
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
-
-function kept<T extends { close(): Promise<void> }>(item: T): T {
-  opened.push(item)
-  return item
-}
+const kept = closesAfterEach()
 
 interface Bench {
   readonly proxy: ProxyUnderTest

@@ -2,11 +2,12 @@
 import { randomBytes } from 'node:crypto'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { defaultAnalyzers } from '../../analyzers/index.ts'
 import type { Bounds } from '../../src/config/bounds.ts'
 import type { Rule } from '../../src/policy/rules/rule.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { connectTls, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { ask, readAnswer, requestText } from '../support/raw-http.ts'
@@ -19,14 +20,7 @@ const host = 'api.openai.com'
 const root = createUpstreamRoot(host)
 const target = '/v1/chat/completions'
 
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
-function open<T extends { close(): Promise<void> }>(item: T): T {
-  opened.push(item)
-  return item
-}
+const open = closesAfterEach()
 
 interface Bench {
   readonly proxy: ProxyUnderTest

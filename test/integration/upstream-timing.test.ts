@@ -1,26 +1,23 @@
 /** What is told of how long it took to reach an upstream: over a new connection, and a kept one. */
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw, connectTls, readUntil, startProxy } from '../support/proxy.ts'
 import { createUpstreamRoot, startHttpsUpstream, startHttpUpstream } from '../support/upstream.ts'
 
 const host = 'api.openai.com'
 const root = createUpstreamRoot(host)
-const opened: Array<{ close(): Promise<void> }> = []
-
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 test('a new connection is timed, DNS and TCP apart from TLS, and a kept one is said to be kept', async () => {
   const upstream = await startHttpsUpstream(root, host, (_request, response) => response.end('ok'))
-  opened.push(upstream)
+  open(upstream)
   const proxy = await startProxy({
     allow: [host],
     connectTo: { [`${host}:443`]: upstream.port },
     root,
   })
-  opened.push(proxy)
+  open(proxy)
   const socket = await connectTls(proxy, `${host}:443`)
   for (const path of ['/a', '/b']) {
     socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
@@ -40,9 +37,9 @@ test('a new connection is timed, DNS and TCP apart from TLS, and a kept one is s
 
 test('plain HTTP has no TLS to time', async () => {
   const upstream = await startHttpUpstream((_request, response) => response.end('ok'))
-  opened.push(upstream)
+  open(upstream)
   const proxy = await startProxy({ allow: [host], connectTo: { [`${host}:80`]: upstream.port } })
-  opened.push(proxy)
+  open(proxy)
   const socket = await connectRaw(proxy)
   socket.write(`GET http://${host}/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
   await readUntil(socket, (all) => all.toString().endsWith('ok'))

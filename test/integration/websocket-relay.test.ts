@@ -5,8 +5,9 @@ import tls from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 
 import { fc } from '@fast-check/vitest'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw, connectTls, readUntil, startProxy } from '../support/proxy.ts'
 import type { ProxyUnderTest } from '../support/proxy.ts'
 import { requestText } from '../support/raw-http.ts'
@@ -17,11 +18,7 @@ import { anyMask, createCompressor, encodeFrame } from '../support/websocket-wir
 const host = 'api.openai.com'
 const root = createUpstreamRoot(host)
 const handshake = handshakeFor(host)
-const opened: Array<{ close(): Promise<void> }> = []
-
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 async function startProxyTo(port: number): Promise<ProxyUnderTest> {
   const proxy = await startProxy({
@@ -29,7 +26,7 @@ async function startProxyTo(port: number): Promise<ProxyUnderTest> {
     connectTo: { [`${host}:443`]: port },
     root,
   })
-  opened.push(proxy)
+  open(proxy)
   return proxy
 }
 
@@ -47,7 +44,7 @@ async function rawUpstream(script: {
       got.resolve(Buffer.concat([early, rest]))
     })
   })
-  opened.push(server)
+  open(server)
   return { port: server.port, got: got.promise }
 }
 
@@ -172,7 +169,7 @@ describe('bytes are those of a direct connection', () => {
         got.resolve(Buffer.concat([early, rest]))
       })
     })
-    opened.push(server)
+    open(server)
     const proxy = await startProxyTo(server.port)
     const bytes = fc.uint8Array({ minLength: 1, maxLength: 2000 })
 
@@ -209,9 +206,9 @@ describe('the end', () => {
       },
       { allowHalfOpen: true },
     )
-    opened.push(server)
+    open(server)
     const proxy = await startProxy({ allow: [host], connectTo: { [`${host}:80`]: server.port } })
-    opened.push(proxy)
+    open(proxy)
     const client = await connectRaw(proxy)
     client.write(handshake.replace('GET /', `GET http://${host}/`))
     const answer = await readUntil(client, (all) => all.includes('\r\n\r\n'))
@@ -309,7 +306,7 @@ describe('an upgrade that the upstream refuses', () => {
         if (rest.startsWith('Connection')) socket.end()
       })
     })
-    opened.push(server)
+    open(server)
     const proxy = await startProxyTo(server.port)
     const client = await connectTls(proxy, `${host}:443`)
 
@@ -337,7 +334,7 @@ test.each([
       socket.end(`HTTP/1.1 101 Switching\r\n${fields}\r\nwhatever`)
     })
   })
-  opened.push(server)
+  open(server)
   const proxy = await startProxyTo(server.port)
   const client = await connectTls(proxy, `${host}:443`)
 
@@ -352,7 +349,7 @@ test.each([
 
 test('an upgrade sent ahead behind another request ends the connection and nothing else', async () => {
   const server = await startRawTlsUpstream(root, host, () => {})
-  opened.push(server)
+  open(server)
   const proxy = await startProxyTo(server.port)
   const client = await connectTls(proxy, `${host}:443`)
 
@@ -372,9 +369,9 @@ test('a WebSocket to a host that is not on the allowlist is relayed and not read
       )
     })
   })
-  opened.push(server)
+  open(server)
   const proxy = await startProxy({ allow: [host], connectTo: { 'other.example:80': server.port } })
-  opened.push(proxy)
+  open(proxy)
   const client = await connectRaw(proxy)
   client.write(
     handshake.replace('GET /', 'GET http://other.example/').replace(host, 'other.example'),
@@ -394,7 +391,7 @@ test('a WebSocket without the token it needs is refused before anything is diall
     connectTo: { [`${host}:80`]: 1 },
     configure: (builder) => builder.requireToken('agent', 'a-token-of-some-length'),
   })
-  opened.push(proxy)
+  open(proxy)
   const client = await connectRaw(proxy)
   client.write(handshake.replace('GET /', `GET http://${host}/`))
   const answer = await readUntil(client, () => false)

@@ -139,6 +139,24 @@ export function startProgram(command: readonly string[], options: CliOptions = {
   }
 }
 
+/** A standing proxy that listens. */
+export interface StartedProxy extends Cli {
+  readonly ready: ReadyFile
+}
+
+/** `porthole start ARGS…` with its data in `home`, on a free port, once it listens. */
+export async function startProxy(home: string, args: readonly string[]): Promise<StartedProxy> {
+  const path = join(home, 'ready.json')
+  const standing = ['start', '--listen=127.0.0.1:0', `--ready-file=${path}`]
+  const cli = startCli([...standing, ...args], { home })
+  try {
+    return { ...cli, ready: await waitForReady(cli, path) }
+  } catch (error) {
+    await cli[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
 /** Runs `porthole ARGS…` to its end. */
 export async function runCli(
   args: readonly string[],

@@ -64,6 +64,8 @@ test('keeps the plain file, and no part, when the compressed one cannot take its
   mkdirSync(`${path}.gz`)
   writeFileSync(join(`${path}.gz`, 'in the way'), '')
 
-  await expect(compressFile(path, new AbortController().signal)).rejects.toThrow()
+  await expect(compressFile(path, new AbortController().signal)).rejects.toThrow(
+    /EISDIR|EEXIST|EPERM|ENOTEMPTY/u,
+  )
   expect(readdirSync(folder).sort()).toEqual(['t.1.jsonl', 't.1.jsonl.gz'])
 })

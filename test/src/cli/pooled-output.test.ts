@@ -30,6 +30,20 @@ test('what is written arrives whole and in order, and is counted until then', as
   expect(output.writable).toBe(true)
 })
 
+test('what is written after all has gone out goes out too', async () => {
+  const path = join(folder, 'out')
+  const fd = openSync(path, 'w')
+  const output = createPooledOutput(fd)
+
+  output.write('one\n')
+  await expect.poll(() => output.writableLength, { timeout: 15_000 }).toBe(0)
+  output.write('two\n')
+  await expect.poll(() => output.writableLength, { timeout: 15_000 }).toBe(0)
+  closeSync(fd)
+
+  expect(readFileSync(path, 'utf8')).toBe('one\ntwo\n')
+})
+
 test('a descriptor that cannot be written to takes nothing more', async () => {
   const path = join(folder, 'in')
   closeSync(openSync(path, 'w'))

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 
 import { describe, expect, test } from 'vitest'
 
-import { loadVocabulary, noRank, Vocabulary } from '../../../analyzers/token-count/vocabulary.ts'
+import { loadVocabulary, noRank, Vocabulary } from '../../../analyzers/estimate/vocabulary.ts'
 
 function load(): { readonly vocabulary: Vocabulary; readonly steps: number } {
   const loading = loadVocabulary()

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
-import { createMinHeap } from '../../../analyzers/token-count/min-heap.ts'
+import { createMinHeap } from '../../../analyzers/estimate/min-heap.ts'
 
 const key = fc.integer({ min: 0, max: 2 ** 30 })
 

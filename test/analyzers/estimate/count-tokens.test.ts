@@ -2,9 +2,9 @@ import * as fc from 'fast-check'
 import { countTokens as countByPackage } from 'gpt-tokenizer/encoding/o200k_base'
 import { describe, expect, test } from 'vitest'
 
-import { countTokens, longestText } from '../../../analyzers/token-count/count-tokens.ts'
-import type { Vocabulary } from '../../../analyzers/token-count/vocabulary.ts'
-import { loadVocabulary } from '../../../analyzers/token-count/vocabulary.ts'
+import { countTokens, longestText } from '../../../analyzers/estimate/count-tokens.ts'
+import type { Vocabulary } from '../../../analyzers/estimate/vocabulary.ts'
+import { loadVocabulary } from '../../../analyzers/estimate/vocabulary.ts'
 import { bodyBytes, readRecorded } from '../../support/recorded-exchanges.ts'
 
 function load(): Vocabulary {

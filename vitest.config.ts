@@ -1,5 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
+/**
+ * How long a test may take, and how long it waits for what must come, in milliseconds. Both guess at
+ * the slowest machine, nothing is measured by them: a test that is right never gets there.
+ */
+const patienceMs = { test: 180_000, poll: 60_000 }
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
@@ -7,8 +13,9 @@ export default defineConfig({
     setupFiles: ['./test/support/canary-watch.ts'],
     exclude: ['test/corpus/**', 'node_modules/**'],
     reporters: ['default', './test/support/closing-line-reporter.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: patienceMs.test,
+    hookTimeout: patienceMs.test,
+    expect: { poll: { timeout: patienceMs.poll } },
     maxWorkers: 2,
   },
 })

@@ -63,7 +63,7 @@ beforeAll(async () => {
     if (reason === null) throw error
     offline = `npm cannot reach its registry (${reason[0]})`
   }
-}, 180_000)
+})
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })

@@ -1,6 +1,14 @@
 // Builds dist/: compiled sources, the assets they read at run time, and the message schema.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -32,7 +40,18 @@ chmodSync(join(dist, 'src/main.js'), 0o755)
 
 // `npx porthole` in a checkout: without this link npm would ask whether it may install the package.
 const bin = join(root, 'node_modules/.bin')
-if (process.platform !== 'win32' && existsSync(bin)) {
-  rmSync(join(bin, 'porthole'), { force: true })
-  symlinkSync('../../dist/src/main.js', join(bin, 'porthole'))
+const link = join(bin, 'porthole')
+const main = '../../dist/src/main.js'
+// One that is right stays: another build may be using it.
+if (process.platform !== 'win32' && existsSync(bin) && linked(link) !== main) {
+  rmSync(link, { force: true })
+  symlinkSync(main, link)
+}
+
+function linked(path) {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
 }

@@ -46,6 +46,8 @@ export interface AuditOpenOptions {
   readonly create?: boolean
   /** How long to wait for another process that appends, in ms. */
   readonly patienceMs?: number
+  /** How long to wait for one while the file is opened, in ms, where that is another time. */
+  readonly openPatienceMs?: number
   /**
    * `system`: an entry survives the end of the power once `append` has returned; `process`: the end
    * of this process alone. With `process`, syncing is left to a checkpoint that somebody else makes.
@@ -56,7 +58,12 @@ export interface AuditOpenOptions {
 /** Throws `ERR_AUDIT_…`, `ERR_HOME_UNWRITABLE`. */
 export function openAuditDatabase(path: string, options: AuditOpenOptions): AuditDatabase {
   // Whoever verifies has the whole file read; a proxy would be held up by it.
-  const database = openPrivateDatabase(kind, path, { ...options, skipCheck: true })
+  const { patienceMs, openPatienceMs = patienceMs } = options
+  const patience = openPatienceMs === undefined ? {} : { patienceMs: openPatienceMs }
+  const database = openPrivateDatabase(kind, path, { ...options, ...patience, skipCheck: true })
+  if (patienceMs !== undefined && patienceMs !== openPatienceMs) {
+    database.pragma(`busy_timeout = ${patienceMs}`)
+  }
   if (options.survives === 'process') {
     database.pragma('synchronous = normal')
     database.pragma('wal_autocheckpoint = 0')
@@ -187,9 +194,10 @@ export class AuditDatabase {
   }
 }
 
-/** Whether another process holds the lock; that passes. */
+/** Whether another process holds the lock, of the file that is open or is being opened; that passes. */
 export function isBusy(error: unknown): boolean {
-  return errorCodeOf(error)?.startsWith('SQLITE_BUSY') === true
+  const thrown = error instanceof AppError ? error.cause : error
+  return errorCodeOf(thrown)?.startsWith('SQLITE_BUSY') === true
 }
 
 function damaged(problem: string): AppError {

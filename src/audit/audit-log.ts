@@ -40,6 +40,8 @@ export interface AuditLogOptions {
   readonly queueBytes?: number
 }
 
+/** How long another process is waited for at the start, when there is no traffic yet, in ms. */
+const startPatienceMs = 5000
 /** How long what was let through waits for its record: where one is demanded, and else. In ms. */
 const demandedPatienceMs = 5000
 const patienceMs = 100
@@ -84,7 +86,7 @@ export class AuditLog implements AuditSink {
   open(): void {
     if (!this.#asksIsOn()) return
     try {
-      this.#open()
+      this.#open(startPatienceMs)
     } catch (error) {
       if (this.#options.isDemanded) throw error
       this.#onFailure(error)
@@ -255,11 +257,12 @@ export class AuditLog implements AuditSink {
     this.#timer.unref()
   }
 
-  #open(): AuditDatabase {
+  #open(openPatienceMs = 0): AuditDatabase {
     this.#lookForFile()
     if (this.#database !== undefined) return this.#database
     const { path } = this.#options
-    this.#database = openAuditDatabase(path, { create: true, patienceMs: 0, survives: 'process' })
+    const waits = { patienceMs: 0, openPatienceMs }
+    this.#database = openAuditDatabase(path, { create: true, ...waits, survives: 'process' })
     this.#checkpointer ??= new Checkpointer(path)
     this.#file = fileName(path)
     return this.#database

@@ -36,6 +36,8 @@ const summed = [
   sql.fn.sum<number>('unknown_usd').as('unknown_usd'),
 ] as const
 
+/** How long another process that writes is waited for at the end, in milliseconds. */
+const closingPatienceMs = 5000
 /** Days that are kept call by call: today, and the one that other clocks may still be in. */
 const unfoldedDays = 2
 /** Charges that wait for a disk one by one; beyond that, those of one rule, agent and day are one. */
@@ -113,6 +115,8 @@ export class Ledger implements SpendBook {
   }
 
   close(): void {
+    // Nothing comes after it: what another process keeps from being written now is lost.
+    this.#database?.pragma(`busy_timeout = ${closingPatienceMs}`)
     this.flush()
     clearTimeout(this.#timer)
     this.#database?.close()

@@ -2,6 +2,8 @@
  * Deadlines on what should move: answers that do not come, streams that fall silent, request bodies
  * that trickle, tunnels that nobody uses. Streams have no total deadline. One timer looks at all of
  * them now and then, so that bytes on their way cost nothing here; an end may come a quarter late.
+ * Time that this process did not get, on a busy machine or while it was stopped, does not count:
+ * what came meanwhile has to be read before anybody can be said to be silent.
  */
 import { formatDuration, formatSize } from '../base/units.ts'
 import type { EngineLimits } from './engine-limits.ts'
@@ -58,6 +60,8 @@ interface Watch {
 const looksPerBound = 4
 const shortestLookMs = 10
 const longestLookMs = 5000
+/** The most that counts as past between two looks, in looks. */
+const countedLooks = 1.5
 
 export class Deadlines {
   readonly #bounds: DeadlineBounds
@@ -65,6 +69,9 @@ export class Deadlines {
   readonly #watches = new Set<Watch>()
   readonly #lookMs: number
   #timer: NodeJS.Timeout | undefined
+  #lookedMs = 0
+  /** What counts as past at the last look, in milliseconds; watches are measured by it. */
+  #countedMs = 0
 
   /** `now` is monotonic, in milliseconds. */
   constructor(bounds: DeadlineBounds, now: () => number) {
@@ -81,11 +88,14 @@ export class Deadlines {
 
   /** Watches until the returned function is called, or the deadline was told. */
   watch(watched: Watched): () => void {
-    const now = this.#now()
+    if (this.#timer === undefined) {
+      this.#lookedMs = this.#now()
+      this.#timer = setInterval(() => this.#look(), this.#lookMs).unref()
+    }
+    const now = this.#countedNow()
     const last = watched.state()
     const watch = { watched, last, movedMs: now, stretchMs: now, stretchBytes: last.bytesUp }
     this.#watches.add(watch)
-    this.#timer ??= setInterval(() => this.#look(), this.#lookMs).unref()
     return () => this.#forget(watch)
   }
 
@@ -96,8 +106,15 @@ export class Deadlines {
     this.#timer = undefined
   }
 
+  #countedNow(): number {
+    const sinceMs = this.#now() - this.#lookedMs
+    return this.#countedMs + Math.min(sinceMs, this.#lookMs * countedLooks)
+  }
+
   #look(): void {
-    const now = this.#now()
+    const now = this.#countedNow()
+    this.#countedMs = now
+    this.#lookedMs = this.#now()
     for (const watch of this.#watches) {
       const expiry = this.#judge(watch, now)
       if (expiry === undefined) continue

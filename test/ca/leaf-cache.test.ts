@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 
 import type { Authority } from '../../ca/authority.ts'
 import { createAuthority } from '../../ca/authority.ts'
@@ -127,7 +127,7 @@ describe('LeafCache', () => {
 
     await Promise.all(Array.from({ length: 20 }, (_, i) => cache.contextFor(`h${i}.example.com`)))
 
-    await vi.waitFor(() => expect(between.at(-1)).toBe(20))
+    await expect.poll(() => between.at(-1)).toBe(20)
     const steps = between.map((count, index) => count - (between[index - 1] ?? 0))
     expect(Math.max(...steps)).toBe(1)
   })

@@ -230,7 +230,6 @@ describe('java.sh', () => {
       const list = await runTool('keytool', ['-J-Duser.language=en', '-list', ...store])
       expect(list.output).toContain('contains 1 entry')
     },
-    120_000,
   )
 
   it.skipIf(!hasTool('keytool'))('fails on a wrong password, without showing it', async () => {

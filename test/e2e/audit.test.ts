@@ -185,7 +185,7 @@ describe('an audit', () => {
           told = follower.text('out')
           return told
         },
-        { timeout: 15_000, interval: 300 },
+        { timeout: 60_000, interval: 300 },
       )
       .toContain('bad-authority')
 

@@ -109,7 +109,7 @@ for (const client of clientPrograms()) {
         }
         runs.set(mode, await runClient(client, mode, place))
       }
-    }, 120_000)
+    })
 
     test.each(['intercepted', 'tunnelled'] as const)('sees the same answers when %s', (mode) => {
       const direct = run('direct')

@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { projectFolder } from '../support/cli.ts'
+import { cleanEnvironment, projectFolder } from '../support/cli.ts'
 
 const execute = promisify(execFile)
 
@@ -43,42 +43,55 @@ let packed: Packed = { filename: '', size: 0, files: [] }
 /** Why it could not be installed: the network's fault, not ours. */
 let offline: string | undefined
 
+const maxBuffer = 64 * 1024 * 1024
+/** How long npm may take to install, in milliseconds: all that it waits for is its registry. */
+const installMs = 150_000
+
 /** The user's own npm settings hold, but `node` is the one that runs the tests. */
+async function npm(args: readonly string[], cwd: string, timeout = 0): Promise<string> {
+  const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter)
+  const env = { ...process.env, PATH: path }
+  return (await execute('npm', args, { cwd, env, maxBuffer, timeout })).stdout
+}
+
+/** Nothing of the shell that the tests were started from. */
 async function run(
   command: string,
   args: readonly string[],
-  cwd: string,
 ): Promise<{ stdout: string; stderr: string }> {
-  const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter)
-  const env = { ...process.env, PATH: path, PORTHOLE_HOME: join(folder, 'home') }
-  return await execute(command, args, { cwd, env, maxBuffer: 64 * 1024 * 1024 })
+  const env = cleanEnvironment(join(folder, 'home'), { npm_config_update_notifier: 'false' })
+  return await execute(command, args, { cwd: folder, env, maxBuffer })
+}
+
+/** Why npm could not have what it asked the network for; undefined where that was not it. */
+function networkProblem(error: unknown): string | undefined {
+  if ((error as { killed?: boolean }).killed === true) return 'no answer in time'
+  const codes =
+    /\b(?:ENOTFOUND|EAI_AGAIN|ECONN\w+|E\w*TIMEDOUT|E\w*TIMEOUT|E(?:NET|HOST)UNREACH|E403|E429|E50\d)\b/u
+  return codes.exec(String(error))?.[0]
 }
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'porthole-package-'))
   // Packing runs no build: the one under test lies there already.
   const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
-  const { stdout } = await run('npm', pack, projectFolder)
-  const [first] = JSON.parse(stdout) as Packed[]
+  const [first] = JSON.parse(await npm(pack, projectFolder)) as Packed[]
   if (first === undefined) throw new Error('npm packed nothing')
   packed = first
   await writeFile(join(folder, 'package.json'), '{"name":"stranger","type":"module"}')
   const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline']
   try {
-    await run('npm', ['install', ...quiet, join(folder, packed.filename)], folder)
+    await npm(['install', ...quiet, join(folder, packed.filename)], folder, installMs)
   } catch (error) {
-    const text = String(error)
-    const reason = /\b(?:ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|ENETUNREACH|E403|E50\d)\b/u.exec(
-      text,
-    )
-    if (reason === null) throw error
-    offline = `npm cannot reach its registry (${reason[0]})`
+    const reason = networkProblem(error)
+    if (reason === undefined) throw error
+    offline = `npm cannot reach its registry (${reason})`
   }
   // Node's types are all that is there beside the package: its declarations ask for no others.
   const types = join('node_modules', '@types')
   await mkdir(join(folder, types), { recursive: true })
   await symlink(join(projectFolder, types, 'node'), join(folder, types, 'node'), 'junction')
-}, 180_000)
+})
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
@@ -147,7 +160,7 @@ describe('installed in an empty folder', () => {
       await readFile(join(projectFolder, 'package.json'), 'utf8'),
     ) as Readonly<Record<string, string>>
 
-    const { stdout } = await run('npx', ['--no-install', 'porthole', '--version'], folder)
+    const { stdout } = await run('npx', ['--no-install', 'porthole', '--version'])
 
     expect(stdout).toBe(`${version}\n`)
   })
@@ -155,7 +168,7 @@ describe('installed in an empty folder', () => {
   test('npx porthole demo works, with fetch in place of the SDKs', async ({ skip }) => {
     skip(offline !== undefined, offline)
 
-    const { stdout, stderr } = await run('npx', ['--no-install', 'porthole', 'demo'], folder)
+    const { stdout, stderr } = await run('npx', ['--no-install', 'porthole', 'demo'])
 
     expect(stdout).toContain('Asking two providers, with fetch.')
     expect(stdout.match(/^\d\d:\d\d:\d\d (?:openai|anthropic) /gmu)).toHaveLength(5)
@@ -181,7 +194,7 @@ describe('installed in an empty folder', () => {
     `
     await writeFile(join(folder, 'program.mjs'), program)
 
-    const { stdout } = await run(process.execPath, ['program.mjs'], folder)
+    const { stdout } = await run(process.execPath, ['program.mjs'])
 
     const told = JSON.parse(stdout) as { url: string; schema: object; kinds: number; broken: [] }
     expect(told.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/u)
@@ -223,7 +236,7 @@ describe('installed in an empty folder', () => {
       const strict = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--types', 'node']
       const modern = ['--module', module, '--moduleResolution', resolution, '--target', 'es2024']
 
-      const checked = run(process.execPath, [tsc, ...strict, ...modern, 'program.ts'], folder)
+      const checked = run(process.execPath, [tsc, ...strict, ...modern, 'program.ts'])
 
       await expect(checked).resolves.toMatchObject({ stdout: '' })
     },

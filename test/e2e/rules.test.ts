@@ -54,7 +54,7 @@ test('a rule that is added holds for the proxy that runs, and one that is remove
   expect(await call()).toBe(200)
 
   await writeFile(join(home, 'porthole.json'), '{"rules": []}')
-  await expect.poll(() => post('/v1/files', {}), { timeout: 15_000 }).toBe(200)
+  await expect.poll(() => post('/v1/files', {}), { timeout: 60_000 }).toBe(200)
   proxy.kill('SIGTERM')
   const { err } = await proxy.ended
   expect(err).toContain('was read anew: 0 rules')

@@ -215,7 +215,7 @@ describe('a stop', () => {
     await first.promise
     // The client has its bytes before the disk has the line about them; a forced end waits for neither.
     await expect
-      .poll(() => readFile(capture, 'utf8'), { timeout: 15_000 })
+      .poll(() => readFile(capture, 'utf8'), { timeout: 60_000 })
       .toContain('"response-started"')
 
     cli.kill('SIGTERM')

@@ -80,7 +80,7 @@ describe('a token', () => {
       expect(text).not.toContain(canary)
       expect(text).not.toContain(token.slice(12))
     }
-  }, 60_000)
+  })
 
   test('is listed without itself, narrowed by flags, and revoked', async () => {
     await add()
@@ -104,7 +104,7 @@ describe('a token', () => {
     }
     const none = await porthole(['tokens', 'list'])
     expect([none.out, none.err]).toEqual(['', expect.stringContaining('no tokens yet')])
-  }, 60_000)
+  })
 
   test.each([
     [['mint', 'nothing'], 1, 'there is no secret named nothing'],
@@ -133,4 +133,4 @@ test('the key of sealed tokens must be there, and is kept from the program', asy
   ])
   expect([short.exitCode, short.err]).toEqual([2, expect.stringContaining('not 32 bytes')])
   expect([kept.exitCode, kept.out]).toEqual([0, '[]\n'])
-}, 60_000)
+})

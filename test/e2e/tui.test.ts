@@ -62,7 +62,7 @@ async function openViewer(
     columns,
     rows,
   })
-  await screen.waitFor('waiting for the first call', 30_000)
+  await screen.waitFor('waiting for the first call')
   const socket = connect(socketPath)
   await once(socket, 'connect')
   return {
@@ -93,7 +93,7 @@ async function expectOnScreen(
     async () => {
       check(await screen.lines())
     },
-    { timeout: 15_000, interval: 25 },
+    { timeout: 60_000, interval: 25 },
   )
 }
 
@@ -138,7 +138,10 @@ describe('the viewer in a terminal', () => {
     await screen.press('q')
 
     expect(await screen.exited()).toBe(0)
-    expect((await screen.lines()).join('\n')).not.toContain('Porthole fixture')
+    // The program has ended before the terminal has read its last words.
+    await expectOnScreen(screen, (lines) => {
+      expect(lines.join('\n')).not.toContain('Porthole fixture')
+    })
   })
 
   it('follows new rows, stays where the user went, and resumes', async () => {
@@ -155,8 +158,7 @@ describe('the viewer in a terminal', () => {
     await screen.press('k', 'k')
     await screen.waitFor('58/60')
     send(60, 90)
-    await screen.waitFor('58/90')
-    expect((await screen.lines()).join('\n')).not.toContain('/number-89.')
+    expect(await screen.waitFor('58/90')).not.toContain('/number-89.')
     await screen.press('G')
     await screen.waitFor('/number-89.')
     await screen.press('g')
@@ -272,8 +274,14 @@ describe('the viewer in a terminal', () => {
     const colorsOf = async (env: Readonly<Record<string, string>>): Promise<boolean> => {
       await using viewer = await openViewer(80, 24, env)
       viewer.send(...wholeCall({ id: 'x1' }))
-      await viewer.screen.waitFor('claude')
-      const styled = (await viewer.screen.lines(true)).join('\n')
+      let styled = ''
+      await vi.waitFor(
+        async () => {
+          styled = (await viewer.screen.lines(true)).join('\n')
+          expect(styled).toContain('claude')
+        },
+        { timeout: 60_000, interval: 25 },
+      )
       return /\u001b\[(?:[0-9]+;)*(?:3[0-7]|9[0-7])m/u.test(styled)
     }
 

@@ -114,7 +114,7 @@ describe('the commands', () => {
     expect(shown.out).toMatch(/version +2\n/u)
     await porthole(['secrets', 'remove', 'one'])
     expect((await porthole(['secrets', 'list'])).out).not.toContain('one')
-  }, 120_000)
+  })
 
   test('of secrets keep one for a single agent beside that of all others', async () => {
     const add = (name: string, ...more: string[]): Promise<{ readonly err: string }> =>
@@ -129,7 +129,7 @@ describe('the commands', () => {
     expect(out).toMatch(/^shared +\S+ +\* +authorization +\* +/mu)
     const granted = await porthole(['agents', 'grant', 'ci', 'own'])
     expect(granted.err).toContain('the secret own is for one agent alone')
-  }, 120_000)
+  })
 
   test.each([
     [['--host', 'api.example.com'], 'where the key of api.example.com goes is not known'],

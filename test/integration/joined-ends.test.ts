@@ -29,7 +29,7 @@ async function bench(setup: JoinedSetup = {}): Promise<JoinedBench> {
   return made
 }
 
-const patient = { timeout: 15_000 }
+const patient = { timeout: 60_000 }
 const json = 'Content-Type: application/json'
 const target = '/v1/chat/completions'
 const handshake = (token: string): string =>

@@ -29,7 +29,7 @@ async function bench(setup: JoinedSetup = {}): Promise<JoinedBench> {
 
 const json = 'Content-Type: application/json'
 const target = '/v1/chat/completions'
-const patient = { timeout: 15_000 }
+const patient = { timeout: 60_000 }
 const noGpt = (): Rule => rule({ name: 'no-gpt', action: 'block', model: 'gpt-4*' })
 const call = (more: object = {}): string => JSON.stringify({ model: 'o3', ...more })
 const lines = (...fields: readonly string[]): string =>

@@ -169,7 +169,8 @@ describe('a tunnel', () => {
   test('idles longer than any deadline of the proxy without being cut', async () => {
     const server = await startRawUpstream((socket) => socket.pipe(socket))
     opened.push(server)
-    const deadlineMs = 150
+    // Long enough to dial in, also on a busy machine.
+    const deadlineMs = 1000
     const proxy = await proxyTo(server.port, {
       configure: (builder) =>
         builder.limit({

@@ -1,7 +1,8 @@
 /**
  * Prints `N passed, N failed, N skipped` as the very last line of a run, so that a script can read
  * the result without knowing vitest. A module that cannot be loaded and an unhandled error each
- * count as one failure: a run that tested nothing must not look green.
+ * count as one failure, as does whatever else makes the run fail, such as a secret that was found:
+ * a run that tested nothing must not look green.
  */
 import type { Reporter, TestModule } from 'vitest/node'
 
@@ -15,7 +16,10 @@ export default class ClosingLineReporter implements Reporter {
         if (state === 'passed' || state === 'failed' || state === 'skipped') counts[state] += 1
       }
     }
-    const line = `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`
-    process.once('exit', () => process.stdout.write(line))
+    process.once('exit', (code) => {
+      if (code !== 0 && counts.failed === 0) counts.failed = 1
+      const { passed, failed, skipped } = counts
+      process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`)
+    })
   }
 }

@@ -95,20 +95,37 @@ export async function connectRaw(proxy: ProxyUnderTest): Promise<Socket> {
   return socket
 }
 
-/** Reads until `done` says so, or the other side ends; returns everything that came. */
+/** What came between two calls of `readUntil`: the socket flows on, and nobody else listens. */
+const unread = new WeakMap<Socket, { readonly chunks: Buffer[]; readonly stop: () => void }>()
+
+function keepUnread(socket: Socket): void {
+  const chunks: Buffer[] = []
+  const keep = (chunk: Buffer): void => {
+    if (socket.listenerCount('data') === 1) chunks.push(chunk)
+  }
+  socket.on('data', keep)
+  unread.set(socket, { chunks, stop: () => void socket.off('data', keep) })
+}
+
+/** Reads until `done` says so, or the other side ends; returns everything that came since the last. */
 export function readUntil(socket: Socket, done: (all: Buffer) => boolean): Promise<Buffer> {
+  const kept = unread.get(socket)
+  kept?.stop()
+  unread.delete(socket)
+  const chunks = kept?.chunks ?? []
   return new Promise((resolve) => {
-    const chunks: Buffer[] = []
+    const isDone = (): boolean => chunks.length > 0 && done(Buffer.concat(chunks))
     const finish = (): void => {
       socket.off('data', onData).off('end', finish).off('close', finish)
+      keepUnread(socket)
       resolve(Buffer.concat(chunks))
     }
     const onData = (chunk: Buffer): void => {
       chunks.push(chunk)
-      if (done(Buffer.concat(chunks))) finish()
+      if (isDone()) finish()
     }
     socket.on('data', onData).on('end', finish).on('close', finish)
-    if (socket.destroyed || socket.readableEnded) finish()
+    if (socket.destroyed || socket.readableEnded || isDone()) finish()
   })
 }
 

@@ -14,6 +14,7 @@ import xterm from '@xterm/headless'
 
 import { createCanarySearch } from './canary-search.ts'
 import { canary, reportFindings } from './canary.ts'
+import { cleanEnvironment } from './cli.ts'
 
 const search = createCanarySearch(canary)
 
@@ -27,7 +28,8 @@ export interface TerminalOptions {
   readonly command: readonly string[]
   readonly columns: number
   readonly rows: number
-  readonly env?: NodeJS.ProcessEnv
+  /** Set over a clean environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 /** One cell run of one look. */
@@ -51,9 +53,12 @@ export interface Terminal extends AsyncDisposable {
   output(): string
   /** Resolves with the screen once it matches; rejects with the screen at the deadline. */
   waitFor(expected: string | RegExp, deadlineMs?: number): Promise<string>
-  /** Resolves with the exit code once the program has ended. */
+  /** Resolves with the exit code once the program has ended, and the screen shows all it wrote. */
   readonly exited: Promise<number>
 }
+
+/** How long a screen is waited for, in milliseconds: nothing is measured by it. */
+const patienceMs = 60_000
 
 const quoted = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`
 
@@ -76,7 +81,13 @@ export async function openTerminal(options: TerminalOptions): Promise<Terminal> 
   ]
   const child = spawn('script', ['-qfc', inside.join('; '), '/dev/null'], {
     stdio: ['pipe', 'pipe', 'ignore'],
-    env: { ...process.env, TERM: 'xterm-256color', ...options.env },
+    // `script` starts the shell of its user, whatever that is.
+    env: cleanEnvironment(directory, {
+      TERM: 'xterm-256color',
+      SHELL: '/bin/sh',
+      LC_ALL: 'C.UTF-8',
+      ...options.env,
+    }),
   })
   const closed = once(child, 'close')
   const chunks: string[] = []
@@ -97,7 +108,11 @@ export async function openTerminal(options: TerminalOptions): Promise<Terminal> 
       (active.getLine(active.baseY + at)?.translateToString(true) ?? '').trimEnd(),
     )
   }
-  const exited = closed.then(async () => Number(await readFile(exitFile, 'utf8')))
+  const exited = closed.then(async () => {
+    // All that was written is on the screen by then.
+    await new Promise<void>((resolve) => emulator.write('', resolve))
+    return Number(await readFile(exitFile, 'utf8'))
+  })
   // Whoever waits for it hears of a failure; nobody has to.
   exited.catch(() => undefined)
   return {
@@ -113,7 +128,7 @@ export async function openTerminal(options: TerminalOptions): Promise<Terminal> 
     lines,
     styledLines: () => styledLinesOf(emulator),
     output: () => chunks.join(''),
-    waitFor(expected, deadlineMs = 20_000) {
+    waitFor(expected, deadlineMs = patienceMs) {
       const { promise, resolve, reject } = Promise.withResolvers<string>()
       const look = (): void => {
         const text = lines().join('\n')

@@ -11,12 +11,16 @@ import { promisify } from 'node:util'
 
 import { createCanarySearch } from './canary-search.ts'
 import { canary, reportFindings } from './canary.ts'
+import { cleanEnvironment } from './cli.ts'
 
 const run = promisify(execFile)
 const search = createCanarySearch(canary)
 
 /** False where tmux is not installed; tests then skip, and say so. */
 export const hasTmux = spawnSync('tmux', ['-V']).status === 0
+
+/** How long a screen is waited for, in milliseconds: nothing is measured by it. */
+const patienceMs = 60_000
 
 export interface TmuxOptions {
   /** Program and arguments, run as they are: no shell reads them. */
@@ -51,8 +55,10 @@ export interface TmuxScreen extends AsyncDisposable {
 export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
   const directory = await mkdtemp(join(tmpdir(), 'porthole-tmux-'))
   const socket = join(directory, 'socket')
+  // With a character set of its own: it shows those of others as underscores.
+  const env = cleanEnvironment(directory, { LC_ALL: 'C.UTF-8', SHELL: '/bin/sh' })
   const tmux = async (...args: string[]): Promise<string> => {
-    const { stdout } = await run('tmux', ['-S', socket, ...args])
+    const { stdout } = await run('tmux', ['-u', '-S', socket, ...args], { env })
     return stdout
   }
   const size = ['-x', String(options.columns), '-y', String(options.rows)]
@@ -61,13 +67,13 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
     `${name}=${value}`,
   ])
   // A pane that stays after its program ended still shows its last screen.
-  const server = ['-S', socket, '-f', '/dev/null', 'start-server', ';', 'set', '-g']
+  const server = ['-f', '/dev/null', 'start-server', ';', 'set', '-g']
   const settings = [...server, 'remain-on-exit', 'on', ';', 'set', '-g', 'default-terminal']
   // The shell notes the exit code: tmux itself now and then never learns it (`pane_dead_status`).
   const exitFile = join(directory, 'exit')
   const noted = ['sh', '-c', '"$@"; echo $? > "$0"', exitFile, ...options.command]
   const session = ['new-session', '-d', ...size, ...environment, '--', ...noted]
-  await run('tmux', [...settings, 'screen-256color', ';', ...session])
+  await tmux(...settings, 'screen-256color', ';', ...session)
 
   const report = (place: string, text: string): void => {
     const found = search.formsIn(text).map((form) => ({ place, form }))
@@ -82,7 +88,7 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
   }
   const waitUntil = async (
     isMet: (lines: readonly string[]) => boolean,
-    deadlineMs = 15_000,
+    deadlineMs = patienceMs,
   ): Promise<string> => {
     const end = performance.now() + deadlineMs
     for (;;) {
@@ -128,7 +134,7 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
         return undefined
       }
     },
-    async exited(deadlineMs = 15_000) {
+    async exited(deadlineMs = patienceMs) {
       const end = performance.now() + deadlineMs
       for (;;) {
         const code = await readFile(exitFile, 'utf8').catch(() => '')
@@ -144,7 +150,7 @@ export async function openTmux(options: TmuxOptions): Promise<TmuxScreen> {
     },
     async [Symbol.asyncDispose]() {
       // The server may be gone already, after `hangUp`.
-      await run('tmux', ['-S', socket, 'kill-server']).catch(() => undefined)
+      await tmux('kill-server').catch(() => undefined)
       await rm(directory, { recursive: true, force: true })
     },
   }

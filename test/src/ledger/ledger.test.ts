@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { Worker } from 'node:worker_threads'
 
 import Sqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -199,10 +202,33 @@ describe('a ledger', () => {
   })
 })
 
+test('what is charged last is written, though another process writes just then', async () => {
+  const ledger = openLedger()
+  expect(inAll(ledger).calls).toBe(0)
+  const holder = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    const Sqlite = require(workerData.sqlite)
+    const raw = new Sqlite(workerData.path)
+    raw.exec('begin immediate')
+    parentPort.postMessage('held')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
+    raw.close()`
+  const sqlite = createRequire(import.meta.url).resolve('better-sqlite3')
+  const worker = new Worker(holder, { eval: true, workerData: { path, sqlite } })
+  await once(worker, 'message')
+  ledger.charge(charge({ at: now, nanoUsd: 5 }))
+
+  ledger.close()
+
+  expect(problems).toEqual([])
+  expect(inAll(openLedger())).toMatchObject({ calls: 1, nanoUsd: 5 })
+  await worker.terminate()
+})
+
 test('two processes share what is spent', async () => {
   const script = `
     const { Ledger } = await import('./src/ledger/ledger.ts')
-    const ledger = new Ledger({ path: ${JSON.stringify(path)}, now: () => ${now}, onUnwritable(error) { throw error } })
+    const ledger = new Ledger({ path: ${JSON.stringify(path)}, now: () => ${now}, onUnwritable() {} })
     for (let index = 0; index < 200; index += 1) {
       ledger.charge({ at: ${now}, rule: 'r', agent: 'a', host: 'h', model: undefined, exchange: 'x' + index,
         calls: 1, tokens: 1, nanoUsd: 3, unknownTokens: 0, unknownUsd: 0 })

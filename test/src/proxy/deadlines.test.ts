@@ -28,10 +28,11 @@ function watch(
   phase: WaitState['phase'],
   over: Partial<DeadlineBounds> = {},
   isHeldBack = false,
+  now: () => number = () => performance.now(),
 ): Watching {
   const state = { phase, bytesUp: 0, bytesDown: 0, signs: 0, isHeldBack }
   const told: Expiry[] = []
-  const deadlines = new Deadlines({ ...bounds, ...over }, () => performance.now())
+  const deadlines = new Deadlines({ ...bounds, ...over }, now)
   const stop = deadlines.watch({
     state: () => ({ ...state }),
     expired: (expiry) => told.push(expiry),
@@ -67,6 +68,24 @@ describe.each([
     }
 
     expect(told).toEqual([])
+  })
+
+  test('time that the process itself did not get is held against nobody', () => {
+    let stoppedMs = 0
+    const { state, told } = watch(phase, {}, false, () => performance.now() + stoppedMs)
+    vi.advanceTimersByTime(boundMs * 0.5)
+
+    stoppedMs += boundMs * 10
+    vi.advanceTimersByTime(boundMs * 0.25)
+    expect(told).toEqual([])
+    // What came meanwhile is read after the first look.
+    if (phase === 'request') state.bytesUp += 100
+    else state.bytesDown += 1
+    vi.advanceTimersByTime(boundMs * 0.9)
+    expect(told).toEqual([])
+
+    vi.advanceTimersByTime(boundMs * 1.5)
+    expect(told).toMatchObject([wanted])
   })
 
   test('what has ended is not looked at again', () => {

@@ -85,7 +85,7 @@ describe('messages', () => {
     const rewriter = createMessageRewriter({ transforms: [], maxBytes: 99, onFailed: () => {} })
     rewriter.on('data', (chunk: Buffer) => sent.push(chunk))
     for (let count = 0; count < 20; count += 1) rewriter.write(frame(1, 'same'))
-    await vi.waitFor(() => expect(sent).toHaveLength(20))
+    await expect.poll(() => sent.length).toBe(20)
 
     expect(new Set(sent.map((bytes) => bytes.subarray(2, 6).toString('hex'))).size).toBe(20)
   })

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 
 import { runChild } from '../../../src/run/child.ts'
 
@@ -200,7 +200,7 @@ describe.skipIf(process.platform === 'win32')('without a terminal', () => {
 
     child.kill('SIGTSTP')
     await until(/got SIGTSTP/u)
-    await vi.waitFor(() => expect(stateOf(child.pid)).toBe('T'))
+    await expect.poll(() => stateOf(child.pid)).toBe('T')
     child.kill('SIGCONT')
     await until(/got SIGCONT/u)
     child.stdin.write('end\n')

@@ -31,7 +31,7 @@ async function shows(terminal: FakeTerminal, text: string): Promise<void> {
     () => {
       expect(terminal.writes.join('')).toContain(text)
     },
-    { timeout: 10_000 },
+    { timeout: 60_000 },
   )
 }
 
@@ -84,7 +84,7 @@ describe('the viewer', () => {
         expect(after).toContain('Porthole')
         expect(after).toContain('claude-sonnet-4-5')
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     )
     terminal.press('q')
     expect(await ended).toBe('quit')
@@ -109,7 +109,7 @@ describe('the viewer', () => {
         const [, after = ''] = terminal.writes.join('').split('\u001b[H\u001b[J')
         expect(after).toContain('claude-sonnet-4-5')
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     )
     terminal.press('q')
     expect(await ended).toBe('quit')

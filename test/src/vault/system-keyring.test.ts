@@ -196,7 +196,7 @@ const program = join(import.meta.dirname, '../../fixtures/vault/keyring-user.ts'
 async function inSession(command: string, home: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const env = { PATH: process.env['PATH'], HOME: home, XDG_RUNTIME_DIR: home, HERE: home }
-  const options = { env, timeout: 60_000 }
+  const options = { env }
   execFile('dbus-run-session', ['--', 'sh', '-c', command], options, (error, stdout, stderr) => {
     if (error === null) resolve(stdout)
     else reject(new Error(`${error.message}\n${stderr}`))
@@ -221,7 +221,6 @@ test.skipIf(missing.length > 0)(
       moved: 'value-in-a-keyring',
     })
   },
-  90_000,
 )
 
 test('where there is no keyring, it says so in one line with what to do instead', async () => {

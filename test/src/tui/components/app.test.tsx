@@ -27,7 +27,7 @@ import {
   wholeCall,
 } from '../sample-messages.ts'
 
-const deadline = { timeout: 10_000, interval: 10 }
+const deadline = { timeout: 60_000, interval: 10 }
 
 interface OpenApp {
   readonly store: ViewerStore

@@ -94,7 +94,7 @@ async function screenAfter(
       before = now
       expect(isSettled).toBe(true)
     },
-    { timeout: 10_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   )
   instance.unmount()
   return before

@@ -92,7 +92,8 @@ export async function handleConnect(
     refuse(services, connection, authority, 'rule', outOfScopeAnswer)
     return
   }
-  if (services.isOwnListener(authority)) {
+  const via = headerValues(toPairs(request.rawHeaders), 'via')
+  if (services.isOwnListener(authority) || services.connector.loops.hasPassed(via)) {
     const message = 'the proxy does not connect to itself'
     refuse(services, connection, authority, 'address-denied', {
       status: 403,

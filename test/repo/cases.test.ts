@@ -67,6 +67,7 @@ test('every test that the list names exists', () => {
 test('every hostile test begins with the case that it is of, and the list names it', () => {
   const files = [
     'routing',
+    'loops',
     'framing',
     'auth',
     'agents',

@@ -298,6 +298,10 @@ export class PortholeEngine extends ModuleProxy {
     server.on('checkContinue', (request, response) =>
       this._onHttpServerRequest(isSsl, request, response),
     )
+    // Any other expectation is the upstream's to refuse; Node would, untold and whoever asks.
+    server.on('checkExpectation', (request, response) =>
+      this._onHttpServerRequest(isSsl, request, response),
+    )
     server.on('connect', (request, socket, head: Buffer) =>
       this._onHttpServerConnect(request, socket, head),
     )

@@ -189,7 +189,10 @@ describe.each(others)('what comes back to $shown', ({ name, isMissing }) => {
       const found: string[] = []
       for (const [path] of answers) {
         const asking = http.get({
-          ...{ host: '127.0.0.1', port: other.port, agent, path: `${base}${path}` },
+          host: '127.0.0.1',
+          port: other.port,
+          agent,
+          path: `${base}${path}`,
           headers: { Host: host },
         })
         const response = await new Promise<http.IncomingMessage>((resolve, reject) => {

@@ -139,9 +139,17 @@ async function squid(directory: string, port: number, setup: ParentSetup): Promi
 async function haproxy(directory: string, port: number, setup: ParentSetup): Promise<string[]> {
   const timeouts = ['connect', 'client', 'server'].map((which) => `  timeout ${which} 30s`)
   const lines = [
-    ...['global', '  maxconn 50', 'defaults', '  mode http', ...timeouts],
-    ...['frontend here', `  bind 127.0.0.1:${port}`, '  default_backend there'],
-    ...['backend there', '  http-reuse always', `  server one 127.0.0.1:${setup.upstream ?? 0}`],
+    'global',
+    '  maxconn 50',
+    'defaults',
+    '  mode http',
+    ...timeouts,
+    'frontend here',
+    `  bind 127.0.0.1:${port}`,
+    '  default_backend there',
+    'backend there',
+    '  http-reuse always',
+    `  server one 127.0.0.1:${setup.upstream ?? 0}`,
   ]
   const path = join(directory, 'haproxy.cfg')
   await writeFile(path, `${lines.join('\n')}\n`)

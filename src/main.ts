@@ -33,16 +33,19 @@ function assertNode(): void {
 
 async function main(): Promise<void> {
   assertNode()
+  const { closeOwnProcess } = await import('./run/process-exposure.ts')
+  closeOwnProcess(process.env, process.execArgv)
   const { keepYoungGenerationSmall } = await import('./cli/collector.ts')
   keepYoungGenerationSmall()
   const { readPortholeVersion } = await import('./capture/porthole-version.ts')
   const { runProgram } = await import('./cli/program.ts')
+  const { readOwnEnvironment } = await import('./run/own-environment.ts')
   await runProgram(
     {
       stdin: process.stdin,
       stdout: process.stdout,
       stderr: process.stderr,
-      env: process.env,
+      env: readOwnEnvironment(),
       platform: process.platform,
       pid: process.pid,
       version: readPortholeVersion(),

@@ -19,6 +19,7 @@ import type { Plan } from './plan.ts'
 import type { HostPattern } from './policy/host-pattern.ts'
 import { parseHostPattern } from './policy/host-pattern.ts'
 import type { PortholeEngine } from './proxy/engine.ts'
+import { namesListener } from './proxy/loop-guard.ts'
 import { runningRoutes } from './proxy/running-routes.ts'
 import type { RunningRoute } from './proxy/running-routes.ts'
 import { mintRouteTokens, tokensFor } from './proxy/session-token.ts'
@@ -88,6 +89,10 @@ export class Porthole {
   /** Throws `AppError`: the CA cannot be used or does not cover a host, the port is taken, … */
   async start(): Promise<RunningPorthole> {
     const plan = { ...this.#plan, tokens: tokensFor(this.#plan) }
+    if (plan.parent !== undefined && namesListener(plan.parent.authority, plan.listen)) {
+      const next = 'name another one with --upstream-proxy, or leave it out'
+      throw new AppError('ERR_USAGE', { problem: 'the upstream proxy is this proxy itself', next })
+    }
     const routeTokens = mintRouteTokens(plan)
     const clock = createSystemClock()
     const { trust, caFailure } = await openTrustOrFallBack(plan)

@@ -44,6 +44,11 @@ export const table = {
     hint: 'unset it; to trust a private upstream, use --upstream-ca FILE',
     exitCode: 69,
   },
+  ERR_NODE_SETTING: {
+    message: '{setting} in {variable} would have Node write down what must stay secret',
+    hint: 'unset it; for a program alone: porthole run -- env {variable}=… COMMAND',
+    exitCode: 69,
+  },
   ERR_UPSTREAM_CA: {
     message: 'cannot use {path} as upstream roots: {problem}',
     hint: 'give a PEM file that holds at least one certificate',

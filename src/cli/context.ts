@@ -13,6 +13,7 @@ import type { CommandName } from '../config/options.ts'
 import { optionsOf } from '../config/options.ts'
 import type { Settings } from '../config/settings.ts'
 import { resolveSettings } from '../config/settings.ts'
+import { exposingSetting } from '../run/process-exposure.ts'
 
 export interface CliContext {
   readonly stdin: NodeJS.ReadStream
@@ -73,7 +74,8 @@ interface LoadedSettings {
 
 /**
  * Settings of a proxy command. Throws `ERR_TLS_VERIFICATION_OFF` where the environment would have
- * Node accept any certificate: nobody who sets that wants keys to go there.
+ * Node accept any certificate: nobody who sets that wants keys to go there. Throws
+ * `ERR_NODE_SETTING` where it would have Node write secrets down.
  */
 export async function loadSettings(
   context: CliContext,
@@ -83,6 +85,8 @@ export async function loadSettings(
   if (context.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
     throw new AppError('ERR_TLS_VERIFICATION_OFF')
   }
+  const exposing = exposingSetting(context.env)
+  if (exposing !== undefined) throw new AppError('ERR_NODE_SETTING', { ...exposing })
   const home = resolveHome(context, flags['home'])
   const file = command === 'demo' ? undefined : await readConfig(context, home, flags['config'])
   // Commander reads `--no-viewer` as `viewer: true` where it is not given.

@@ -2,7 +2,6 @@
  * One proxy with all that a command puts around it: analyzers, capture, control socket, messages
  * on stdout, the summary. `start`, `run` and `demo` differ only in what they do while it runs.
  */
-import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 
 import { CredentialInjector } from '../../analyzers/credential-injector.ts'
@@ -19,7 +18,7 @@ import { encodeLine } from '../messages/codec.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import { maskValuesIn } from '../policy/value-mask.ts'
-import { seedBytes, ValueScanner } from '../policy/value-scanner.ts'
+import type { ValueScanner } from '../policy/value-scanner.ts'
 import type { RunningPorthole } from '../porthole.ts'
 import type { RunningRoute } from '../proxy/running-routes.ts'
 import { formatSummary } from '../run/summary-text.ts'
@@ -36,6 +35,7 @@ import { readPrices, readRoots } from './session-files.ts'
 import { openSessionPolicy } from './session-policy.ts'
 import type { SessionPolicy } from './session-policy.ts'
 import { tokenReplacer } from './session-tokens.ts'
+import { hideSecretVariables, valuesOf } from './session-values.ts'
 import { runAgent } from './session-vault.ts'
 import type { RunVault, SessionVault } from './session-vault.ts'
 import { createWithheldNotice } from './withheld-notice.ts'
@@ -84,6 +84,7 @@ export async function openSession(context: CliContext, plan: SessionPlan): Promi
     maxBytes: plan.settings.keepBytes,
   })
   const values = valuesOf(context, plan)
+  hideSecretVariables(plan)
   const capture = openCapture(context, plan, { tell, values })
   const { settings, home } = plan
   const usesVault = plan.vault !== undefined
@@ -157,16 +158,6 @@ function routeState({ name, url, upstream, token }: RunningRoute): RouteState {
 /** Who reads a capture later was not there when the option was set. */
 const unmaskedNotice =
   '--redact-content off: keys and tokens within prompts and answers are shown and captured as they are'
-
-/** What must stand in nothing that is shown or kept; undefined where no secret is known. */
-function valuesOf(context: CliContext, { settings, vault }: SessionPlan): ValueScanner | undefined {
-  if (vault === undefined && settings.credentials.length === 0) return undefined
-  const values = vault?.vault.values ?? new ValueScanner(randomBytes(seedBytes))
-  for (const { variable } of settings.credentials) {
-    values.add(variable, context.env[variable] ?? '')
-  }
-  return values
-}
 
 function openCapture(
   context: CliContext,

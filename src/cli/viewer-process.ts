@@ -24,8 +24,9 @@ export function runViewerProcess(
   return new Promise((resolve) => {
     const child = spawn(process.execPath, args, {
       stdio: 'inherit',
+      // The process's own, out of which more was taken than out of the copy that we work with.
       env: Object.fromEntries(
-        Object.entries(context.env).filter(([name]) => !keyVariables.includes(name)),
+        Object.entries(process.env).filter(([name]) => !keyVariables.includes(name)),
       ),
     })
     child.once('error', () => resolve('failed'))

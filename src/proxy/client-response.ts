@@ -43,7 +43,34 @@ export function relayHead(response: ServerResponse, head: UpstreamResponse): voi
   response.sendDate = false
   // Marks the field as not ours to add; the client's own wish decides whether the connection stays.
   response.removeHeader('connection')
-  response.writeHead(head.status, head.statusText, toRaw(forwardableResponseHeaders(head.headers)))
+  let fields = forwardableResponseHeaders(head.headers)
+  // RFC 9112 §6.1: such a client knows no chunks; its answer ends with the connection.
+  if (isOfOldClient(response)) fields = fields.filter((pair) => !isPlainChunked(pair))
+  // Node closes it then: the client may or may not send the body that it has announced.
+  const isLast = /\b100-continue\b/iu.test(expected(response)) && !continued.has(response)
+  if (isLast) fields = [...fields, ['Connection', 'close']]
+  response.writeHead(head.status, head.statusText, toRaw(fields))
+}
+
+/** Responses before which the client heard that it may send its body. */
+const continued = new WeakSet<ServerResponse>()
+
+function isOfOldClient({ req }: ServerResponse): boolean {
+  return req.httpVersionMajor === 1 && req.httpVersionMinor === 0
+}
+
+function expected({ req }: ServerResponse): string {
+  return req.headers.expect ?? ''
+}
+
+/** Tells the client to send its body. */
+export function tellToContinue(response: ServerResponse): void {
+  continued.add(response)
+  response.writeContinue()
+}
+
+function isPlainChunked([name, value]: readonly [string, string]): boolean {
+  return name.toLowerCase() === 'transfer-encoding' && value.trim().toLowerCase() === 'chunked'
 }
 
 /**
@@ -53,8 +80,10 @@ export function relayHead(response: ServerResponse, head: UpstreamResponse): voi
 export function relayInterim(response: ServerResponse, interim: InterimResponse): void {
   const { socket } = response
   if (response.headersSent || response.destroyed || socket === null) return
+  // RFC 9110 §15.2: it would take it for the answer.
+  if (isOfOldClient(response)) return
   if (interim.status === 100) {
-    response.writeContinue()
+    tellToContinue(response)
     return
   }
   const lines = forwardableResponseHeaders(interim.headers).map(

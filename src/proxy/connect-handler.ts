@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls'
 
 import type { IdSource } from '../base/ids.ts'
 import { headerValues } from '../messages/header-values.ts'
-import type { MsgOf } from '../messages/schema.ts'
+import type { HeaderPairs, MsgOf } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
@@ -25,7 +25,7 @@ import { tellOfConnection, unrecordedAnswer } from './decisions.ts'
 import type { Reporter } from './exchange-report.ts'
 import type { GuessBrake } from './guess-brake.ts'
 import { moduleAnswer } from './hook-filters.ts'
-import { toPairs } from './http-messages.ts'
+import { announcesBody, toPairs } from './http-messages.ts'
 import { explainClientTls, interceptTls } from './intercept.ts'
 import type { LeafSource, TlsTrouble } from './intercept.ts'
 import { relayTunnel } from './tunnel-relay.ts'
@@ -77,7 +77,12 @@ export async function handleConnect(
     return
   }
   const { authority } = parsed
-  const given = headerValues(toPairs(request.rawHeaders), 'proxy-authorization')
+  const fields = toPairs(request.rawHeaders)
+  if (announcesBody(fields)) {
+    refuse(services, connection, authority, 'bad-authority', bodyAnswer)
+    return
+  }
+  const given = headerValues(fields, 'proxy-authorization')
   const identity = services.authenticator.authenticate(given)
   if (!identity.ok) {
     services.brake.answer(socket.remoteAddress, given.length > 0, (mayStay) => {
@@ -92,13 +97,8 @@ export async function handleConnect(
     refuse(services, connection, authority, 'rule', outOfScopeAnswer)
     return
   }
-  if (services.isOwnListener(authority)) {
-    const message = 'the proxy does not connect to itself'
-    refuse(services, connection, authority, 'address-denied', {
-      status: 403,
-      code: 'loop',
-      message,
-    })
+  if (services.isOwnListener(authority) || hasBeenHere(services, fields)) {
+    refuse(services, connection, authority, 'address-denied', loopAnswer)
     return
   }
   const fate = fateOf(services, connection, authority)
@@ -118,6 +118,14 @@ export async function handleConnect(
   const arrived = { services, connection, authority, head }
   if (typeof fate === 'string') await tunnel(arrived, fate)
   else await intercept(arrived, fate)
+}
+
+/** RFC 9110 §9.3.6: it has none. Whoever thinks otherwise sees another request in what follows. */
+const bodyAnswer = { status: 400, code: 'bad-request', message: 'a CONNECT has no body' }
+const loopAnswer = { status: 403, code: 'loop', message: 'the proxy does not connect to itself' }
+
+function hasBeenHere({ connector }: ConnectServices, fields: HeaderPairs): boolean {
+  return connector.loops.hasPassed(headerValues(fields, 'via'))
 }
 
 /** What becomes of a CONNECT: TLS with one of these certificates, or a tunnel, and why. */

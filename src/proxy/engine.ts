@@ -31,6 +31,7 @@ import { isWebSocketUpgrade, toPairs } from './http-messages.ts'
 import { readByEvents } from './inner-socket.ts'
 import { createInnerServer } from './intercept.ts'
 import type { LeafSource } from './intercept.ts'
+import { namesListener } from './loop-guard.ts'
 import type { RequestContext } from './module-surface.ts'
 import { ModuleProxy } from './module-surface.ts'
 import { RequestHandler } from './request-handler.ts'
@@ -103,7 +104,8 @@ export class PortholeEngine extends ModuleProxy {
     }
     this.#outer = http.createServer(serverOptions)
     this.#inner = createInnerServer(serverOptions)
-    const isOwnListener = (authority: Authority): boolean => this.#isOwnListener(authority)
+    const isOwnListener = (authority: Authority): boolean =>
+      namesListener(authority, { host: this.httpHost ?? '', port: this.httpPort })
     const deadlines = new Deadlines(services.limits, () => services.reporter.clock.monotonicMs())
     this.#brake = new GuessBrake(brakeClock(() => services.reporter.clock.monotonicMs()))
     this.#requests = new RequestHandler({
@@ -153,6 +155,7 @@ export class PortholeEngine extends ModuleProxy {
         if (address === null || typeof address === 'string') neverReached('pipe listener')
         this.httpHost = address.address
         this.httpPort = address.port
+        this.#services.connector.loops.listensAt({ host: address.address, port: address.port })
         resolve(address)
       })
     })
@@ -295,6 +298,10 @@ export class PortholeEngine extends ModuleProxy {
     server.on('checkContinue', (request, response) =>
       this._onHttpServerRequest(isSsl, request, response),
     )
+    // Any other expectation is the upstream's to refuse; Node would, untold and whoever asks.
+    server.on('checkExpectation', (request, response) =>
+      this._onHttpServerRequest(isSsl, request, response),
+    )
     server.on('connect', (request, socket, head: Buffer) =>
       this._onHttpServerConnect(request, socket, head),
     )
@@ -337,12 +344,5 @@ export class PortholeEngine extends ModuleProxy {
     socket.end(rawAnswer(answer, phrase, false))
     // Who does not hang up on that keeps no exchange waiting.
     setTimeout(() => socket.destroy(), refusedLingerMs).unref()
-  }
-
-  #isOwnListener({ host, port }: Authority): boolean {
-    if (port !== this.httpPort) return false
-    if (host === this.httpHost || host === 'localhost' || host.endsWith('.localhost')) return true
-    // Loopback, IPv4 addresses written as IPv6, and "any", which connects to loopback.
-    return /^(?:(?:::ffff:)?127\.|(?:::ffff:)?0\.0\.0\.0$|::1?$)/u.test(host)
   }
 }

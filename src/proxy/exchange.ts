@@ -29,7 +29,7 @@ import type {
   UpstreamResponse,
   UpstreamUpgrade,
 } from './http-messages.ts'
-import { contentLengthOf } from './http-messages.ts'
+import { forwardableTrailers, contentLengthOf } from './http-messages.ts'
 import { ModuleTurns } from './module-turns.ts'
 import { prepareRequest, requestUrl } from './outgoing-request.ts'
 import { pump } from './pump.ts'
@@ -247,8 +247,9 @@ class Exchange {
       return
     }
     const trailers = answer.trailers()
-    if (trailers.length > 0)
-      response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]))
+    const passed = forwardableTrailers(trailers)
+    if (passed.length > 0)
+      response.addTrailers(passed.map(([name, value]): [string, string] => [name, value]))
     this.#report.responseEnded(trailers)
     if (modules !== undefined && !(await modules.responseEnded())) return
     response.end()

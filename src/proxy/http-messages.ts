@@ -191,11 +191,36 @@ export function hasBodyFraming(pairs: HeaderPairs): boolean {
   )
 }
 
+/** Whether a request announces that a body follows, if only an empty one of unknown length. */
+export function announcesBody(pairs: HeaderPairs): boolean {
+  return hasBodyFraming(pairs) && contentLengthOf(pairs) !== 0
+}
+
 export function isWebSocketUpgrade(pairs: HeaderPairs): boolean {
   return (
     headerValues(pairs, 'upgrade').some((value) => value.toLowerCase() === 'websocket') &&
     nominations(pairs).has('upgrade')
   )
+}
+
+/** What a trailer has no business to say: framing, routing, and what was for this proxy alone. */
+const notInTrailers = new Set([
+  'connection',
+  'content-length',
+  'host',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Trailers for the other side (RFC 9110 §6.5.1): some recipients merge them into the head. */
+export function forwardableTrailers(pairs: HeaderPairs): HeaderPairs {
+  return pairs.filter(([name]) => {
+    const lower = name.toLowerCase()
+    return !notInTrailers.has(lower) && !lower.startsWith('proxy-')
+  })
 }
 
 /** The fields that `Connection` names as belonging to this connection alone, in lower case. */

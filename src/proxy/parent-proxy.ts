@@ -11,6 +11,7 @@ import { errorCodeOf } from '../base/errors.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
 import type { HostPattern } from '../policy/host-pattern.ts'
+import type { LoopGuard } from './loop-guard.ts'
 import { identityOf } from './upstream-identity.ts'
 
 export interface ParentProxy {
@@ -43,6 +44,7 @@ export interface ChainOptions {
   /** TCP, TLS and the parent's answer together, in milliseconds. */
   readonly timeoutMs: number
   readonly maxHeaderBytes: number
+  readonly loops: LoopGuard
   /** Gives up as soon as it says so. */
   readonly signal?: AbortSignal | undefined
 }
@@ -68,6 +70,7 @@ export function connectThroughParent(
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       headers: {
         Host: target,
+        Via: options.loops.mark,
         ...(parent.authorization === undefined
           ? {}
           : { 'Proxy-Authorization': parent.authorization }),
@@ -102,17 +105,13 @@ export function connectThroughParent(
 /** A connection to the parent itself, for plain HTTP in absolute form. */
 export function openParent(
   parent: ParentProxy,
-  { secureContext }: Pick<ChainOptions, 'secureContext'>,
+  { secureContext, loops }: Pick<ChainOptions, 'secureContext' | 'loops'>,
 ): net.Socket {
   const { host, port } = parent.authority
   if (parent.scheme === 'http')
-    return net.connect({ host, port, noDelay: true, allowHalfOpen: true })
-  return tls.connect({
-    host,
-    port,
-    secureContext,
-    ...identityOf(parent.authority),
-  })
+    return loops.watch(net.connect({ host, port, noDelay: true, allowHalfOpen: true }))
+  const identity = identityOf(parent.authority)
+  return loops.watch(tls.connect({ host, port, secureContext, ...identity }))
 }
 
 /**

@@ -9,6 +9,7 @@ import { Readable } from 'node:stream'
 import { formatSize } from '../base/units.ts'
 import { headerValues } from '../messages/header-values.ts'
 import { BodyUnavailable } from '../pipeline/body-unavailable.ts'
+import { tellToContinue } from './client-response.ts'
 import type { ExchangeInput } from './exchange-input.ts'
 
 /** What all bodies that are held at a time may take together. */
@@ -143,7 +144,7 @@ export class RequestBody {
     const [expected = ''] = headerValues(headers, 'expect')
     if (expected.toLowerCase() !== '100-continue' || response.headersSent) return
     this.#hasAsked = true
-    response.writeContinue()
+    tellToContinue(response)
   }
 
   #unlisten(): void {

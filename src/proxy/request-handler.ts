@@ -27,10 +27,10 @@ import type { ExchangeInput } from './exchange-input.ts'
 import { shownPath } from './exchange-report.ts'
 import { runExchange } from './exchange.ts'
 import { moduleAnswer } from './hook-filters.ts'
-import { createHeaderList, toPairs } from './http-messages.ts'
+import { announcesBody, createHeaderList, toPairs } from './http-messages.ts'
 import type { Destination, Forwarder } from './http-messages.ts'
 import type { HeldBodies } from './request-body.ts'
-import { resolveIntercepted, resolvePlain } from './request-target.ts'
+import { bad, resolveIntercepted, resolvePlain } from './request-target.ts'
 import type { RequestLine, RequestTarget } from './request-target.ts'
 import { resolveRoute } from './reverse-routes.ts'
 import { reportUnread } from './tunnel-report.ts'
@@ -55,6 +55,17 @@ export interface PendingRequest {
   readonly isObserved: boolean
 }
 
+/** On one connection: a browser sends none ahead, other clients a handful. */
+const mostWaiting = 100
+
+/** Why a request is none that could go on, whoever sends it. */
+function problemOf(httpVersion: string, isUpgradeWithBody: boolean): string | undefined {
+  // Node's parser lets 0.9 and 2.0 pass, of which neither is what comes on such a connection.
+  if (!['1.0', '1.1'].includes(httpVersion)) return 'this proxy speaks HTTP/1.1 and HTTP/1.0'
+  // The body would be taken for the other protocol, or the next request on a connection for the body.
+  return isUpgradeWithBody ? 'an upgrade has no body' : undefined
+}
+
 export class RequestHandler {
   readonly #services: RequestServices
   readonly #door: Doorkeeper
@@ -62,6 +73,8 @@ export class RequestHandler {
   readonly #unanswered = new WeakMap<Duplex, ServerResponse>()
   /** Per connection, the latest request. */
   readonly #latest = new WeakMap<Duplex, IncomingMessage>()
+  /** Per connection, requests that were let through and are not yet answered in full. */
+  readonly #waiting = new WeakMap<Duplex, number>()
   readonly #idle = new Set<() => void>()
   readonly #heldBodies: HeldBodies
   #active = 0
@@ -84,12 +97,30 @@ export class RequestHandler {
     response: ServerResponse,
   ): PendingRequest | undefined {
     const { socket } = request
+    // Of what was already read of a connection that has been closed here.
+    if (socket.destroyed) return undefined
+    if (this.#isAhead(socket)) return undefined
     this.#latest.set(socket, request)
     this.#unanswered.set(socket, response)
     response.on('finish', () => {
       if (this.#unanswered.get(socket) === response) this.#unanswered.delete(socket)
     })
-    return this.#resolve(isSsl, request, response, undefined)
+    const pending = this.#resolve(isSsl, request, response, undefined)
+    if (pending !== undefined) this.#count(socket, response)
+    return pending
+  }
+
+  /** Whether too many requests wait on one connection: its client does not read, or means no good. */
+  #isAhead(socket: Socket): boolean {
+    if ((this.#waiting.get(socket) ?? 0) < mostWaiting) return false
+    tellOfUnread(this.#services, socket, { code: 'too-many-pipelined' })
+    socket.destroy()
+    return true
+  }
+
+  #count(socket: Socket, response: ServerResponse): void {
+    this.#waiting.set(socket, (this.#waiting.get(socket) ?? 0) + 1)
+    response.once('close', () => this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1))
   }
 
   /** A request to switch protocols: node has let go of its socket, so it runs from here. */
@@ -186,7 +217,8 @@ export class RequestHandler {
       return undefined
     }
     const isRouted = inner === undefined && this.#door.isForRoute(sent)
-    const target = this.#targetOf(sent, { connection, inner, response })
+    const hasUpgrade = upgrade !== undefined
+    const target = this.#targetOf(sent, { connection, inner, response, hasUpgrade })
     if (target === undefined) return undefined
     if (!target.ok) {
       this.#refuseTarget(connection, target, response)
@@ -226,12 +258,16 @@ export class RequestHandler {
       connection,
       inner,
       response,
+      hasUpgrade,
     }: {
       readonly connection: ClientConnection
       readonly inner: InterceptedConnection | undefined
       readonly response: ServerResponse
+      readonly hasUpgrade: boolean
     },
   ): RequestTarget | undefined {
+    const problem = problemOf(response.req.httpVersion, hasUpgrade && announcesBody(sent.headers))
+    if (problem !== undefined) return bad(problem)
     if (inner !== undefined) {
       if (!this.#door.isStillKnown(connection, response)) return undefined
       return this.#inScope(connection, resolveIntercepted(sent, inner.authority))

@@ -8,7 +8,7 @@ import type { Refusal } from '../pipeline/analyzer.ts'
 import type { ExchangeInput } from './exchange-input.ts'
 import type { ExchangeReport, FailurePhase } from './exchange-report.ts'
 import type { UpstreamExchange } from './http-messages.ts'
-import { contentLengthOf, hasBodyFraming } from './http-messages.ts'
+import { contentLengthOf, forwardableTrailers, hasBodyFraming } from './http-messages.ts'
 import type { ModuleTurns } from './module-turns.ts'
 import { refusalOf } from './outgoing-request.ts'
 import { pump } from './pump.ts'
@@ -66,7 +66,7 @@ export async function sendRequest(sending: RequestSending, prepared: PreparedBod
   }
   const trailers = requestTrailers()
   try {
-    const transformed = await transformTrailers(trailers, prepared.transforms)
+    const transformed = await transformTrailers(forwardableTrailers(trailers), prepared.transforms)
     if (transformed.length > 0) upstream.sendTrailers(transformed)
   } catch (error) {
     failTransform(sending, error)

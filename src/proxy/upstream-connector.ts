@@ -21,6 +21,7 @@ import {
 } from './guarded-lookup.ts'
 import type { AddressPolicy } from './guarded-lookup.ts'
 import type { Destination } from './http-messages.ts'
+import { LoopGuard } from './loop-guard.ts'
 import type { ParentProxy } from './parent-proxy.ts'
 import { connectThroughParent, openParent, usesParent } from './parent-proxy.ts'
 import { identityOf } from './upstream-identity.ts'
@@ -54,6 +55,8 @@ interface PooledOptions {
 }
 
 export class UpstreamConnector {
+  /** Told by the listener where it is. */
+  readonly loops = new LoopGuard()
   readonly #options: ConnectorOptions
   readonly #secureContext: tls.SecureContext
   readonly #isAllowed: AddressPolicy
@@ -160,8 +163,11 @@ export class UpstreamConnector {
         ...(signal === undefined ? {} : { signal }),
       })
       limitConnecting(socket, this.#options.bounds.connectTimeoutMs, 'connect')
+      this.loops.watch(socket)
       socket.once('error', reject)
       socket.once('connect', () => {
+        // Its error is still to come.
+        if (socket.destroyed) return
         socket.off('error', reject)
         resolve(socket)
       })
@@ -187,6 +193,7 @@ export class UpstreamConnector {
       timeoutMs: bounds.connectTimeoutMs,
       maxHeaderBytes: bounds.maxHeaderBytes,
       signal,
+      loops: this.loops,
     })
   }
 
@@ -199,8 +206,10 @@ export class UpstreamConnector {
       callback?: Parameters<typeof create>[1],
     ): ReturnType<typeof create> => {
       const socket = create(options, callback)
-      if (socket instanceof net.Socket)
+      if (socket instanceof net.Socket) {
         limitConnecting(socket, this.#options.bounds.connectTimeoutMs, connected)
+        this.loops.watch(socket)
+      }
       return socket
     }
     const secureThroughParent = async (
@@ -228,7 +237,7 @@ export class UpstreamConnector {
       if (viaParent === undefined) return createDirect(options, callback)
       const { parent } = this.#options
       if (connected === 'connect' && parent !== undefined) {
-        const socket = openParent(parent, { secureContext: this.#secureContext })
+        const socket = openParent(parent, { secureContext: this.#secureContext, loops: this.loops })
         limitConnecting(
           socket,
           this.#options.bounds.connectTimeoutMs,

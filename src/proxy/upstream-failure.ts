@@ -1,6 +1,7 @@
 /** Turns a failed upstream connection into what the client is told and what the operator reads. */
 import { describeError, errorCodeOf } from '../base/errors.ts'
 import { addressDeniedCode } from './guarded-lookup.ts'
+import { loopCode } from './loop-guard.ts'
 import { parentRefusedCode } from './parent-proxy.ts'
 import { connectTimeoutCode } from './upstream-connector.ts'
 
@@ -69,6 +70,10 @@ export function explainUpstreamFailure(
   if (code === addressDeniedCode) {
     const message = `${authority} leads to a private, local or metadata address; --allow-private permits the first two`
     return { status: 403, code: 'address-denied', message }
+  }
+  if (code === loopCode) {
+    const message = `${authority} leads back to this proxy: see --upstream-proxy, --connect-to and --route`
+    return { status: 403, code: 'loop', message }
   }
   if (code === parentRefusedCode) {
     const message = `${authority} cannot be reached: ${describeError(error)}`

@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
+import { withInheritedCoreDumps } from './core-dumps.ts'
 import { isInTerminalForeground } from './terminal-foreground.ts'
 
 export interface ChildCommand {
@@ -50,11 +51,13 @@ export async function runChild(command: ChildCommand): Promise<ChildResult> {
   let send: (signal: NodeJS.Signals) => void = () => undefined
   const stopRelaying = relaySignals((signal) => send(signal))
   try {
-    const child = spawn(command.command, command.args, {
-      env: command.env,
-      stdio: command.stdio ?? 'inherit',
-      ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
-    })
+    const child = withInheritedCoreDumps(() =>
+      spawn(command.command, command.args, {
+        env: command.env,
+        stdio: command.stdio ?? 'inherit',
+        ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+      }),
+    )
     send = (signal) => void child.kill(signal)
     let started = false
     child.once('spawn', () => {

@@ -165,6 +165,10 @@ describe('a limit of the command line', () => {
     // Whoever looks along here would be the one viewer that there may be.
     const { port } = await waitForReady(cli, join(folder, 'ready.json'), { hasViewer: false })
     await flood(port, 50)
+    // Who attaches before all of it has been told would hear the rest of it live.
+    await expect
+      .poll(() => cli.text('out').split('\n').length, { timeout: 15_000 })
+      .toBeGreaterThan(50)
     // `discover` knocks at the socket, and that too is a viewer until it has gone.
     const [descriptor] = await listDescriptors(join(cli.home, 'run'))
     if (descriptor === undefined) throw new Error('no proxy is there')

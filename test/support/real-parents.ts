@@ -1,6 +1,7 @@
 /**
- * Forward proxies as companies run them, where they are installed: tinyproxy and squid, each with a
- * configuration of its own in a temporary folder, on loopback, stopped by its process id.
+ * Proxies as companies run them, where they are installed: tinyproxy and squid in front of what is
+ * asked for, HAProxy and nginx in front of one server. Each has a configuration of its own in a
+ * temporary folder, on loopback, and is stopped by its process id.
  */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -12,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
-export type ParentName = 'tinyproxy' | 'squid'
+export type ParentName = 'tinyproxy' | 'squid' | 'haproxy' | 'nginx'
 
 export interface RealParent {
   readonly port: number
@@ -26,6 +27,8 @@ export interface ParentSetup {
   readonly credentials?: string
   /** A host that it refuses. */
   readonly blockedHost?: string
+  /** Port of this machine that everything goes to; HAProxy and nginx know no other way. */
+  readonly upstream?: number
 }
 
 /** How long one may take to listen, in milliseconds. */
@@ -43,8 +46,7 @@ export async function startRealParent(
   const problems: string[] = []
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const port = await freePort()
-    const args = name === 'squid' ? squid : tinyproxy
-    const child = spawn(name, await args(directory, port, setup), {
+    const child = spawn(name, await configured[name](directory, port, setup), {
       env: { PATH: [process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter) },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -111,6 +113,10 @@ async function squid(directory: string, port: number, setup: ParentSetup): Promi
   if (setup.blockedHost !== undefined) {
     lines.push(`acl blocked dstdomain ${setup.blockedHost}`, 'http_access deny blocked')
   }
+  if (setup.upstream !== undefined) {
+    const peer = `cache_peer 127.0.0.1 parent ${setup.upstream} 0 no-query no-digest default`
+    lines.push(peer, 'never_direct allow all')
+  }
   if (setup.credentials === undefined) lines.push('http_access allow all')
   else {
     const helper = join(directory, 'check.sh')
@@ -129,6 +135,50 @@ async function squid(directory: string, port: number, setup: ParentSetup): Promi
   await writeFile(path, `${lines.join('\n')}\n`)
   return ['-N', '-f', path]
 }
+
+async function haproxy(directory: string, port: number, setup: ParentSetup): Promise<string[]> {
+  const timeouts = ['connect', 'client', 'server'].map((which) => `  timeout ${which} 30s`)
+  const lines = [
+    'global',
+    '  maxconn 50',
+    'defaults',
+    '  mode http',
+    ...timeouts,
+    'frontend here',
+    `  bind 127.0.0.1:${port}`,
+    '  default_backend there',
+    'backend there',
+    '  http-reuse always',
+    `  server one 127.0.0.1:${setup.upstream ?? 0}`,
+  ]
+  const path = join(directory, 'haproxy.cfg')
+  await writeFile(path, `${lines.join('\n')}\n`)
+  return ['-db', '-q', '-f', path]
+}
+
+async function nginx(directory: string, port: number, setup: ParentSetup): Promise<string[]> {
+  const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${join(directory, name)};`,
+  )
+  const location = [
+    `proxy_pass http://127.0.0.1:${setup.upstream ?? 0};`,
+    'proxy_http_version 1.1;',
+    'proxy_set_header Connection "";',
+    'proxy_set_header Host $http_host;',
+  ]
+  const lines = [
+    'daemon off; master_process off;',
+    `pid ${join(directory, 'pid')}; error_log stderr emerg;`,
+    'events {}',
+    `http { access_log off; ${folders.join(' ')}`,
+    `server { listen 127.0.0.1:${port}; location / { ${location.join(' ')} } } }`,
+  ]
+  const path = join(directory, 'nginx.conf')
+  await writeFile(path, `${lines.join('\n')}\n`)
+  return ['-p', directory, '-c', path]
+}
+
+const configured: Readonly<Record<ParentName, typeof squid>> = { tinyproxy, squid, haproxy, nginx }
 
 async function freePort(): Promise<number> {
   const server = net.createServer()

@@ -12,7 +12,6 @@ import { limitsHelp } from '../config/limits.ts'
 import type { CommandName } from '../config/options.ts'
 import { optionsOf } from '../config/options.ts'
 import type { Settings } from '../config/settings.ts'
-import { resolveSettings } from '../config/settings.ts'
 
 export interface CliContext {
   readonly stdin: NodeJS.ReadStream
@@ -83,6 +82,8 @@ export async function loadSettings(
   if (context.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
     throw new AppError('ERR_TLS_VERIFICATION_OFF')
   }
+  // Loaded here, so that no other command pays for the reader of configuration files.
+  const { resolveSettings } = await import('../config/settings.ts')
   const home = resolveHome(context, flags['home'])
   const file = command === 'demo' ? undefined : await readConfig(context, home, flags['config'])
   // Commander reads `--no-viewer` as `viewer: true` where it is not given.

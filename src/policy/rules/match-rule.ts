@@ -54,8 +54,12 @@ export function matchRule(rule: Rule, subject: RuleSubject): Match {
     matchNames(compiled(rule).models, modelsOf(subject.names), isNarrow),
     matchNames(compiled(rule).tools, toolsOf(subject.names), isNarrow),
   ]
-  if (parts.includes('no')) return 'no'
-  return parts.includes('unknown') ? 'unknown' : 'yes'
+  let match: Match = 'yes'
+  for (const part of parts) {
+    if (part === 'no') return 'no'
+    if (part === 'unknown') match = 'unknown'
+  }
+  return match
 }
 
 /** Whether the rule asks for what only a request's body, or its path, may name. */

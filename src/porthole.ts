@@ -11,7 +11,6 @@ import { AuditFeed } from './audit/audit-feed.ts'
 import type { DrainedAudit } from './audit/audit-feed.ts'
 import { createSystemClock } from './base/clock.ts'
 import { AppError } from './base/errors.ts'
-import { createEngine } from './create-engine.ts'
 import type { AnalysisMsg } from './messages/schema.ts'
 import { MessageStream } from './pipeline/message-stream.ts'
 import { Pipeline } from './pipeline/pipeline.ts'
@@ -113,6 +112,8 @@ export class Porthole {
         : undefined
     const allow = [...plan.allow]
     const audit = new AuditFeed(clock, plan.audits, plan.values)
+    // Loaded here, so that who only imports the library does not pay for it.
+    const { createEngine } = await import('./create-engine.ts')
     const engine = createEngine({ ...plan, allow }, { leaves, pipeline, clock, routeTokens, audit })
     // A listener has messages made: where nobody wants any, it would make them dear.
     if (plan.audits.length > 0 || pipeline.isWatched) pipeline.subscribe(audit.saw)

@@ -25,6 +25,9 @@ const stepBytes = 256 * 1024
 /** Of a number, in characters; longer ones are read differently. */
 const maxLiteral = 64
 
+/** Looked at one by one before the search for a quote is left to node. */
+const nearBytes = 64
+
 const quote = 0x22
 const backslash = 0x5c
 const comma = 0x2c
@@ -182,17 +185,25 @@ class JsonWalk {
 
   /** Goes on behind the string that begins here. */
   #passString(): boolean {
+    const bytes = this.#bytes
     const from = this.at + 1
-    for (let at = this.#bytes.indexOf(quote, from); at !== -1;) {
+    for (let at = this.#quoteFrom(from); at !== -1; at = this.#quoteFrom(at + 1)) {
       let slashes = 0
-      while (at - slashes > from && this.#bytes[at - slashes - 1] === backslash) slashes += 1
+      while (at - slashes > from && bytes[at - slashes - 1] === backslash) slashes += 1
       if (slashes % 2 === 0) {
         this.at = at + 1
         return true
       }
-      at = this.#bytes.indexOf(quote, at + 1)
     }
     return false
+  }
+
+  /** Where the next one is, or -1. Most are near, and `indexOf` costs as much as many bytes. */
+  #quoteFrom(from: number): number {
+    const bytes = this.#bytes
+    const near = Math.min(from + nearBytes, bytes.length)
+    for (let at = from; at < near; at += 1) if (bytes[at] === quote) return at
+    return bytes.indexOf(quote, near)
   }
 
   #textFrom(start: number): string | undefined {

@@ -12,7 +12,6 @@ import { limitsHelp } from '../config/limits.ts'
 import type { CommandName } from '../config/options.ts'
 import { optionsOf } from '../config/options.ts'
 import type { Settings } from '../config/settings.ts'
-import { resolveSettings } from '../config/settings.ts'
 import { exposingSetting } from '../run/process-exposure.ts'
 
 export interface CliContext {
@@ -87,6 +86,8 @@ export async function loadSettings(
   }
   const exposing = exposingSetting(context.env)
   if (exposing !== undefined) throw new AppError('ERR_NODE_SETTING', { ...exposing })
+  // Loaded here, so that no other command pays for the reader of configuration files.
+  const { resolveSettings } = await import('../config/settings.ts')
   const home = resolveHome(context, flags['home'])
   const file = command === 'demo' ? undefined : await readConfig(context, home, flags['config'])
   // Commander reads `--no-viewer` as `viewer: true` where it is not given.

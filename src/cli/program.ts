@@ -1,32 +1,15 @@
 /** The command line: every command, and one form for every usage error. */
 import { Command, CommanderError } from 'commander'
 
-import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { AppError } from '../base/errors.ts'
-import { providerHosts } from '../policy/providers.ts'
-import { createLineReporter } from '../run/line-reporter.ts'
-import { registerAgentsCommand } from './agents.ts'
-import { registerAuditCommand } from './audit.ts'
-import { registerCaCommand } from './ca.ts'
-import { registerCapturesCommand } from './captures.ts'
+import { addCommands } from './commands.ts'
 import type { CliContext } from './context.ts'
-import { resolveHome } from './context.ts'
-import { registerDemoCommand } from './demo.ts'
-import { registerDoctorCommand } from './doctor.ts'
-import { registerExportCommand } from './export.ts'
-import { registerReplayCommand } from './replay.ts'
-import { registerRulesCommand } from './rules.ts'
-import { registerRunCommand } from './run.ts'
-import { registerSearchCommand } from './search.ts'
-import { registerSecretsCommand } from './secrets.ts'
-import { registerServeCommand } from './serve.ts'
-import { registerStartCommand } from './start.ts'
-import { registerTokensCommand } from './tokens.ts'
-import { asActBesideVault } from './vault-commands.ts'
-import { registerViewCommand } from './view.ts'
-import { registerWhyCommand } from './why.ts'
 
-export function createProgram(context: CliContext): Command {
+/** With those commands whole that `words`, the command line, may mean. */
+export async function createProgram(
+  context: CliContext,
+  words: readonly string[],
+): Promise<Command> {
   const program = new Command('porthole')
     .description('See what programs say to language models: an allowlist-only MITM analyzer.')
     .version(context.version)
@@ -44,39 +27,13 @@ export function createProgram(context: CliContext): Command {
       '\nExamples:\n  porthole demo\n  porthole run -- claude\n  porthole view\n\n' +
         'Use it only on devices you control, with the consent of those whose traffic it shows.',
     )
-  registerRunCommand(program, context)
-  registerStartCommand(program, context)
-  registerViewCommand(program, context)
-  registerReplayCommand(program, {
-    stdout: context.stdout,
-    stderr: context.stderr,
-    analyzers: defaultAnalyzers,
-    describe: createLineReporter(),
-  })
-  registerSearchCommand(program, context)
-  registerCapturesCommand(program, context)
-  registerWhyCommand(program, context)
-  registerServeCommand(program, context)
-  registerExportCommand(program, context)
-  registerSecretsCommand(program, context)
-  registerAgentsCommand(program, context)
-  registerRulesCommand(program, context)
-  registerAuditCommand(program, context)
-  registerTokensCommand(program, context)
-  registerCaCommand(program, {
-    ...context,
-    defaultPermittedHosts: providerHosts,
-    resolveHome: (flag) => resolveHome(context, flag),
-    asAct: (home, act, change) => asActBesideVault(context, home, act, change),
-  })
-  registerDoctorCommand(program, context)
-  registerDemoCommand(program, context)
+  await addCommands(program, context, words)
   return program
 }
 
 /** Runs one command line (without node and script). Throws `AppError`; `--help` simply returns. */
 export async function runProgram(context: CliContext, args: readonly string[]): Promise<void> {
-  const program = createProgram(context)
+  const program = await createProgram(context, args)
   for (const command of everyCommand(program)) command.exitOverride()
   try {
     await program.parseAsync(args, { from: 'user' })

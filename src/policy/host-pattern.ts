@@ -70,5 +70,9 @@ export function matchesAny(
   authority: Authority,
   schemePort: number,
 ): boolean {
-  return patterns.some((pattern) => matchesHostPattern(pattern, authority, schemePort))
+  // A loop, for every request asks for those of every rule.
+  for (const pattern of patterns) {
+    if (matchesHostPattern(pattern, authority, schemePort)) return true
+  }
+  return false
 }

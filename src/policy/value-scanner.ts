@@ -6,7 +6,8 @@
  *
  * Values are only added: what was a secret once is still none to be written down.
  */
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 
 import { formsAtRest, leastValueLength } from './credential-value.ts'
 import { isWordOfFormat } from './format-words.ts'
@@ -57,7 +58,7 @@ interface Viewed {
 const none: readonly FoundValue[] = []
 
 export class ValueScanner implements ValueFinder {
-  readonly #key: Buffer
+  readonly #key: KeyObject
   readonly #seed: number
   readonly #multiplier: number
   /** By hash of a block: how far the window may jump; made with the first value. */
@@ -80,7 +81,7 @@ export class ValueScanner implements ValueFinder {
     const bytes = Buffer.from(seed)
     this.#seed = bytes.readInt32LE(0)
     this.#multiplier = bytes.readInt32LE(4) | 1
-    this.#key = bytes.subarray(8)
+    this.#key = createSecretKey(bytes.subarray(8))
   }
 
   get isEmpty(): boolean {

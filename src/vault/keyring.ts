@@ -2,7 +2,7 @@
  * The data key: opened once and kept in memory, found again when another process has changed it.
  * It is random, and sealed in the database by a key that comes from elsewhere (`key-sources.ts`).
  */
-import { timingSafeEqual } from 'node:crypto'
+import { createSecretKey, timingSafeEqual } from 'node:crypto'
 
 import { AppError } from '../base/errors.ts'
 import type { VaultDatabase } from './database.ts'
@@ -17,21 +17,21 @@ import {
   wrongKey,
 } from './key-sources.ts'
 import type { DataKeyRow, SecretRow } from './schema.ts'
-import type { NamedKey } from './sealing.ts'
+import type { DataKey } from './sealing.ts'
 import { mintId, mintKey, seal, unseal } from './sealing.ts'
 import { dataKeyBinding, sealManifest } from './secret-rows.ts'
 
 export class Keyring {
   readonly environment: KeyEnvironment
-  #known: { readonly sealed: Buffer; readonly key: NamedKey } | undefined
-  #opening: { readonly sealed: Buffer; readonly key: Promise<NamedKey> } | undefined
+  #known: { readonly sealed: Buffer; readonly key: DataKey } | undefined
+  #opening: { readonly sealed: Buffer; readonly key: Promise<DataKey> } | undefined
 
   constructor(environment: KeyEnvironment) {
     this.environment = environment
   }
 
   /** At once where it is known; else from its source. Throws, or rejects with, `ERR_VAULT_KEY`. */
-  open(row: DataKeyRow, vaultId: string): NamedKey | Promise<NamedKey> {
+  open(row: DataKeyRow, vaultId: string): DataKey | Promise<DataKey> {
     if (this.#known !== undefined && isSame(this.#known.sealed, row.sealed)) return this.#known.key
     if (this.#opening !== undefined && isSame(this.#opening.sealed, row.sealed)) {
       return this.#opening.key
@@ -45,23 +45,25 @@ export class Keyring {
     return key
   }
 
-  async #find(row: DataKeyRow, vaultId: string): Promise<NamedKey> {
+  async #find(row: DataKeyRow, vaultId: string): Promise<DataKey> {
     const outer = await findSealingKey(row.source, row.parameters, this.environment)
     const bytes = unseal(outer, row.sealed, dataKeyBinding(row, vaultId))
     outer.fill(0)
     if (bytes === undefined) throw wrongKey(row.source)
-    const key = { id: row.id, bytes }
+    const key = dataKey(row.id, bytes)
     this.#known = { sealed: row.sealed, key }
     return key
   }
 
   /** A new data key under `outer`, which is stored first. Within the vault's lock. */
-  async mint(outer: SealingKey, vaultId: string, now: number): Promise<[DataKeyRow, NamedKey]> {
+  async mint(outer: SealingKey, vaultId: string, now: number): Promise<[DataKeyRow, DataKey]> {
     await storeSealingKey(outer, this.environment)
-    const key = { id: mintId('dek'), bytes: mintKey() }
+    const bytes = mintKey()
+    const id = mintId('dek')
     const { source, parameters } = outer
-    const row = { id: key.id, source, parameters, created_at: now }
-    const sealed = seal(outer.bytes, key.bytes, dataKeyBinding(row, vaultId))
+    const row = { id, source, parameters, created_at: now }
+    const sealed = seal(outer.bytes, bytes, dataKeyBinding(row, vaultId))
+    const key = dataKey(id, bytes)
     this.#known = { sealed, key }
     return [{ ...row, sealed, manifest: sealManifest([], key, vaultId) }, key]
   }
@@ -93,6 +95,13 @@ export function readVault(database: VaultDatabase): VaultRows {
     throw new AppError('ERR_VAULT_TAMPERED', { what: 'as a whole' })
   }
   return { vaultId: vault.id, dataKey: dataKeys[0], secrets }
+}
+
+/** Wipes `bytes`. */
+function dataKey(id: string, bytes: Buffer): DataKey {
+  const key = { id, secret: createSecretKey(bytes) }
+  bytes.fill(0)
+  return key
 }
 
 function isSame(a: Buffer, b: Buffer): boolean {

@@ -4,6 +4,7 @@
  * fields can be mistaken for. Pure but for the nonce; it knows no file and no database.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 
 /** In bytes. */
 export const keyLength = 32
@@ -17,24 +18,39 @@ export interface NamedKey {
   readonly bytes: Buffer
 }
 
+/** As it is kept by whoever opens much: node takes longer to make a key of bytes than to use it. */
+export interface DataKey {
+  readonly id: string
+  readonly secret: KeyObject
+}
+
 /** What a ciphertext is bound to, in order. */
 export type Binding = ReadonlyArray<string | number>
 
 /** `nonce ‖ ciphertext ‖ tag`. */
-export function seal(key: Buffer, plain: Buffer, binding: Binding): Buffer {
+export function seal(key: Buffer | KeyObject, plain: Buffer, binding: Binding): Buffer {
   const nonce = randomBytes(nonceLength)
   return Buffer.concat([nonce, encrypt(key, nonce, plain, encodeBinding(binding))])
 }
 
 /** Undefined where the key, the binding or any bit of `sealed` is not the one of the sealing. */
-export function unseal(key: Buffer, sealed: Buffer, binding: Binding): Buffer | undefined {
+export function unseal(
+  key: Buffer | KeyObject,
+  sealed: Buffer,
+  binding: Binding,
+): Buffer | undefined {
   if (sealed.byteLength < nonceLength + tagLength) return undefined
   const nonce = sealed.subarray(0, nonceLength)
   return decrypt(key, nonce, sealed.subarray(nonceLength), encodeBinding(binding))
 }
 
 /** Ciphertext with its tag behind it. Throws `RangeError` for a nonce of any other length than 12. */
-export function encrypt(key: Buffer, nonce: Buffer, plain: Buffer, aad: Buffer): Buffer {
+export function encrypt(
+  key: Buffer | KeyObject,
+  nonce: Buffer,
+  plain: Buffer,
+  aad: Buffer,
+): Buffer {
   if (nonce.byteLength !== nonceLength) throw new RangeError('a nonce has 12 bytes')
   // Without authTagLength, node would take and give tags of other lengths.
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagLength })
@@ -45,7 +61,7 @@ export function encrypt(key: Buffer, nonce: Buffer, plain: Buffer, aad: Buffer):
 
 /** Undefined where anything does not fit; a tag that was cut short never does. */
 export function decrypt(
-  key: Buffer,
+  key: Buffer | KeyObject,
   nonce: Buffer,
   sealed: Buffer,
   aad: Buffer,

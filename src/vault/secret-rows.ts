@@ -13,7 +13,7 @@ import { parseKeyVariable } from '../policy/credential-syntax.ts'
 import type { CredentialBinding, CredentialLocation } from '../policy/credential.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import type { DataKeyRow, SecretRow } from './schema.ts'
-import type { Binding, NamedKey } from './sealing.ts'
+import type { Binding, DataKey } from './sealing.ts'
 import { seal, unseal } from './sealing.ts'
 
 const format = 1
@@ -51,18 +51,18 @@ export function bindingOf(row: SecretRow): CredentialBinding {
 export function sealRow(
   row: Omit<SecretRow, 'sealed' | 'key_id'>,
   value: string,
-  key: NamedKey,
+  key: DataKey,
   vaultId: string,
 ): SecretRow {
   const bound = { ...row, key_id: key.id }
-  const sealed = seal(key.bytes, Buffer.from(value, 'utf8'), secretBinding(bound, vaultId))
+  const sealed = seal(key.secret, Buffer.from(value, 'utf8'), secretBinding(bound, vaultId))
   return { ...bound, sealed }
 }
 
 /** Throws `ERR_VAULT_TAMPERED`. */
-export function openRow(row: SecretRow, key: NamedKey, vaultId: string): string {
+export function openRow(row: SecretRow, key: DataKey, vaultId: string): string {
   const plain =
-    row.key_id === key.id ? unseal(key.bytes, row.sealed, secretBinding(row, vaultId)) : undefined
+    row.key_id === key.id ? unseal(key.secret, row.sealed, secretBinding(row, vaultId)) : undefined
   if (plain === undefined) throw new AppError('ERR_VAULT_TAMPERED', { what: row.name })
   const value = plain.toString('utf8')
   plain.fill(0)
@@ -92,22 +92,22 @@ export function dataKeyBinding(
 }
 
 /** Names every secret with its version and ciphertext: none can be added, dropped or put back. */
-export function sealManifest(rows: readonly SecretRow[], key: NamedKey, vaultId: string): Buffer {
-  return seal(key.bytes, Buffer.alloc(0), manifestBinding(rows, key, vaultId))
+export function sealManifest(rows: readonly SecretRow[], key: DataKey, vaultId: string): Buffer {
+  return seal(key.secret, Buffer.alloc(0), manifestBinding(rows, key, vaultId))
 }
 
 /** Throws `ERR_VAULT_TAMPERED` where the secrets are not the ones that were last written. */
 export function checkManifest(
   manifest: Buffer,
   rows: readonly SecretRow[],
-  key: NamedKey,
+  key: DataKey,
   vaultId: string,
 ): void {
-  if (unseal(key.bytes, manifest, manifestBinding(rows, key, vaultId)) !== undefined) return
+  if (unseal(key.secret, manifest, manifestBinding(rows, key, vaultId)) !== undefined) return
   throw new AppError('ERR_VAULT_TAMPERED', { what: 'as a whole' })
 }
 
-function manifestBinding(rows: readonly SecretRow[], key: NamedKey, vaultId: string): Binding {
+function manifestBinding(rows: readonly SecretRow[], key: DataKey, vaultId: string): Binding {
   const secrets = rows
     .toSorted((a, b) => (a.id < b.id ? -1 : 1))
     .flatMap(({ id, version, sealed }) => [

@@ -16,7 +16,7 @@ import type { Keyring, VaultRows } from './keyring.ts'
 import { readVault } from './keyring.ts'
 import { problemOfReference } from './references.ts'
 import type { DataKeyRow, SecretRow } from './schema.ts'
-import type { NamedKey } from './sealing.ts'
+import type { DataKey } from './sealing.ts'
 import { mintId } from './sealing.ts'
 import { bindingOf, checkManifest, openRow, sealManifest, sealRow } from './secret-rows.ts'
 
@@ -203,7 +203,7 @@ export class SecretStore {
 
   async #change(
     source: KeySource | undefined,
-    work: (vault: { readonly rows: VaultRows; readonly key: NamedKey }) => void,
+    work: (vault: { readonly rows: VaultRows; readonly key: DataKey }) => void,
   ): Promise<void> {
     const before = readVault(this.#database)
     const { environment } = this.#keyring
@@ -222,7 +222,7 @@ export class SecretStore {
     })
   }
 
-  async #dataKey(rows: VaultRows, fresh: SealingKey | undefined): Promise<[DataKeyRow, NamedKey]> {
+  async #dataKey(rows: VaultRows, fresh: SealingKey | undefined): Promise<[DataKeyRow, DataKey]> {
     if (rows.dataKey !== undefined) {
       return [rows.dataKey, await this.#keyring.open(rows.dataKey, rows.vaultId)]
     }
@@ -233,13 +233,13 @@ export class SecretStore {
   }
 
   /** After every change: the manifest of what is there now. */
-  #seal(dataKey: DataKeyRow, key: NamedKey, vaultId: string): void {
+  #seal(dataKey: DataKeyRow, key: DataKey, vaultId: string): void {
     const rows = this.#database.all(sql.selectFrom('secrets').selectAll())
     const manifest = sealManifest(rows, key, vaultId)
     this.#database.run(sql.updateTable('data_keys').set({ manifest }).where('id', '=', dataKey.id))
   }
 
-  async #keyWithoutAsking(rows: VaultRows): Promise<NamedKey | undefined> {
+  async #keyWithoutAsking(rows: VaultRows): Promise<DataKey | undefined> {
     if (rows.dataKey === undefined) return undefined
     try {
       return await this.#keyring.open(rows.dataKey, rows.vaultId)
@@ -253,7 +253,7 @@ export class SecretStore {
 
 function describe(
   row: SecretRow,
-  key: NamedKey | undefined,
+  key: DataKey | undefined,
   vaultId: string,
   agents: ReadonlyMap<string, string>,
 ): SecretDescription {

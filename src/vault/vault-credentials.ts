@@ -16,7 +16,7 @@ import type {
 import type { Keyring } from './keyring.ts'
 import type { References } from './references.ts'
 import { variableOf } from './references.ts'
-import type { NamedKey } from './sealing.ts'
+import type { DataKey } from './sealing.ts'
 import { checkManifest, openRow } from './secret-rows.ts'
 import type { SecretEntry, VaultReader, VaultSnapshot } from './vault-reader.ts'
 import type { VaultValues } from './vault-values.ts'
@@ -118,11 +118,11 @@ export class VaultCredentials implements CredentialSource {
     const { dataKey, vaultId } = snapshot.rows
     if (dataKey === undefined) throw new AppError('ERR_VAULT_TAMPERED', { what: 'as a whole' })
     const key = this.#options.keyring.open(dataKey, vaultId)
-    const open = (found: NamedKey): string | Promise<string> => this.#open(snapshot, entry, found)
+    const open = (found: DataKey): string | Promise<string> => this.#open(snapshot, entry, found)
     return key instanceof Promise ? key.then(open) : open(key)
   }
 
-  #open(snapshot: VaultSnapshot, entry: SecretEntry, key: NamedKey): string | Promise<string> {
+  #open(snapshot: VaultSnapshot, entry: SecretEntry, key: DataKey): string | Promise<string> {
     this.#check(snapshot, key)
     const text = openRow(entry.row, key, snapshot.rows.vaultId)
     if (entry.row.kind === 'value') return text
@@ -143,7 +143,7 @@ export class VaultCredentials implements CredentialSource {
     throw new AppError('ERR_SECRET_UNAVAILABLE', { name: entry.id, problem })
   }
 
-  #check(snapshot: VaultSnapshot, key: NamedKey): void {
+  #check(snapshot: VaultSnapshot, key: DataKey): void {
     const { dataKey, secrets, vaultId } = snapshot.rows
     if (this.#checked.has(snapshot) || dataKey === undefined) return
     checkManifest(dataKey.manifest, secrets, key, vaultId)

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 
 import { seedBytes, ValueScanner } from '../policy/value-scanner.ts'
 import type { SecretRow } from './schema.ts'
-import type { NamedKey } from './sealing.ts'
+import type { DataKey } from './sealing.ts'
 import { openRow } from './secret-rows.ts'
 import type { VaultSnapshot } from './vault-reader.ts'
 
@@ -18,7 +18,7 @@ export class VaultValues {
   readonly #known = new Set<string>()
 
   /** Adds what is new in a snapshot whose manifest holds. */
-  take(snapshot: VaultSnapshot, key: NamedKey): void {
+  take(snapshot: VaultSnapshot, key: DataKey): void {
     if (this.#taken.has(snapshot)) return
     this.#taken.add(snapshot)
     if (this.scanner.isFull) {
@@ -41,7 +41,7 @@ export class VaultValues {
 }
 
 /** A secret that does not open is refused where it is to be used; here it is none. */
-function readable(row: SecretRow, key: NamedKey, vaultId: string): string | undefined {
+function readable(row: SecretRow, key: DataKey, vaultId: string): string | undefined {
   try {
     return openRow(row, key, vaultId)
   } catch {

@@ -34,7 +34,7 @@ export async function runCommand(home: string, args: readonly string[]): Promise
     mainPath: '',
     setExitCode: () => {},
   } as unknown as CliContext
-  const program = createProgram(context)
+  const program = await createProgram(context, args)
   quiet(program)
   const failure: unknown = await program.parseAsync(args, { from: 'user' }).then(
     () => undefined,

@@ -5,7 +5,7 @@
  * never `no`. Rules that allow read narrowly: only what every reader takes alike. Pure.
  */
 import type { Authority } from '../authority.ts'
-import { matchesHostPattern } from '../host-pattern.ts'
+import { matchesAny } from '../host-pattern.ts'
 import { hasDotDot, isUnambiguousPath, matchesPath } from '../request-path.ts'
 import type { Glob } from './glob.ts'
 import { compileGlob, foldCase } from './glob.ts'
@@ -46,16 +46,20 @@ export function matchRule(rule: Rule, subject: RuleSubject): Match {
   const isNarrow = rule.action === 'allow'
   const { authority, agent } = subject
   const port = isNarrow ? subject.schemePort : authority.port
-  if (hosts?.some((pattern) => matchesHostPattern(pattern, authority, port)) === false) return 'no'
+  if (hosts !== undefined && !matchesAny(hosts, authority, port)) return 'no'
   if (agents !== undefined && (agent === undefined || !agents.includes(agent))) return 'no'
-  const parts = new Set([
+  const parts = [
     matchMethods(methods, subject.methods, isNarrow),
     matchPaths(rule, subject, isNarrow),
     matchNames(compiled(rule).models, modelsOf(subject.names), isNarrow),
     matchNames(compiled(rule).tools, toolsOf(subject.names), isNarrow),
-  ])
-  if (parts.has('no')) return 'no'
-  return parts.has('unknown') ? 'unknown' : 'yes'
+  ]
+  let match: Match = 'yes'
+  for (const part of parts) {
+    if (part === 'no') return 'no'
+    if (part === 'unknown') match = 'unknown'
+  }
+  return match
 }
 
 /** Whether the rule asks for what only a request's body, or its path, may name. */

@@ -3,7 +3,8 @@
  * tag(16)`, AES-256-GCM, in it `{"v": secret, "h": [host patterns]}`; no pattern at all is every
  * host. They are read where the key is given, and never made here. Pure.
  */
-import { createDecipheriv } from 'node:crypto'
+import { createDecipheriv, createSecretKey } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 
 import { AppError } from '../../base/errors.ts'
 import type { HostPattern } from '../host-pattern.ts'
@@ -29,11 +30,11 @@ const secretId = 'starpod'
 const unknown: TokenVerdict = { decision: 'unknown' }
 
 export class StarpodTokens implements TokenSource {
-  readonly #key: Buffer
+  readonly #key: KeyObject
 
   /** Throws `ERR_TOKEN_KEY` for anything but 32 bytes as base64 or hexadecimal digits. */
   constructor(key: string) {
-    this.#key = readKey(key)
+    this.#key = createSecretKey(readKey(key))
   }
 
   lookup(request: TokenRequest): TokenLookup {
@@ -62,7 +63,7 @@ interface Content {
   readonly hosts: readonly HostPattern[] | 'all'
 }
 
-function openToken(text: string, key: Buffer): Content | undefined {
+function openToken(text: string, key: KeyObject): Content | undefined {
   const run = text.slice(starpodPrefix.length)
   if (run.length % 4 !== 0) return undefined
   const sealed = Buffer.from(run, 'base64')

@@ -43,6 +43,10 @@ const prefixes: ReadonlyArray<readonly [TokenKind, string]> = [
 ]
 const alternatives = prefixes.map(([kind, prefix]) => `(?<${kind}>${writtenPattern(prefix)})`)
 const anyPrefix = new RegExp(alternatives.join('|'), 'gu')
+/** How both end: looked for first, since most text has none, and fewer characters are sooner ruled out. */
+const prefixEnd = new RegExp(writtenPattern(':v1:'), 'gu')
+/** By code: what either may begin with, however it is written. */
+const firsts = byteClass(/[ps%\\]/u)
 const prefixHere = new RegExp(alternatives.join('|'), 'uy')
 /** All but its last character, each as `\u0000`. */
 const mostPartialPrefix = (tokenPrefix.length - 1) * 6 + 5
@@ -91,6 +95,8 @@ export class TokenScanner {
     this.#held = ''
     this.#resume = undefined
     for (;;) {
+      prefixEnd.lastIndex = from
+      if (!prefixEnd.test(text)) break
       anyPrefix.lastIndex = from
       const match = anyPrefix.exec(text)
       if (match === null) break
@@ -132,7 +138,8 @@ export class TokenScanner {
     let isEscaped = this.#isOddBefore(text, at)
     for (; at < text.length; at += 1) {
       const isBackslash = text.charAt(at) === backslash
-      if (!(isBackslash && isEscaped) && beginsPrefix(text, at)) return at
+      const mayBegin = !(isBackslash && isEscaped) && firsts[text.charCodeAt(at)] === true
+      if (mayBegin && beginsPrefix(text, at)) return at
       isEscaped = isBackslash && !isEscaped
     }
     return undefined

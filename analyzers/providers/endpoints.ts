@@ -13,6 +13,7 @@ import { cohereChatWire, cohereV1ChatWire } from './cohere-chat-wire.ts'
 import { cohereChat } from './cohere-chat.ts'
 import { cohereEmbedWire, cohereGenerateWire, cohereRerankWire } from './cohere-plain-wire.ts'
 import { cohereV1Chat } from './cohere-v1-chat.ts'
+import { createLiveDialect } from './gemini-live-socket.ts'
 import { geminiWire } from './gemini-wire.ts'
 import { gemini } from './gemini.ts'
 import { geminiCountTokensWire, geminiEmbedWire, vertexPredictWire } from './google-plain-wire.ts'
@@ -129,4 +130,8 @@ export const sockets: ReadonlyArray<{
 }> = [
   { path: /\/responses$/u, open: createResponsesDialect },
   { path: /\/realtime$/u, open: createRealtimeDialect },
+  {
+    path: /\/ws\/google\.[\w.]+[./]BidiGenerateContent(?:Constrained)?$/u,
+    open: createLiveDialect,
+  },
 ]

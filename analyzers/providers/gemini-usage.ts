@@ -14,7 +14,9 @@ export function readGeminiUsage(answer: JsonRecord): ReportedUsage | undefined {
   const prompt = countOf(usage['promptTokenCount'])
   if (prompt === undefined) return undefined
   const input = prompt + (countOf(usage['toolUsePromptTokenCount']) ?? 0)
-  const candidates = countOf(usage['candidatesTokenCount']) ?? 0
+  // The Live API has a name of its own for what comes back.
+  const candidates = countOf(usage['candidatesTokenCount'] ?? usage['responseTokenCount']) ?? 0
+  const back = usage['candidatesTokensDetails'] ?? usage['responseTokensDetails']
   const thoughts = countOf(usage['thoughtsTokenCount']) ?? 0
   const total = countOf(usage['totalTokenCount'])
   // The total tells where an answer counts its thoughts among the candidates after all.
@@ -27,7 +29,7 @@ export function readGeminiUsage(answer: JsonRecord): ReportedUsage | undefined {
     cacheRead: countOf(usage['cachedContentTokenCount']),
     reasoning: thoughts,
     inputAudio: Math.max(0, audio - audioIn(usage['cacheTokensDetails'])),
-    outputAudio: audioIn(usage['candidatesTokensDetails']),
+    outputAudio: audioIn(back),
     isSpecial: isBilledApart(answer, usage),
   })
 }

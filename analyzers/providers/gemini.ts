@@ -137,7 +137,8 @@ function mergeContent(content: JsonDraft, from: JsonRecord): void {
   }
 }
 
-function mergePart(parts: Json[], part: JsonRecord): void {
+/** Adds a part; text that follows text of its kind continues it. */
+export function mergePart(parts: Json[], part: JsonRecord): void {
   const last = recordOf(parts.at(-1))
   const isSame = (last['thought'] === true) === (part['thought'] === true)
   if (isPlainText(last) && isPlainText(part) && isSame) {

@@ -1,6 +1,6 @@
 /**
  * Requests of other interfaces than OpenAI's that are told as operations, as data: polled
- * predictions of Replicate, batches and stored objects of the Gemini API and Vertex AI, its live
+ * predictions of Replicate, batches and stored objects of the Gemini API and Vertex AI, its music
  * sockets, endpoints of SageMaker and what Bedrock does in the background. Paths are those of the
  * vendors' own SDKs; what such an endpoint runs is its own, so that nothing is read as a prompt.
  */
@@ -66,8 +66,7 @@ const table: readonly Row[] = [
     [/\/models\/([^/]+)(?::|%3A)fetchPredictOperation$/u, { POST: 'operations.retrieve' }],
     [/\/operations\/([^/:]+)$/u, { GET: 'operations.retrieve' }],
     // A WebSocket: its frames are told as they are.
-    [/\/ws\/google\.[\w.]+(?:BidiGenerateContent(?:Constrained)?)$/u, { GET: 'live.connect' }],
-    [/\/ws\/google\.[\w.]+\/BidiGenerateContent$/u, { GET: 'live.connect' }],
+    [/\/ws\/google\.[\w.]+[./]BidiGenerateMusic$/u, { GET: 'live.music.connect' }],
   ]),
   ...rows(sagemaker, [
     [/^\/endpoints\/([^/]+)\/invocations$/u, { POST: 'endpoints.invoke' }],

@@ -74,13 +74,8 @@ test.each([
   ['GET', `${gemini}/v1beta/models/veo/operations/o1`, ['operations.retrieve', 'o1']],
   [
     'GET',
-    `${gemini}/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent`,
-    ['live.connect'],
-  ],
-  [
-    'GET',
-    `${vertex}/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent`,
-    ['live.connect'],
+    `${gemini}/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateMusic`,
+    ['live.music.connect'],
   ],
   ['POST', `${vertex}${inProject}/batchPredictionJobs`, ['batches.create']],
   ['GET', `${vertex}${inProject}/batchPredictionJobs/7`, ['batches.retrieve', '7']],

@@ -11,7 +11,7 @@ import { optional } from './providers/model-wire.ts'
 import type { AnswerReading, CallReading, CallTarget, ModelWire } from './providers/model-wire.ts'
 import type { PriceList } from './providers/price-list.ts'
 import { priceCall } from './providers/price.ts'
-import { providerOf } from './providers/provider-hosts.ts'
+import { knownProvider, providerOf } from './providers/provider-hosts.ts'
 import {
   modelInPath,
   recognizeCall,
@@ -21,6 +21,7 @@ import {
 } from './providers/recognize.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { recordOfForm } from './wire/form-record.ts'
+import type { JsonRecord } from './wire/json.ts'
 import { isRecord, readRecord } from './wire/json.ts'
 import { readRateLimits } from './wire/rate-limits.ts'
 import { begun } from './wire/work.ts'
@@ -33,6 +34,10 @@ interface Exchange {
   readonly provider: string
   readonly started: MsgOf<'request-started'>
   call?: CallReading
+  /** Its request cannot be read: what is not told of it is not known. */
+  isUnread?: true
+  /** A request that is no call as it stands, as those that are refused for it. */
+  unfit?: JsonRecord
   hasRequestBody: boolean
   hasResponseBody: boolean
   response?: MsgOf<'response-started'>
@@ -121,7 +126,8 @@ function isDerived(msg: AnalysisMsg): boolean {
 
 /** Whether nothing that the analyzers before this one may still emit would change the answer. */
 function isSettled(exchange: Exchange): boolean {
-  if (exchange.call === undefined) return !exchange.hasRequestBody
+  if (exchange.call === undefined && exchange.hasRequestBody) return false
+  if (exchange.call === undefined && !isModelHost(exchange)) return true
   if (!exchange.hasResponseBody || exchange.merged !== undefined) return true
   if (exchange.parsed === undefined) return false
   return !isStream(exchange.parsed, exchange.wire) || exchange.wire.stream === undefined
@@ -172,13 +178,28 @@ function takeRequest(
   exchange.hasRequestBody = false
   const { wire, target } = exchange
   const body = msg.json ?? (msg.form === undefined ? undefined : recordOfForm(msg.form))
-  if (!isRecord(body) || !wire.isCall(body, target)) return
-  const call = wire.readCall(body, target)
+  if (isRecord(body) && wire.isCall(body, target)) {
+    tellCall(exchange, wire.readCall(body, target), emit, end)
+  } else if (isRecord(body)) {
+    exchange.unfit = body
+  } else if (isModelHost(exchange)) {
+    exchange.isUnread = true
+    tellCall(exchange, wire.readCall({}, target), emit, end)
+  }
+}
+
+function tellCall(
+  exchange: Exchange,
+  call: CallReading,
+  emit: Emit,
+  end: EndMsg | undefined,
+): CallReading {
   exchange.call = call
+  const { wire, target, provider } = exchange
   const model = call.model ?? modelInPath(target)
   emit({
     kind: 'model-called',
-    provider: exchange.provider,
+    provider,
     operation: wire.operation,
     ...optional('model', model),
     streaming: call.streaming,
@@ -189,6 +210,19 @@ function takeRequest(
     ...optional('background', call.background),
     ...(end === undefined ? {} : headOf(end)),
   })
+  return call
+}
+
+/** Where the path alone says that a model is called: elsewhere it may mean anything. */
+function isModelHost({ wire, target }: Exchange): boolean {
+  return wire.provider !== undefined || knownProvider(target.host) !== undefined
+}
+
+/** Whether the answer shows that a model was called, or was not for want of a proper request. */
+function isOfCall(exchange: Exchange, { usage }: AnswerReading): boolean {
+  if (!isModelHost(exchange)) return false
+  const status = exchange.response?.status ?? 0
+  return status >= 400 || usage !== undefined || exchange.merged !== undefined
 }
 
 function takeEvent(exchange: Exchange, msg: MsgOf<'sse-event'>): void {
@@ -211,14 +245,18 @@ function* answer(
   prices: PriceList | undefined,
   emit: Emit,
 ): Generator<undefined, void, undefined> {
-  const { call, provider, merged, parsed, response, refused, started, wire } = exchange
-  if (call === undefined) return
+  const { provider, merged, parsed, response, refused, started, wire, target } = exchange
+  const isWhole = exchange.call !== undefined && exchange.isUnread !== true
   const reading = readingOf(exchange)
+  if (exchange.call === undefined && !isOfCall(exchange, reading)) return
+  const call =
+    exchange.call ?? tellCall(exchange, wire.readCall(exchange.unfit ?? {}, target), emit, end)
   const body = parsed === undefined ? undefined : exchange.wire.bodyOf?.(parsed)
   const error = readFailure({ end, refused, response, parsed, merged, body })
   const model = reading.model ?? call.model ?? modelInPath(exchange.target)
   const usage =
-    reading.usage ?? (wire.keepsHistory === true ? undefined : yield* estimateUsage(call, reading))
+    reading.usage ??
+    (wire.keepsHistory === true || !isWhole ? undefined : yield* estimateUsage(call, reading))
   const draft: AnalysisMsgDraft = {
     kind: 'model-answered',
     ...headOf(end),

@@ -37,6 +37,11 @@ const hosts: ReadonlyArray<{ readonly host: RegExp; readonly provider: string }>
  * else the host itself. `host` may carry a port.
  */
 export function providerOf(host: string, byWire?: string): string {
+  return knownProvider(host) ?? byWire ?? host
+}
+
+/** The provider that the host belongs to, if it is one of the table. */
+export function knownProvider(host: string): string | undefined {
   const name = host.toLowerCase().replace(/:\d+$/u, '')
-  return hosts.find((row) => row.host.test(name))?.provider ?? byWire ?? host
+  return hosts.find((row) => row.host.test(name))?.provider
 }

@@ -218,11 +218,17 @@ function isModelHost({ wire, target }: Exchange): boolean {
   return wire.provider !== undefined || knownProvider(target.host) !== undefined
 }
 
-/** Whether the answer shows that a model was called, or was not for want of a proper request. */
-function isOfCall(exchange: Exchange, { usage }: AnswerReading): boolean {
-  if (!isModelHost(exchange)) return false
-  const status = exchange.response?.status ?? 0
-  return status >= 400 || usage !== undefined || exchange.merged !== undefined
+/** A call that its answer alone shows: a model was called, or not for want of a proper request. */
+function callBehind(
+  { exchange, end }: Ending,
+  { usage }: AnswerReading,
+  emit: Emit,
+): CallReading | undefined {
+  const { wire, target, response, merged, unfit = {} } = exchange
+  const isOne = (response?.status ?? 0) >= 400 || usage !== undefined || merged !== undefined
+  if (!isOne || !isModelHost(exchange)) return undefined
+  exchange.isUnread = true
+  return tellCall(exchange, wire.readCall(unfit, target), emit, end)
 }
 
 function takeEvent(exchange: Exchange, msg: MsgOf<'sse-event'>): void {
@@ -245,23 +251,20 @@ function* answer(
   prices: PriceList | undefined,
   emit: Emit,
 ): Generator<undefined, void, undefined> {
-  const { provider, merged, parsed, response, refused, started, wire, target } = exchange
-  const isWhole = exchange.call !== undefined && exchange.isUnread !== true
+  const { provider, merged, parsed, response, refused, started, wire } = exchange
   const reading = readingOf(exchange)
-  if (exchange.call === undefined && !isOfCall(exchange, reading)) return
-  const call =
-    exchange.call ?? tellCall(exchange, wire.readCall(exchange.unfit ?? {}, target), emit, end)
-  const body = parsed === undefined ? undefined : exchange.wire.bodyOf?.(parsed)
+  const call = exchange.call ?? callBehind({ exchange, end }, reading, emit)
+  if (call === undefined) return
+  const body = parsed === undefined ? undefined : wire.bodyOf?.(parsed)
   const error = readFailure({ end, refused, response, parsed, merged, body })
   const model = reading.model ?? call.model ?? modelInPath(exchange.target)
-  const usage =
-    reading.usage ??
-    (wire.keepsHistory === true || !isWhole ? undefined : yield* estimateUsage(call, reading))
+  const isWhole = exchange.isUnread !== true && wire.keepsHistory !== true
+  const usage = reading.usage ?? (isWhole ? yield* estimateUsage(call, reading) : undefined)
   const draft: AnalysisMsgDraft = {
     kind: 'model-answered',
     ...headOf(end),
     provider,
-    operation: exchange.wire.operation,
+    operation: wire.operation,
     ...optional('model', model),
     ...optional('status', response?.status ?? refused?.status ?? end.status),
     output: reading.output,

@@ -59,8 +59,9 @@ function isSpecial(message: JsonRecord, usage: JsonRecord): boolean {
     !anywhere.has(place) ||
     usage['fallback_credit'] !== undefined ||
     recordsOf(usage['iterations']).some(({ type }) => type === 'fallback_message') ||
-    recordsOf(message['content']).some(({ type, name }) =>
-      type === 'server_tool_use' ? /code_execution$/u.test(textOf(name) ?? '') : false,
+    recordsOf(message['content']).some(
+      ({ type, name }) =>
+        type === 'server_tool_use' && textOf(name)?.endsWith('code_execution') === true,
     )
   )
 }

@@ -160,25 +160,22 @@ export interface InclusiveCounts {
 /** From counts in which the cache is part of the input and reasoning part of the output. */
 export function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
   if (counts.input === undefined || hasOdd(counts)) return undefined
-  const reasoning = counts.reasoning ?? 0
+  const { reasoning = 0, total = 0, cacheRead = 0, cacheWrite = 0 } = counts
   let outputTokens = counts.output ?? 0
-  const total = counts.total ?? 0
   // xAI leaves reasoning out of the output; its total tells.
   if (total === counts.input + outputTokens + reasoning) outputTokens += reasoning
   const sum = counts.input + outputTokens
   if (!Number.isSafeInteger(sum)) return undefined
   // Some send a total of zero for none; any other total below its parts contradicts them.
   if (total > 0 && total < sum) return undefined
-  const cacheReadTokens = counts.cacheRead ?? 0
-  const cacheWriteTokens = counts.cacheWrite ?? 0
-  const inputTokens = counts.input - cacheReadTokens - cacheWriteTokens
+  const inputTokens = counts.input - cacheRead - cacheWrite
   // A cache larger than the prompt is not part of it, whatever it is.
   if (inputTokens < 0) return undefined
   return {
     usage: {
       inputTokens,
-      cacheReadTokens,
-      cacheWriteTokens,
+      cacheReadTokens: cacheRead,
+      cacheWriteTokens: cacheWrite,
       outputTokens,
       reasoningTokens: Math.min(reasoning, outputTokens),
       totalTokens: Math.max(total, sum),

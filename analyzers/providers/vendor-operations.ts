@@ -44,6 +44,7 @@ const table: readonly Row[] = [
     [/\/v1\/predictions\/([^/]+)\/cancel$/u, { POST: 'predictions.cancel' }],
     [/\/v1\/models\/([^/]+\/[^/]+)$/u, one('models')],
     [/\/v1\/models\/([^/]+\/[^/]+)\/versions$/u, { GET: 'models.versions.list' }],
+    [/\/v1\/models\/([^/]+\/[^/]+)\/versions\/([^/]+)$/u, one('models.versions')],
     [/\/v1\/trainings\/([^/]+)$/u, one('trainings')],
     [/\/v1\/trainings\/([^/]+)\/cancel$/u, { POST: 'trainings.cancel' }],
   ]),

@@ -19,6 +19,7 @@ import {
   targetOf,
   wireOfStream,
 } from './providers/recognize.ts'
+import type { ReportedUsage } from './providers/usage.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { recordOfForm } from './wire/form-record.ts'
 import type { JsonRecord } from './wire/json.ts'
@@ -258,8 +259,7 @@ function* answer(
   const body = parsed === undefined ? undefined : wire.bodyOf?.(parsed)
   const error = readFailure({ end, refused, response, parsed, merged, body })
   const model = reading.model ?? call.model ?? modelInPath(exchange.target)
-  const isWhole = exchange.isUnread !== true && wire.keepsHistory !== true
-  const usage = reading.usage ?? (isWhole ? yield* estimateUsage(call, reading) : undefined)
+  const usage = reading.usage ?? (yield* estimated(exchange, call, reading))
   const draft: AnalysisMsgDraft = {
     kind: 'model-answered',
     ...headOf(end),
@@ -272,9 +272,10 @@ function* answer(
     ...optional('finishReason', reading.finishReason),
     ...optional('responseId', reading.responseId),
     ...optional('usage', usage?.usage),
-    ...(usage === undefined
-      ? {}
-      : { cost: priceCall({ provider, model, usage, at: started.at, list: prices }) }),
+    ...optional(
+      'cost',
+      usage && priceCall({ provider, model, usage, at: started.at, list: prices }),
+    ),
     ...optional('ttftMs', exchange.firstContentMs),
     durationMs: end.durationMs,
     ...optional('tokensPerSecond', speedOf(exchange, usage)),
@@ -283,6 +284,16 @@ function* answer(
     ...optional('rateLimits', response && readRateLimits(response.headers, response.at)),
   }
   emit(draft)
+}
+
+/** Nothing where the prompt is not known in full. */
+function* estimated(
+  { isUnread, wire }: Exchange,
+  call: CallReading,
+  reading: AnswerReading,
+): Generator<undefined, ReportedUsage | undefined, undefined> {
+  if (isUnread === true || wire.keepsHistory === true) return undefined
+  return yield* estimateUsage(call, reading)
 }
 
 /** A stream is read by its own format, which a gateway may have put behind the path of another. */

@@ -181,16 +181,27 @@ export function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefine
       totalTokens: Math.max(total, sum),
       source: 'reported',
     },
-    billing: {
-      cacheWriteLongTokens: 0,
-      inputAudioTokens: Math.min(counts.inputAudio ?? 0, inputTokens),
-      outputAudioTokens: Math.min(counts.outputAudio ?? 0, outputTokens),
-      webSearches: 0,
-      // Tokens that the total counts and no part does have an unknown rate.
-      isSpecial: counts.isSpecial === true || total > sum,
-      ...tierOf(counts.tier),
-      ...(counts.reportedUsd === undefined ? {} : { reportedUsd: counts.reportedUsd }),
-    },
+    // Tokens that the total counts and no part does have an unknown rate.
+    billing: billingOf(counts, { inputTokens, outputTokens, isMore: total > sum }),
+  }
+}
+
+function billingOf(
+  { inputAudio = 0, outputAudio = 0, isSpecial, tier, reportedUsd }: InclusiveCounts,
+  read: {
+    readonly inputTokens: number
+    readonly outputTokens: number
+    readonly isMore: boolean
+  },
+): ReportedUsage['billing'] {
+  return {
+    cacheWriteLongTokens: 0,
+    inputAudioTokens: Math.min(inputAudio, read.inputTokens),
+    outputAudioTokens: Math.min(outputAudio, read.outputTokens),
+    webSearches: 0,
+    isSpecial: isSpecial === true || read.isMore,
+    ...tierOf(tier),
+    ...(reportedUsd === undefined ? {} : { reportedUsd }),
   }
 }
 

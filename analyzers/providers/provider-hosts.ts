@@ -1,7 +1,7 @@
 /** Whose host is whose, as data. The names are those of the price tables where these have one. */
 const hosts: ReadonlyArray<{ readonly host: RegExp; readonly provider: string }> = [
   { host: /(?:^|\.)api\.openai\.com$/u, provider: 'openai' },
-  { host: /^chatgpt\.com$/u, provider: 'openai' },
+  { host: /(?:^|\.)chatgpt\.com$/u, provider: 'openai' },
   { host: /^api\.anthropic\.com$/u, provider: 'anthropic' },
   {
     host: /\.(?:openai\.azure\.com|services\.ai\.azure\.com|cognitiveservices\.azure\.com)$/u,

@@ -7,7 +7,7 @@ import type { AnalysisMsg, AnalysisMsgDraft, MsgOf } from '../src/messages/schem
 import type { Analyzer, Emit, Work } from '../src/pipeline/analyzer.ts'
 import { estimateUsage } from './providers/estimate.ts'
 import { readFailure } from './providers/failure.ts'
-import { optional } from './providers/model-wire.ts'
+import { optional, shortName, toldAnswer } from './providers/model-wire.ts'
 import type { AnswerReading, CallReading, CallTarget, ModelWire } from './providers/model-wire.ts'
 import type { PriceList } from './providers/price-list.ts'
 import { priceCall } from './providers/price.ts'
@@ -197,7 +197,7 @@ function tellCall(
 ): CallReading {
   exchange.call = call
   const { wire, target, provider } = exchange
-  const model = call.model ?? modelInPath(target)
+  const model = shortName(call.model ?? modelInPath(target))
   emit({
     kind: 'model-called',
     provider,
@@ -258,7 +258,7 @@ function* answer(
   if (call === undefined) return
   const body = parsed === undefined ? undefined : wire.bodyOf?.(parsed)
   const error = readFailure({ end, refused, response, parsed, merged, body })
-  const model = reading.model ?? call.model ?? modelInPath(exchange.target)
+  const model = shortName(reading.model ?? call.model ?? modelInPath(exchange.target))
   const usage = reading.usage ?? (yield* estimated(exchange, call, reading))
   const draft: AnalysisMsgDraft = {
     kind: 'model-answered',
@@ -267,10 +267,7 @@ function* answer(
     operation: wire.operation,
     ...optional('model', model),
     ...optional('status', response?.status ?? refused?.status ?? end.status),
-    output: reading.output,
-    toolCalls: reading.toolCalls,
-    ...optional('finishReason', reading.finishReason),
-    ...optional('responseId', reading.responseId),
+    ...toldAnswer(reading),
     ...optional('usage', usage?.usage),
     ...optional(
       'cost',

@@ -9,7 +9,7 @@ import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
 import type { Failure } from './providers/failure.ts'
 import { failureFrom, shortFailure } from './providers/failure.ts'
 import type { CallTarget } from './providers/model-wire.ts'
-import { optional } from './providers/model-wire.ts'
+import { optional, shortName, toldAnswer } from './providers/model-wire.ts'
 import type { PriceList } from './providers/price-list.ts'
 import { priceCall } from './providers/price.ts'
 import { providerOf } from './providers/provider-hosts.ts'
@@ -181,7 +181,7 @@ function openCall(socket: Socket, asked: Asked, at: number, emit: Emit, isUnaske
     call: call.index,
     provider: socket.provider,
     operation,
-    ...optional('model', reading.model ?? modelInPath(socket.target)),
+    ...optional('model', shortName(reading.model ?? modelInPath(socket.target))),
     streaming: reading.streaming,
     messages: reading.messages,
     tools: reading.tools,
@@ -266,7 +266,7 @@ function finish(socket: Socket, call: Call, at: number, emit: Emit, end?: EndMsg
   if (call.eventCount > 0) emit(merged)
   const answer = dialect.readAnswer(result.merged)
   const { usage } = answer
-  const model = answer.model ?? call.asked.reading.model ?? modelInPath(socket.target)
+  const model = shortName(answer.model ?? call.asked.reading.model ?? modelInPath(socket.target))
   const error = failureOf(call, result, problem, end === undefined ? {} : endOf(socket, end))
   emit({
     kind: 'model-answered',
@@ -275,10 +275,7 @@ function finish(socket: Socket, call: Call, at: number, emit: Emit, end?: EndMsg
     operation: call.asked.operation,
     ...optional('model', model),
     ...optional('status', call.status ?? socket.status),
-    output: answer.output,
-    toolCalls: answer.toolCalls,
-    ...optional('finishReason', answer.finishReason),
-    ...optional('responseId', answer.responseId),
+    ...toldAnswer(answer),
     ...optional('usage', usage?.usage),
     ...(usage === undefined
       ? {}

@@ -7,6 +7,7 @@
 import type { Json } from '../../src/messages/schema.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
+  appendAll,
   assignOwn,
   countOf,
   draftOf,
@@ -132,7 +133,7 @@ function takeToolCalls(turn: Turn, message: JsonRecord): void {
   const cancelled = recordOf(fieldOf(message, 'toolCallCancellation'))
   const ids = listOf(cancelled['ids'])
   if (ids.length > 0) {
-    listAt(recordAt(turn.candidate, 'toolCallCancellation'), 'ids').push(...ids)
+    appendAll(listAt(recordAt(turn.candidate, 'toolCallCancellation'), 'ids'), ids)
   }
 }
 

@@ -42,8 +42,18 @@ export function requestIn(body: JsonRecord): JsonRecord {
 
 /** A field under its name or under its name with underscores. */
 export function fieldOf(record: JsonRecord, name: string): Json | undefined {
-  return record[name] ?? record[name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)]
+  const found = record[name]
+  if (found !== undefined) return found
+  let other = underscored.get(name)
+  if (other === undefined) {
+    other = name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)
+    underscored.set(name, other)
+  }
+  return record[other]
 }
+
+/** Of the names that stand in this code, and no others. */
+const underscored = new Map<string, string>()
 
 /** The system instruction and the contents of a request. */
 export function geminiMessages(request: JsonRecord): ModelMessage[] {

@@ -8,6 +8,7 @@ import { calcPrice } from '@pydantic/genai-prices'
 
 import type { Cost } from '../../src/messages/schema.ts'
 import { sentTokens } from '../../src/messages/sent-tokens.ts'
+import { nameLength } from '../wire/bounds.ts'
 import type { PriceList, PriceRow } from './price-list.ts'
 import { findPriceRow, hasTier, priceFrom } from './price-list.ts'
 import type { BesideUsage, ReportedUsage } from './usage.ts'
@@ -94,7 +95,9 @@ function perMillion(
 }
 
 function priceByTables({ provider, model, usage, at }: PricedCall): Cost {
-  const found = model === undefined ? null : lookUp(provider, model, at, usage)
+  // Looking for a name in the tables takes as long as the name is.
+  const isName = model !== undefined && model.length <= nameLength
+  const found = isName ? lookUp(provider, model, at, usage) : null
   if (found === null) return { confidence: 'unknown', lines: [] }
   const { usage: counts } = usage
   const allInput = sentTokens(counts)

@@ -215,8 +215,8 @@ function tellCall(
 }
 
 /** Where the path alone says that a model is called: elsewhere it may mean anything. */
-function isModelHost({ wire, target }: Exchange): boolean {
-  return wire.provider !== undefined || knownProvider(target.host) !== undefined
+function isModelHost({ target }: Exchange): boolean {
+  return knownProvider(target.host) !== undefined
 }
 
 /** A call that its answer alone shows: a model was called, or not for want of a proper request. */

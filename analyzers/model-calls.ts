@@ -7,11 +7,11 @@ import type { AnalysisMsg, AnalysisMsgDraft, MsgOf } from '../src/messages/schem
 import type { Analyzer, Emit, Work } from '../src/pipeline/analyzer.ts'
 import { estimateUsage } from './providers/estimate.ts'
 import { readFailure } from './providers/failure.ts'
-import { optional } from './providers/model-wire.ts'
+import { optional, shortName, toldAnswer } from './providers/model-wire.ts'
 import type { AnswerReading, CallReading, CallTarget, ModelWire } from './providers/model-wire.ts'
 import type { PriceList } from './providers/price-list.ts'
 import { priceCall } from './providers/price.ts'
-import { providerOf } from './providers/provider-hosts.ts'
+import { knownProvider, providerOf } from './providers/provider-hosts.ts'
 import {
   modelInPath,
   recognizeCall,
@@ -19,8 +19,10 @@ import {
   targetOf,
   wireOfStream,
 } from './providers/recognize.ts'
+import type { ReportedUsage } from './providers/usage.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 import { recordOfForm } from './wire/form-record.ts'
+import type { JsonRecord } from './wire/json.ts'
 import { isRecord, readRecord } from './wire/json.ts'
 import { readRateLimits } from './wire/rate-limits.ts'
 import { begun } from './wire/work.ts'
@@ -33,6 +35,10 @@ interface Exchange {
   readonly provider: string
   readonly started: MsgOf<'request-started'>
   call?: CallReading
+  /** Its request cannot be read: what is not told of it is not known. */
+  isUnread?: true
+  /** A request that is no call as it stands, as those that are refused for it. */
+  unfit?: JsonRecord
   hasRequestBody: boolean
   hasResponseBody: boolean
   response?: MsgOf<'response-started'>
@@ -121,7 +127,8 @@ function isDerived(msg: AnalysisMsg): boolean {
 
 /** Whether nothing that the analyzers before this one may still emit would change the answer. */
 function isSettled(exchange: Exchange): boolean {
-  if (exchange.call === undefined) return !exchange.hasRequestBody
+  if (exchange.call === undefined && exchange.hasRequestBody) return false
+  if (exchange.call === undefined && !isModelHost(exchange)) return true
   if (!exchange.hasResponseBody || exchange.merged !== undefined) return true
   if (exchange.parsed === undefined) return false
   return !isStream(exchange.parsed, exchange.wire) || exchange.wire.stream === undefined
@@ -172,13 +179,28 @@ function takeRequest(
   exchange.hasRequestBody = false
   const { wire, target } = exchange
   const body = msg.json ?? (msg.form === undefined ? undefined : recordOfForm(msg.form))
-  if (!isRecord(body) || !wire.isCall(body, target)) return
-  const call = wire.readCall(body, target)
+  if (isRecord(body) && wire.isCall(body, target)) {
+    tellCall(exchange, wire.readCall(body, target), emit, end)
+  } else if (isRecord(body)) {
+    exchange.unfit = body
+  } else if (isModelHost(exchange)) {
+    exchange.isUnread = true
+    tellCall(exchange, wire.readCall({}, target), emit, end)
+  }
+}
+
+function tellCall(
+  exchange: Exchange,
+  call: CallReading,
+  emit: Emit,
+  end: EndMsg | undefined,
+): CallReading {
   exchange.call = call
-  const model = call.model ?? modelInPath(target)
+  const { wire, target, provider } = exchange
+  const model = shortName(call.model ?? modelInPath(target))
   emit({
     kind: 'model-called',
-    provider: exchange.provider,
+    provider,
     operation: wire.operation,
     ...optional('model', model),
     streaming: call.streaming,
@@ -189,6 +211,25 @@ function takeRequest(
     ...optional('background', call.background),
     ...(end === undefined ? {} : headOf(end)),
   })
+  return call
+}
+
+/** Where the path alone says that a model is called: elsewhere it may mean anything. */
+function isModelHost({ target }: Exchange): boolean {
+  return knownProvider(target.host) !== undefined
+}
+
+/** A call that its answer alone shows: a model was called, or not for want of a proper request. */
+function callBehind(
+  { exchange, end }: Ending,
+  { usage }: AnswerReading,
+  emit: Emit,
+): CallReading | undefined {
+  const { wire, target, response, merged, unfit = {} } = exchange
+  const isOne = (response?.status ?? 0) >= 400 || usage !== undefined || merged !== undefined
+  if (!isOne || !isModelHost(exchange)) return undefined
+  exchange.isUnread = true
+  return tellCall(exchange, wire.readCall(unfit, target), emit, end)
 }
 
 function takeEvent(exchange: Exchange, msg: MsgOf<'sse-event'>): void {
@@ -211,29 +252,27 @@ function* answer(
   prices: PriceList | undefined,
   emit: Emit,
 ): Generator<undefined, void, undefined> {
-  const { call, provider, merged, parsed, response, refused, started, wire } = exchange
-  if (call === undefined) return
+  const { provider, merged, parsed, response, refused, started, wire } = exchange
   const reading = readingOf(exchange)
-  const body = parsed === undefined ? undefined : exchange.wire.bodyOf?.(parsed)
+  const call = exchange.call ?? callBehind({ exchange, end }, reading, emit)
+  if (call === undefined) return
+  const body = parsed === undefined ? undefined : wire.bodyOf?.(parsed)
   const error = readFailure({ end, refused, response, parsed, merged, body })
-  const model = reading.model ?? call.model ?? modelInPath(exchange.target)
-  const usage =
-    reading.usage ?? (wire.keepsHistory === true ? undefined : yield* estimateUsage(call, reading))
+  const model = shortName(reading.model ?? call.model ?? modelInPath(exchange.target))
+  const usage = reading.usage ?? (yield* estimated(exchange, call, reading))
   const draft: AnalysisMsgDraft = {
     kind: 'model-answered',
     ...headOf(end),
     provider,
-    operation: exchange.wire.operation,
+    operation: wire.operation,
     ...optional('model', model),
     ...optional('status', response?.status ?? refused?.status ?? end.status),
-    output: reading.output,
-    toolCalls: reading.toolCalls,
-    ...optional('finishReason', reading.finishReason),
-    ...optional('responseId', reading.responseId),
+    ...toldAnswer(reading),
     ...optional('usage', usage?.usage),
-    ...(usage === undefined
-      ? {}
-      : { cost: priceCall({ provider, model, usage, at: started.at, list: prices }) }),
+    ...optional(
+      'cost',
+      usage && priceCall({ provider, model, usage, at: started.at, list: prices }),
+    ),
     ...optional('ttftMs', exchange.firstContentMs),
     durationMs: end.durationMs,
     ...optional('tokensPerSecond', speedOf(exchange, usage)),
@@ -242,6 +281,16 @@ function* answer(
     ...optional('rateLimits', response && readRateLimits(response.headers, response.at)),
   }
   emit(draft)
+}
+
+/** Nothing where the prompt is not known in full. */
+function* estimated(
+  { isUnread, wire }: Exchange,
+  call: CallReading,
+  reading: AnswerReading,
+): Generator<undefined, ReportedUsage | undefined, undefined> {
+  if (isUnread === true || wire.keepsHistory === true) return undefined
+  return yield* estimateUsage(call, reading)
 }
 
 /** A stream is read by its own format, which a gateway may have put behind the path of another. */

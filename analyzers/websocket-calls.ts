@@ -9,7 +9,7 @@ import type { Analyzer, Emit } from '../src/pipeline/analyzer.ts'
 import type { Failure } from './providers/failure.ts'
 import { failureFrom, shortFailure } from './providers/failure.ts'
 import type { CallTarget } from './providers/model-wire.ts'
-import { optional } from './providers/model-wire.ts'
+import { optional, shortName, toldAnswer } from './providers/model-wire.ts'
 import type { PriceList } from './providers/price-list.ts'
 import { priceCall } from './providers/price.ts'
 import { providerOf } from './providers/provider-hosts.ts'
@@ -27,6 +27,8 @@ type EndMsg = MsgOf<'exchange-completed'> | MsgOf<'exchange-failed'>
 interface Call {
   readonly index: number
   readonly asked: Asked
+  /** Nobody was seen asking: when it was asked for is not known. */
+  readonly isUnasked: boolean
   readonly startedAt: number
   readonly merger: StreamMerger
   responseId: string | undefined
@@ -50,6 +52,8 @@ interface Socket {
   readonly open: Call[]
   callCount: number
   status: number | undefined
+  /** How the server closed the socket. */
+  closing: MsgOf<'websocket-message'> | undefined
 }
 
 const kinds = [
@@ -88,6 +92,7 @@ export class WebSocketCalls implements Analyzer {
       case 'exchange-completed':
       case 'exchange-failed':
         this.#sockets.take(msg.exchangeId)
+        openRefused(socket, msg.at, emit)
         for (const call of socket.open) finish(socket, call, msg.at, emit, msg)
         break
       default:
@@ -107,6 +112,7 @@ export class WebSocketCalls implements Analyzer {
       open: [],
       callCount: 0,
       status: undefined,
+      closing: undefined,
     })
   }
 }
@@ -115,22 +121,46 @@ function takeMessage(socket: Socket, msg: MsgOf<'websocket-message'>, emit: Emit
   if (msg.truncated === true && msg.direction === 'response') {
     for (const call of socket.open) call.isLossy = true
   }
-  if (msg.text === undefined || msg.opcode !== 1) return
-  const message = parseRecord(msg.text)
-  if (message === undefined) return
+  if (msg.opcode === 8 && msg.direction === 'response') socket.closing = msg
+  const text = textIn(socket, msg)
+  const message = text === undefined ? undefined : parseRecord(text)
+  if (text === undefined || message === undefined) return
   if (msg.direction === 'request') {
     const asked = socket.dialect.sent(message)
-    if (asked !== undefined) openCall(socket, asked, msg.at, emit)
+    if (asked !== undefined) takeAsked(socket, asked, msg.at, emit)
     return
   }
   const heard = socket.dialect.heard(message)
-  if (heard !== undefined) takeEvent(socket, heard, { message, text: msg.text, at: msg.at }, emit)
+  if (heard !== undefined) takeEvent(socket, heard, { message, text, at: msg.at }, emit)
 }
 
-function openCall(socket: Socket, asked: Asked, at: number, emit: Emit): Call {
+function textIn(
+  { dialect }: Socket,
+  { opcode, text, base64 }: MsgOf<'websocket-message'>,
+): string | undefined {
+  if (opcode === 1) return text
+  const isRead = opcode === 2 && dialect.readsBinary === true && base64 !== undefined
+  return isRead ? Buffer.from(base64, 'base64').toString() : undefined
+}
+
+function takeAsked(socket: Socket, asked: Asked, at: number, emit: Emit): void {
+  const ended = socket.open.find((call) => call.hasBegun && call.asked.lane === asked.lane)
+  if (asked.endsOpen === true && ended !== undefined) close(socket, ended, at, emit)
+  openCall(socket, asked, at, emit)
+}
+
+/** A session that the server turned down before anything was said. */
+function openRefused(socket: Socket, at: number, emit: Emit): void {
+  if (socket.callCount > 0 || closedBy(socket) === undefined) return
+  const asked = socket.dialect.unanswered?.()
+  if (asked !== undefined) openCall(socket, asked, at, emit)
+}
+
+function openCall(socket: Socket, asked: Asked, at: number, emit: Emit, isUnasked = false): Call {
   const call: Call = {
     index: socket.callCount,
     asked,
+    isUnasked,
     startedAt: at,
     merger: socket.dialect.stream.createMerger(),
     responseId: undefined,
@@ -151,7 +181,7 @@ function openCall(socket: Socket, asked: Asked, at: number, emit: Emit): Call {
     call: call.index,
     provider: socket.provider,
     operation,
-    ...optional('model', reading.model ?? modelInPath(socket.target)),
+    ...optional('model', shortName(reading.model ?? modelInPath(socket.target))),
     streaming: reading.streaming,
     messages: reading.messages,
     tools: reading.tools,
@@ -172,7 +202,9 @@ interface Event {
 
 function takeEvent(socket: Socket, heard: Heard, event: Event, emit: Emit): void {
   const call =
-    heard.phase === 'begins' ? beginCall(socket, heard, event, emit) : callOf(socket, heard)
+    heard.phase === 'begins' || heard.phase === 'is-whole'
+      ? beginCall(socket, heard, event, emit)
+      : callOf(socket, heard)
   if (call === undefined) return
   const sinceMs = Math.max(0, event.at - call.startedAt)
   call.firstEventMs ??= sinceMs
@@ -182,13 +214,14 @@ function takeEvent(socket: Socket, heard: Heard, event: Event, emit: Emit): void
   if (call.mergedLength <= mergedDataLength) call.merger.push(event.text)
   if (socket.dialect.stream.carriesContent(event.message)) call.firstContentMs ??= sinceMs
   if (heard.phase === 'fails') call.status = countOf(event.message['status'])
-  if (heard.phase === 'ends' || heard.phase === 'fails') close(socket, call, event.at, emit)
+  if (heard.phase !== 'begins' && heard.phase !== 'goes-on') close(socket, call, event.at, emit)
 }
 
 /** Responses of one lane begin in the order in which they were asked for. */
 function beginCall(socket: Socket, heard: Heard, event: Event, emit: Emit): Call {
   const waiting = socket.open.find(({ hasBegun, asked }) => !hasBegun && asked.lane === heard.lane)
-  const call = waiting ?? openCall(socket, socket.dialect.unasked(event.message), event.at, emit)
+  const call =
+    waiting ?? openCall(socket, socket.dialect.unasked(event.message), event.at, emit, true)
   call.hasBegun = true
   call.responseId = heard.responseId
   return call
@@ -233,8 +266,8 @@ function finish(socket: Socket, call: Call, at: number, emit: Emit, end?: EndMsg
   if (call.eventCount > 0) emit(merged)
   const answer = dialect.readAnswer(result.merged)
   const { usage } = answer
-  const model = answer.model ?? call.asked.reading.model ?? modelInPath(socket.target)
-  const error = failureOf(call, result, problem, end)
+  const model = shortName(answer.model ?? call.asked.reading.model ?? modelInPath(socket.target))
+  const error = failureOf(call, result, problem, end === undefined ? {} : endOf(socket, end))
   emit({
     kind: 'model-answered',
     call: call.index,
@@ -242,15 +275,13 @@ function finish(socket: Socket, call: Call, at: number, emit: Emit, end?: EndMsg
     operation: call.asked.operation,
     ...optional('model', model),
     ...optional('status', call.status ?? socket.status),
-    output: answer.output,
-    toolCalls: answer.toolCalls,
-    ...optional('finishReason', answer.finishReason),
-    ...optional('responseId', answer.responseId),
+    ...toldAnswer(answer),
     ...optional('usage', usage?.usage),
     ...(usage === undefined
       ? {}
       : { cost: priceCall({ provider, model, usage, at: call.startedAt, list: socket.prices }) }),
-    ...optional('ttftMs', call.firstContentMs),
+    // Where the first that is seen of a call is content, nothing says how long it took.
+    ...optional('ttftMs', call.isUnasked && call.firstContentMs === 0 ? null : call.firstContentMs),
     durationMs: Math.max(0, at - call.startedAt),
     ...optional('tokensPerSecond', speedOf(call, usage?.usage.outputTokens)),
     complete: error === undefined,
@@ -269,14 +300,28 @@ function failureOf(
   call: Call,
   { merged }: StreamResult,
   problem: string | undefined,
-  end: EndMsg | undefined,
+  end: Partial<Failure>,
 ): Failure | undefined {
   const error = errorIn(merged)
   if (error !== undefined) return shortFailure(failureFrom(error, call.status ?? 0))
   if (problem === undefined) return undefined
-  if (end?.kind !== 'exchange-failed') return { type: 'incomplete-stream', message: problem }
-  const message = end.message ?? `ended by the ${end.by} (${end.phase})`
-  return shortFailure({ type: end.code, message })
+  return shortFailure({ type: 'incomplete-stream', message: problem, ...end })
+}
+
+/** Why the socket ended, if it did not end well. */
+function endOf(socket: Socket, end: EndMsg): Partial<Failure> {
+  const closing = closedBy(socket)
+  if (closing !== undefined) return closing
+  if (end.kind !== 'exchange-failed') return {}
+  return { type: end.code, message: end.message ?? `ended by the ${end.by} (${end.phase})` }
+}
+
+/** The server's word for closing the socket; 1000 and no code at all are the usual end. */
+function closedBy({ closing }: Socket): Failure | undefined {
+  const { closeCode = 1_000, closeReason = '' } = closing ?? {}
+  if (closeCode === 1_000 || closeCode === 1_005) return undefined
+  const message = closeReason === '' ? 'the server closed the connection' : closeReason
+  return { type: `websocket-closed-${closeCode}`, message }
 }
 
 /** Output tokens over the time from the first content to the last event. */

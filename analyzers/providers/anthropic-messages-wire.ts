@@ -3,7 +3,8 @@ import type { Json, ModelMessage, Part } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { listOf, recordOf, recordsOf, textOf } from '../wire/json.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
-import type { ModelWire } from './model-wire.ts'
+import { readAnthropicUsage } from './anthropic-usage.ts'
+import type { CallTarget, ModelWire } from './model-wire.ts'
 import {
   argumentsText,
   jsonText,
@@ -13,7 +14,7 @@ import {
   toolCallsIn,
   toolOf,
 } from './model-wire.ts'
-import { readAnthropicUsage } from './usage.ts'
+import type { ReportedUsage } from './usage.ts'
 
 export const anthropicMessagesWire: ModelWire = {
   operation: 'messages',
@@ -25,16 +26,27 @@ export const anthropicMessagesWire: ModelWire = {
     messages: [...systemMessage(body['system']), ...recordsOf(body['messages']).map(readMessage)],
     tools: recordsOf(body['tools']).map(toolOf),
   }),
-  readAnswer(body) {
+  readAnswer(body, target) {
     const output = blockParts(body['content'])
     return {
       ...optional('model', textOf(body['model'])),
       output,
       toolCalls: toolCallsIn(output),
       ...optional('finishReason', textOf(body['stop_reason'])),
-      ...optional('usage', readAnthropicUsage(body)),
+      ...optional('responseId', textOf(body['id'])),
+      ...optional('usage', pricedAt(readAnthropicUsage(body), target)),
     }
   },
+}
+
+/** Vertex AI takes more in a region than in `global`, for some models; the tables do not say. */
+function pricedAt(
+  usage: ReportedUsage | undefined,
+  { path }: CallTarget,
+): ReportedUsage | undefined {
+  const isRegional = /\/locations\/(?!global\/)[^/]+\/publishers\//u.test(path)
+  if (usage === undefined || !isRegional) return usage
+  return { ...usage, billing: { ...usage.billing, isSpecial: true } }
 }
 
 function systemMessage(system: Json | undefined): ModelMessage[] {

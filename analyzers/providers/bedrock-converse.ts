@@ -6,6 +6,7 @@
 import type { Json } from '../../src/messages/schema.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
+  appendAll,
   assignOwn,
   draftOf,
   isRecord,
@@ -145,7 +146,7 @@ const deltas: Readonly<Record<string, (block: JsonDraft, value: Json) => void>> 
   },
   image: (block, value) => assignOwn(recordAt(block, 'image'), recordOf(value)),
   toolResult(block, value) {
-    if (Array.isArray(value)) listAt(recordAt(block, 'toolResult'), 'content').push(...value)
+    if (Array.isArray(value)) appendAll(listAt(recordAt(block, 'toolResult'), 'content'), value)
   },
 }
 

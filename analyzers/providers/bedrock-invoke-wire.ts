@@ -11,7 +11,7 @@ import { anthropicMessagesWire } from './anthropic-messages-wire.ts'
 import { readConverseAnswer, readConverseCall } from './bedrock-converse-wire.ts'
 import { bedrockInvoke } from './bedrock-invoke.ts'
 import { bedrockModel } from './bedrock-model.ts'
-import { isGuarded, readInvokeUsage } from './bedrock-usage.ts'
+import { isGuarded, isOfTier, readInvokeUsage } from './bedrock-usage.ts'
 import { cohereV1ChatWire } from './cohere-chat-wire.ts'
 import { cohereEmbedWire, cohereRerankWire, readGenerations } from './cohere-plain-wire.ts'
 import type { AnswerReading, CallReading, CallTarget, ModelWire } from './model-wire.ts'
@@ -62,13 +62,17 @@ function readAnswer(
   return {
     ...rest,
     ...(isOpaque ? optional('model', model) : {}),
-    ...optional('usage', guarded(usage, body) ?? readInvokeUsage(body, headers)),
+    ...optional('usage', billed(usage, body, headers) ?? readInvokeUsage(body, headers)),
   }
 }
 
-/** Guardrails are billed apart, by what they assess. */
-function guarded(usage: ReportedUsage | undefined, body: JsonRecord): ReportedUsage | undefined {
-  if (usage === undefined || !isGuarded(body)) return usage
+/** Guardrails are billed apart, by what they assess; tiers have rates of their own. */
+function billed(
+  usage: ReportedUsage | undefined,
+  body: JsonRecord,
+  headers: HeaderPairs,
+): ReportedUsage | undefined {
+  if (usage === undefined || !(isGuarded(body) || isOfTier(headers))) return usage
   return { ...usage, billing: { ...usage.billing, isSpecial: true } }
 }
 

@@ -8,7 +8,7 @@ import type { HeaderPairs, Json } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { countOf, isRecord, recordOf, recordsOf } from '../wire/json.ts'
 import type { ReportedUsage } from './usage.ts'
-import { fromDisjoint } from './usage.ts'
+import { fromDisjoint, givenCount } from './usage.ts'
 
 /** Where a stream's last event of Invoke has its counts. */
 export const metricsKey = 'amazon-bedrock-invocationMetrics'
@@ -18,11 +18,12 @@ export function readConverseUsage(answer: JsonRecord): ReportedUsage | undefined
   const usage = recordOf(answer['usage'])
   const details = recordsOf(usage['cacheDetails']).filter(({ ttl }) => ttl === '1h')
   return fromDisjoint({
-    input: countOf(usage['inputTokens']),
-    output: countOf(usage['outputTokens']),
-    cacheRead: countOf(usage['cacheReadInputTokens']) ?? countOf(usage['cacheReadInputTokenCount']),
+    input: givenCount(usage['inputTokens']),
+    output: givenCount(usage['outputTokens']),
+    cacheRead:
+      givenCount(usage['cacheReadInputTokens']) ?? givenCount(usage['cacheReadInputTokenCount']),
     cacheWrite:
-      countOf(usage['cacheWriteInputTokens']) ?? countOf(usage['cacheWriteInputTokenCount']),
+      givenCount(usage['cacheWriteInputTokens']) ?? givenCount(usage['cacheWriteInputTokenCount']),
     cacheWriteLong: details.reduce((sum, item) => sum + (countOf(item['inputTokens']) ?? 0), 0),
     isSpecial: isSpecial(answer),
   })
@@ -45,6 +46,15 @@ export function isGuarded(answer: JsonRecord): boolean {
   )
 }
 
+/** Whether the answer of an Invoke says that it was served at other rates than the plain ones. */
+export function isOfTier(headers: HeaderPairs): boolean {
+  const said = (name: string): string | undefined => headerValues(headers, name).at(-1)?.trim()
+  return (
+    (said('x-amzn-bedrock-service-tier') ?? 'default') !== 'default' ||
+    (said('x-amzn-bedrock-performanceconfig-latency') ?? 'standard') !== 'standard'
+  )
+}
+
 /** The counts that Bedrock itself adds to an Invoke answer: metrics of a stream, else fields. */
 export function readInvokeUsage(
   answer: JsonRecord,
@@ -60,7 +70,7 @@ export function readInvokeUsage(
     output: at('outputTokenCount', 'output-token') ?? 0,
     cacheRead: at('cacheReadInputTokenCount', 'cache-read-input-token'),
     cacheWrite: at('cacheWriteInputTokenCount', 'cache-write-input-token'),
-    isSpecial: isGuarded(answer),
+    isSpecial: isGuarded(answer) || isOfTier(headers),
   })
 }
 

@@ -7,6 +7,7 @@ import type { Json } from '../../src/messages/schema.ts'
 import { createAlikeEvents } from '../wire/alike-events.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
+  appendAll,
   assignOwn,
   draftOf,
   isRecord,
@@ -99,7 +100,7 @@ const handlers: Readonly<Record<string, Handler>> = {
     // Lists grow, and so must be the answer's own.
     assignOwn(recordAt(answer, 'message'), message)
     for (const [key, list] of Object.entries({ content, tool_calls: calls, citations })) {
-      if (Array.isArray(list)) listAt(recordAt(answer, 'message'), key).push(...list)
+      if (Array.isArray(list)) appendAll(listAt(recordAt(answer, 'message'), key), list)
     }
   },
   'content-start'(answer, event) {

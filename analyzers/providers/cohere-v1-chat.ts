@@ -5,6 +5,7 @@
 import type { Json } from '../../src/messages/schema.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
+  appendAll,
   assignOwn,
   draftOf,
   isRecord,
@@ -71,7 +72,7 @@ function takePieces(pieces: JsonDraft, event: JsonRecord): void {
   }
   for (const key of lists) {
     const more = listOf(event[key])
-    if (more.length > 0) listAt(pieces, key).push(...more)
+    if (more.length > 0) appendAll(listAt(pieces, key), more)
   }
 }
 

@@ -13,6 +13,9 @@ import { cohereChatWire, cohereV1ChatWire } from './cohere-chat-wire.ts'
 import { cohereChat } from './cohere-chat.ts'
 import { cohereEmbedWire, cohereGenerateWire, cohereRerankWire } from './cohere-plain-wire.ts'
 import { cohereV1Chat } from './cohere-v1-chat.ts'
+import { geminiInteractionsWire } from './gemini-interactions-wire.ts'
+import { geminiInteractions } from './gemini-interactions.ts'
+import { createLiveDialect } from './gemini-live-socket.ts'
 import { geminiWire } from './gemini-wire.ts'
 import { gemini } from './gemini.ts'
 import { geminiCountTokensWire, geminiEmbedWire, vertexPredictWire } from './google-plain-wire.ts'
@@ -56,6 +59,7 @@ export const streamFormats: readonly StreamFormat[] = [
   cohereV1Chat,
   anthropicComplete,
   gemini,
+  geminiInteractions,
   openaiAssistants,
   openaiImages,
   openaiSpeech,
@@ -97,6 +101,7 @@ export const endpoints: readonly Endpoint[] = [
   { path: /\/v1\/messages\/batches$/u, wire: anthropicBatchesWire },
   { path: /\/v1\/complete$/u, wire: anthropicCompleteWire },
   { path: /(?::|%3A)(?:g|streamG)enerateContent$/u, wire: geminiWire },
+  { path: /\/interactions$/u, host: /(?:^|\.)googleapis\.com$/u, wire: geminiInteractionsWire },
   { path: /(?::|%3A)countTokens$/u, wire: geminiCountTokensWire },
   { path: /(?::|%3A)(?:e|batchE|asyncBatchE)mbedContents?$/u, wire: geminiEmbedWire },
   {
@@ -129,4 +134,8 @@ export const sockets: ReadonlyArray<{
 }> = [
   { path: /\/responses$/u, open: createResponsesDialect },
   { path: /\/realtime$/u, open: createRealtimeDialect },
+  {
+    path: /\/ws\/google\.[\w.]+[./]BidiGenerateContent(?:Constrained)?$/u,
+    open: createLiveDialect,
+  },
 ]

@@ -4,32 +4,49 @@
  */
 import type { Json } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
-import { countOf, isRecord, recordOf, recordsOf, textOf } from '../wire/json.ts'
+import { isRecord, recordOf, recordsOf, textOf } from '../wire/json.ts'
 import type { ReportedUsage } from './usage.ts'
-import { fromInclusive } from './usage.ts'
+import { fromInclusive, givenCount, isPlainTier } from './usage.ts'
 
 /** `answer` is the object that holds the counts, unwrapped. */
 export function readGeminiUsage(answer: JsonRecord): ReportedUsage | undefined {
   const usage = recordOf(answer['usageMetadata'])
-  const prompt = countOf(usage['promptTokenCount'])
+  const prompt = givenCount(usage['promptTokenCount'])
   if (prompt === undefined) return undefined
-  const input = prompt + (countOf(usage['toolUsePromptTokenCount']) ?? 0)
-  const candidates = countOf(usage['candidatesTokenCount']) ?? 0
-  const thoughts = countOf(usage['thoughtsTokenCount']) ?? 0
-  const total = countOf(usage['totalTokenCount'])
+  const input = prompt + (givenCount(usage['toolUsePromptTokenCount']) ?? 0)
+  // The Live API has a name of its own for what comes back.
+  const candidates = givenCount(usage['candidatesTokenCount'] ?? usage['responseTokenCount']) ?? 0
+  const back = usage['candidatesTokensDetails'] ?? usage['responseTokensDetails']
+  const thoughts = givenCount(usage['thoughtsTokenCount']) ?? 0
+  const total = givenCount(usage['totalTokenCount'])
   // The total tells where an answer counts its thoughts among the candidates after all.
   const isWithThoughts = total === input + candidates && thoughts <= candidates
-  const audio = audioIn(usage['promptTokensDetails']) + audioIn(usage['toolUsePromptTokensDetails'])
+  const cacheRead = givenCount(usage['cachedContentTokenCount'])
+  const sound = audioIn(usage['promptTokensDetails']) + audioIn(usage['toolUsePromptTokensDetails'])
+  const cachedSound = audioIn(usage['cacheTokensDetails'])
+  // The tables are not asked for sound in the cache, which has a rate of its own.
+  const isMixed =
+    cachedSound > 0 ||
+    (sound > 0 && (cacheRead ?? 0) > 0 && !Array.isArray(usage['cacheTokensDetails']))
   return fromInclusive({
     input,
     output: isWithThoughts ? candidates : candidates + thoughts,
     total,
-    cacheRead: countOf(usage['cachedContentTokenCount']),
+    cacheRead,
     reasoning: thoughts,
-    inputAudio: Math.max(0, audio - audioIn(usage['cacheTokensDetails'])),
-    outputAudio: audioIn(usage['candidatesTokensDetails']),
-    isSpecial: isBilledApart(answer, usage),
+    inputAudio: Math.max(0, sound - cachedSound),
+    outputAudio: audioIn(back),
+    isSpecial: isMixed || isBilledApart(answer, usage),
+    tier: tierIn(usage),
   })
+}
+
+/** In capitals or not; unspecified is the plain one. */
+function tierIn(usage: JsonRecord): string | undefined {
+  const tier = textOf(usage['serviceTier'])
+    ?.toLowerCase()
+    .replace(/^service_tier_/u, '')
+  return tier === 'unspecified' ? undefined : tier
 }
 
 function audioIn(details: Json | undefined): number {
@@ -39,17 +56,28 @@ function audioIn(details: Json | undefined): number {
 function tokensOf(details: Json | undefined, isCounted: (modality: string) => boolean): number {
   return recordsOf(details)
     .filter((detail) => isCounted(textOf(detail['modality']) ?? ''))
-    .reduce((sum, detail) => sum + (countOf(detail['tokenCount']) ?? 0), 0)
+    .reduce((sum, detail) => sum + (givenCount(detail['tokenCount']) ?? 0), 0)
 }
 
 /** Generated images, searches per prompt, and other kinds of traffic have rates of their own. */
 function isBilledApart(answer: JsonRecord, usage: JsonRecord): boolean {
   const traffic = textOf(usage['trafficType']) ?? 'ON_DEMAND'
-  const images = tokensOf(usage['candidatesTokensDetails'], (modality) => modality === 'IMAGE')
+  const images = tokensOf(
+    usage['candidatesTokensDetails'] ?? usage['responseTokensDetails'],
+    (modality) => modality === 'IMAGE',
+  )
   const isGrounded = recordsOf(answer['candidates']).some((candidate) =>
     isRecord(candidate['groundingMetadata']),
   )
+  // In the Live API pictures cost as sound does.
+  const isSeenLive =
+    usage['responseTokenCount'] !== undefined &&
+    tokensOf(usage['promptTokensDetails'], (modality) => /^(?:IMAGE|VIDEO)$/u.test(modality)) > 0
   return (
-    isGrounded || images > 0 || (traffic !== 'ON_DEMAND' && traffic !== 'TRAFFIC_TYPE_UNSPECIFIED')
+    isGrounded ||
+    isSeenLive ||
+    images > 0 ||
+    !isPlainTier(tierIn(usage)) ||
+    (traffic !== 'ON_DEMAND' && traffic !== 'TRAFFIC_TYPE_UNSPECIFIED')
   )
 }

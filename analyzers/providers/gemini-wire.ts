@@ -5,7 +5,7 @@
  */
 import type { Json, ModelMessage, Part } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
-import { isRecord, recordOf, recordsOf, textOf } from '../wire/json.ts'
+import { countOf, isRecord, recordOf, recordsOf, textOf } from '../wire/json.ts'
 import { geminiModelOf } from './gemini-model.ts'
 import { readGeminiUsage } from './gemini-usage.ts'
 import { answerIn, gemini } from './gemini.ts'
@@ -42,8 +42,18 @@ export function requestIn(body: JsonRecord): JsonRecord {
 
 /** A field under its name or under its name with underscores. */
 export function fieldOf(record: JsonRecord, name: string): Json | undefined {
-  return record[name] ?? record[name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)]
+  const found = record[name]
+  if (found !== undefined) return found
+  let other = underscored.get(name)
+  if (other === undefined) {
+    other = name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)
+    underscored.set(name, other)
+  }
+  return record[other]
 }
+
+/** Of the names that stand in this code, and no others. */
+const underscored = new Map<string, string>()
 
 /** The system instruction and the contents of a request. */
 export function geminiMessages(request: JsonRecord): ModelMessage[] {
@@ -92,7 +102,7 @@ const partReaders: ReadonlyArray<readonly [string, (value: JsonRecord) => Part[]
   // Tools that the provider itself runs.
   ['toolCall', (call) => [callPart(call, textOf(fieldOf(call, 'toolType')))]],
   ['toolResponse', (result) => resultParts(result, textOf(fieldOf(result, 'toolType')))],
-  ['inlineData', (blob) => [mediaFromBase64(blob['data'], mediaTypeOf(blob))]],
+  ['inlineData', (blob) => [blobPart(blob)]],
   ['fileData', (file) => [{ type: 'media', mediaType: mediaTypeOf(file) }]],
   ['executableCode', (code) => [other('executableCode', code['code'])]],
   [
@@ -103,6 +113,13 @@ const partReaders: ReadonlyArray<readonly [string, (value: JsonRecord) => Part[]
 
 function other(name: string, text: Json | undefined): Part {
   return { type: 'other', name, text: jsonText(text) }
+}
+
+/** Of sound that streams only the size is kept. */
+function blobPart(blob: JsonRecord): Part {
+  const bytes = blob['data'] === undefined ? countOf(blob['bytes']) : undefined
+  if (bytes === undefined) return mediaFromBase64(blob['data'], mediaTypeOf(blob))
+  return { type: 'media', mediaType: mediaTypeOf(blob), bytes }
 }
 
 function mediaTypeOf(value: JsonRecord): string {
@@ -131,7 +148,7 @@ function resultParts(result: JsonRecord, name: string | undefined): Part[] {
 }
 
 /** Functions by their declaration, built-in tools by the name of their field. */
-function toolsIn(tool: JsonRecord): CallReading['tools'] {
+export function toolsIn(tool: JsonRecord): CallReading['tools'] {
   const functions = recordsOf(fieldOf(tool, 'functionDeclarations'))
   const builtIn = Object.keys(tool).filter((key) => !/^function_?declarations$/iu.test(key))
   return [...functions.map(toolOf), ...builtIn.map((name) => ({ name }))]

@@ -7,6 +7,7 @@
 import type { Json } from '../../src/messages/schema.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
+  appendAll,
   assignOwn,
   draftOf,
   isRecord,
@@ -137,7 +138,8 @@ function mergeContent(content: JsonDraft, from: JsonRecord): void {
   }
 }
 
-function mergePart(parts: Json[], part: JsonRecord): void {
+/** Adds a part; text that follows text of its kind continues it. */
+export function mergePart(parts: Json[], part: JsonRecord): void {
   const last = recordOf(parts.at(-1))
   const isSame = (last['thought'] === true) === (part['thought'] === true)
   if (isPlainText(last) && isPlainText(part) && isSame) {
@@ -161,7 +163,7 @@ function isPlainText(part: JsonRecord): boolean {
 /** Each event has the log probabilities of its own tokens. */
 function mergeLogprobs(logprobs: JsonDraft, from: JsonRecord): void {
   for (const [key, value] of Object.entries(from)) {
-    if (Array.isArray(value)) listAt(logprobs, key).push(...listOf(value))
+    if (Array.isArray(value)) appendAll(listAt(logprobs, key), listOf(value))
     else assignFilled(logprobs, { [key]: value }, new Set())
   }
 }

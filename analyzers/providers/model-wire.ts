@@ -7,6 +7,7 @@ import type {
   Part,
   ToolCall,
 } from '../../src/messages/schema.ts'
+import { nameLength, toldParts } from '../wire/bounds.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { recordOf, textOf } from '../wire/json.ts'
 import { mediaHeadBytes, mediaTailBytes, readMedia } from '../wire/media.ts'
@@ -62,6 +63,27 @@ export interface ModelWire {
   readAnswer(body: JsonRecord, target: CallTarget, headers?: HeaderPairs): AnswerReading
   /** An answer that is no JSON object, such as audio, as one; absent where every answer is. */
   bodyOf?(parsed: MsgOf<'http-parsed'>): JsonRecord | undefined
+}
+
+/** What every `model-answered` says of an answer, within its bounds. */
+export function toldAnswer(
+  reading: AnswerReading,
+): Pick<AnswerReading, 'output' | 'toolCalls' | 'finishReason' | 'responseId'> {
+  const { output, toolCalls, finishReason, responseId } = reading
+  const more = output.length - toldParts
+  const left: Part[] =
+    more > 0 ? [{ type: 'other', name: 'truncated', text: `${more} more parts` }] : []
+  return {
+    output: more > 0 ? [...output.slice(0, toldParts), ...left] : output,
+    toolCalls: toolCalls.length > toldParts ? toolCalls.slice(0, toldParts) : toolCalls,
+    ...optional('finishReason', shortName(finishReason)),
+    ...optional('responseId', shortName(responseId)),
+  }
+}
+
+/** A name as it is told: nobody's own is longer than this. */
+export function shortName(name: string | undefined): string | undefined {
+  return name !== undefined && name.length > nameLength ? `${name.slice(0, nameLength)}…` : name
 }
 
 /** Spreads into an object only if there is a value. */

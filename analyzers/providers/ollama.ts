@@ -3,7 +3,7 @@
  * answer in the shape of the whole one; the last has `done` and the counts.
  */
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
-import { isRecord, listOf, recordOf, textOf } from '../wire/json.ts'
+import { appendAll, isRecord, listOf, recordOf, textOf } from '../wire/json.ts'
 import { createSnapshotMerger, takeFields } from './snapshot-merger.ts'
 import type { StreamFormat, StreamMerger } from './stream-format.ts'
 import { appendText, isFilled, listAt, recordAt } from './stream-format.ts'
@@ -28,7 +28,7 @@ export function createOllamaMerger(): StreamMerger {
       appendText(answer, 'response', line['response'])
       appendText(answer, 'thinking', line['thinking'])
       if (isRecord(message)) takeMessage(recordAt(answer, 'message'), message)
-      if (Array.isArray(logprobs)) listAt(answer, 'logprobs').push(...listOf(logprobs))
+      if (Array.isArray(logprobs)) appendAll(listAt(answer, 'logprobs'), listOf(logprobs))
     },
     textOf: (answer) =>
       textOf(answer['response']) ?? textOf(recordOf(answer['message'])['content']) ?? '',
@@ -45,6 +45,6 @@ function takeMessage(message: JsonDraft, from: JsonRecord): void {
   appendText(message, 'thinking', from['thinking'])
   for (const key of ['tool_calls', 'images']) {
     const more = listOf(from[key])
-    if (more.length > 0) listAt(message, key).push(...more)
+    if (more.length > 0) appendAll(listAt(message, key), more)
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Json } from '../../src/messages/schema.ts'
 import type { JsonDraft } from '../wire/json.ts'
-import { isRecord, listOf, parseRecord, recordsOf, textOf } from '../wire/json.ts'
+import { appendAll, isRecord, listOf, parseRecord, recordsOf, textOf } from '../wire/json.ts'
 import { mediaHeadBytes } from '../wire/media.ts'
 import { mediaFromBase64 } from './model-wire.ts'
 import type { StreamFormat, StreamMerger } from './stream-format.ts'
@@ -76,7 +76,7 @@ export function createTranscriptMerger(): StreamMerger {
         case 'transcript.text.delta':
           answer['text'] = `${textOf(answer['text']) ?? ''}${textOf(event['delta']) ?? ''}`
           if (Array.isArray(event['logprobs'])) {
-            listAt(answer, 'logprobs').push(...listOf(event['logprobs']))
+            appendAll(listAt(answer, 'logprobs'), listOf(event['logprobs']))
           }
           break
         case 'transcript.text.segment': {

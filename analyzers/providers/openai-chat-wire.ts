@@ -1,7 +1,7 @@
 /** Chat Completions requests and answers, read into parts. */
 import type { Json, ModelMessage, Part } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
-import { isRecord, listOf, recordOf, recordsOf, textOf } from '../wire/json.ts'
+import { appendAll, isRecord, listOf, recordOf, recordsOf, textOf } from '../wire/json.ts'
 import { contentFilterParts } from './content-filter.ts'
 import type { AnswerReading, ModelWire } from './model-wire.ts'
 import {
@@ -75,13 +75,13 @@ function messageParts(message: JsonRecord): Part[] {
   )
   if (reasoning !== undefined) parts.push({ type: 'reasoning', text: jsonText(message[reasoning]) })
   else parts.push(...reasoningDetails(message['reasoning_details']))
-  parts.push(...contentParts(message['content']))
+  appendAll(parts, contentParts(message['content']))
   const refusal = textOf(message['refusal'])
   if (refusal !== undefined && refusal !== '') {
     parts.push({ type: 'other', name: 'refusal', text: refusal })
   }
   if (isRecord(message['audio'])) parts.push(...audioParts(message['audio']))
-  parts.push(...recordsOf(message['tool_calls']).map(toolCallPart))
+  appendAll(parts, recordsOf(message['tool_calls']).map(toolCallPart))
   if (isRecord(message['function_call']))
     parts.push(functionPart(message['function_call'], undefined))
   return parts

@@ -6,6 +6,7 @@
 import type { Json } from '../../src/messages/schema.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
+  appendAll,
   assignOwn,
   draftOf,
   isRecord,
@@ -126,7 +127,7 @@ function mergeLogprobs(choice: JsonDraft, from: JsonRecord): void {
   if (isFirst) assignOwn(logprobs, from)
   else assignOwn(logprobs, from, new Set(['content', 'refusal']))
   for (const key of isFirst ? [] : ['content', 'refusal']) {
-    if (Array.isArray(from[key])) listAt(logprobs, key).push(...listOf(from[key]))
+    if (Array.isArray(from[key])) appendAll(listAt(logprobs, key), listOf(from[key]))
   }
 }
 
@@ -152,7 +153,7 @@ function mergeUnknown(message: JsonDraft, key: string, value: Json): void {
   else if (key === 'reasoning_details' && Array.isArray(value))
     mergeDetails(listAt(message, key), recordsOf(value))
   else if (Array.isArray(before) && Array.isArray(value))
-    listAt(message, key).push(...listOf(value))
+    appendAll(listAt(message, key), listOf(value))
   else if (value !== null || before === undefined) assignOwn(message, { [key]: value })
 }
 

@@ -2,6 +2,7 @@
 import type { Json } from '../../src/messages/schema.ts'
 import type { JsonDraft, JsonRecord } from '../wire/json.ts'
 import {
+  appendAll,
   assignOwn,
   draftOf,
   isRecord,
@@ -81,7 +82,7 @@ function mergeChoice(choices: Map<number, JsonDraft>, from: JsonRecord): void {
   if (!isRecord(from['logprobs'])) return
   const logprobs = recordAt(choice, 'logprobs')
   for (const [key, value] of Object.entries(from['logprobs'])) {
-    if (Array.isArray(value)) listAt(logprobs, key).push(...listOf(value))
+    if (Array.isArray(value)) appendAll(listAt(logprobs, key), listOf(value))
     else assignOwn(logprobs, { [key]: value })
   }
 }

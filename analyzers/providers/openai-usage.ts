@@ -4,28 +4,28 @@
  * no tokens, and so has no usage here.
  */
 import type { JsonRecord } from '../wire/json.ts'
-import { countOf, recordOf } from '../wire/json.ts'
+import { recordOf } from '../wire/json.ts'
 import type { ReportedUsage } from './usage.ts'
-import { fromInclusive } from './usage.ts'
+import { fromInclusive, givenCount } from './usage.ts'
 
 /** `usage` with `input_token_details` or, in some, `input_tokens_details`. */
 export function readMediaUsage(answer: JsonRecord): ReportedUsage | undefined {
   const usage = recordOf(answer['usage'])
   const input = recordOf(usage['input_token_details'] ?? usage['input_tokens_details'])
   const output = recordOf(usage['output_token_details'] ?? usage['output_tokens_details'])
-  const cached = countOf(input['cached_tokens']) ?? 0
-  const images = countOf(input['image_tokens']) ?? 0
-  const inputAudio = countOf(input['audio_tokens']) ?? 0
+  const cached = givenCount(input['cached_tokens']) ?? 0
+  const images = givenCount(input['image_tokens']) ?? 0
+  const inputAudio = givenCount(input['audio_tokens']) ?? 0
   return fromInclusive({
-    input: countOf(usage['input_tokens']),
-    output: countOf(usage['output_tokens']),
-    total: countOf(usage['total_tokens']),
+    input: givenCount(usage['input_tokens']),
+    output: givenCount(usage['output_tokens']),
+    total: givenCount(usage['total_tokens']),
     cacheRead: cached,
     cacheWrite: undefined,
     reasoning: undefined,
     inputAudio:
-      inputAudio - (countOf(recordOf(input['cached_tokens_details'])['audio_tokens']) ?? 0),
-    outputAudio: countOf(output['audio_tokens']),
+      inputAudio - (givenCount(recordOf(input['cached_tokens_details'])['audio_tokens']) ?? 0),
+    outputAudio: givenCount(output['audio_tokens']),
     // Pictures in a prompt, and sound in the cache, have rates of their own.
     isSpecial: images > 0 || (cached > 0 && inputAudio > 0),
   })
@@ -35,10 +35,10 @@ export function readMediaUsage(answer: JsonRecord): ReportedUsage | undefined {
 export function readRunUsage(run: JsonRecord): ReportedUsage | undefined {
   const usage = recordOf(run['usage'])
   return fromInclusive({
-    input: countOf(usage['prompt_tokens']),
-    output: countOf(usage['completion_tokens']),
-    total: countOf(usage['total_tokens']),
-    cacheRead: countOf(recordOf(usage['prompt_token_details'])['cached_tokens']),
+    input: givenCount(usage['prompt_tokens']),
+    output: givenCount(usage['completion_tokens']),
+    total: givenCount(usage['total_tokens']),
+    cacheRead: givenCount(recordOf(usage['prompt_token_details'])['cached_tokens']),
     cacheWrite: undefined,
     reasoning: undefined,
     inputAudio: undefined,

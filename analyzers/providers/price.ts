@@ -8,9 +8,10 @@ import { calcPrice } from '@pydantic/genai-prices'
 
 import type { Cost } from '../../src/messages/schema.ts'
 import { sentTokens } from '../../src/messages/sent-tokens.ts'
+import { nameLength } from '../wire/bounds.ts'
 import type { PriceList, PriceRow } from './price-list.ts'
 import { findPriceRow, hasTier, priceFrom } from './price-list.ts'
-import type { ReportedUsage } from './usage.ts'
+import type { BesideUsage, ReportedUsage } from './usage.ts'
 
 /** Name and version of the tables; a test holds it to the installed package. */
 export const priceSource = '@pydantic/genai-prices 0.1.8'
@@ -35,7 +36,26 @@ export function priceCall(call: PricedCall): Cost {
   if (reportedUsd !== undefined) {
     return { usd: reportedUsd, confidence: 'exact', lines: [], priceSource: reportedSource }
   }
-  return priceByList(call) ?? priceByTables(call)
+  const cost = priceByList(call) ?? priceByTables(call)
+  const { beside } = call.usage.billing
+  return beside === undefined ? cost : withBeside(cost, beside, call)
+}
+
+/** With what was billed beside it; if that is not known, neither is the whole. */
+function withBeside(cost: Cost, beside: readonly BesideUsage[], call: PricedCall): Cost {
+  const others = beside.map(({ name, model = call.model, usage }) => {
+    const other = priceCall({ ...call, model, usage })
+    const lines = other.lines.map((line) => ({ ...line, bucket: `${name}-${line.bucket}` }))
+    return { ...other, lines }
+  })
+  const all = [cost, ...others]
+  if (all.some(({ usd }) => usd === undefined)) return { confidence: 'unknown', lines: [] }
+  return {
+    ...cost,
+    usd: all.reduce((sum, { usd = 0 }) => sum + usd, 0),
+    confidence: all.every(({ confidence }) => confidence === 'exact') ? 'exact' : 'estimated',
+    lines: all.flatMap(({ lines }) => lines),
+  }
 }
 
 /** Undefined where the list does not name the model, or has no price for something that was used. */
@@ -48,10 +68,14 @@ function priceByList({ provider, model, usage, list }: PricedCall): Cost | undef
     promptTokens: sentTokens(counts),
     tier: billing.tier,
   }
-  const lines = linesOf(usage, ({ listKeys }) => perMillion(row, listKeys, by))
+  let isGuessed = false
+  const lines = linesOf(usage, ({ listKeys, costsMore }) => {
+    isGuessed ||= costsMore === true && perMillion(row, listKeys.slice(0, 1), by) === undefined
+    return perMillion(row, listKeys, by)
+  })
   if (lines === undefined) return undefined
   const knowsTier = billing.tier !== undefined && hasTier(row, billing.tier)
-  const isExact = counts.source === 'reported' && (!billing.isSpecial || knowsTier)
+  const isExact = counts.source === 'reported' && !isGuessed && (!billing.isSpecial || knowsTier)
   return {
     usd: sumOf(lines),
     confidence: isExact ? 'exact' : 'estimated',
@@ -71,16 +95,21 @@ function perMillion(
 }
 
 function priceByTables({ provider, model, usage, at }: PricedCall): Cost {
-  const found = model === undefined ? null : lookUp(provider, model, at, usage)
+  // Looking for a name in the tables takes as long as the name is.
+  const isName = model !== undefined && model.length <= nameLength
+  const found = isName ? lookUp(provider, model, at, usage) : null
   if (found === null) return { confidence: 'unknown', lines: [] }
   const { usage: counts } = usage
   const allInput = sentTokens(counts)
-  const lines = linesOf(usage, ({ keys }) =>
-    keys.map((key) => rateOf(found.model_price, key, allInput)).find((rate) => rate !== undefined),
-  )
+  let isGuessed = false
+  const lines = linesOf(usage, ({ keys, costsMore }) => {
+    const rates = keys.map((key) => rateOf(found.model_price, key, allInput))
+    isGuessed ||= costsMore === true && rates[0] === undefined
+    return rates.find((rate) => rate !== undefined)
+  })
   if (lines === undefined) return { confidence: 'unknown', lines: [] }
   const usd = sumOf(lines)
-  const isExact = usage.usage.source === 'reported' && !usage.billing.isSpecial
+  const isExact = usage.usage.source === 'reported' && !usage.billing.isSpecial && !isGuessed
   const priceDate = dateOf(found)
   return {
     usd,
@@ -156,6 +185,8 @@ interface Bucket {
   readonly keys: readonly string[]
   /** The same in a price list. */
   readonly listKeys: readonly string[]
+  /** Everywhere dearer than its parent, whose price is then no more than a guess. */
+  readonly costsMore?: true
 }
 
 const listInput = 'input_cost_per_token'
@@ -176,6 +207,7 @@ function bucketsOf({ usage, billing }: ReportedUsage): Bucket[] {
       tokens: inputAudioTokens,
       keys: ['input_audio_mtok', 'input_mtok'],
       listKeys: ['input_cost_per_audio_token', listInput],
+      costsMore: true,
     },
     {
       name: 'cache-read',
@@ -194,6 +226,7 @@ function bucketsOf({ usage, billing }: ReportedUsage): Bucket[] {
       tokens: cacheWriteLongTokens,
       keys: ['cache_write_1h_mtok', 'cache_write_mtok', 'input_mtok'],
       listKeys: [`${listCacheWrite}_above_1hr`, listCacheWrite, listInput],
+      costsMore: true,
     },
     {
       name: 'output',
@@ -206,6 +239,7 @@ function bucketsOf({ usage, billing }: ReportedUsage): Bucket[] {
       tokens: outputAudioTokens,
       keys: ['output_audio_mtok', 'output_mtok'],
       listKeys: ['output_cost_per_audio_token', listOutput],
+      costsMore: true,
     },
     {
       name: 'web-search',

@@ -1,7 +1,7 @@
 /** Whose host is whose, as data. The names are those of the price tables where these have one. */
 const hosts: ReadonlyArray<{ readonly host: RegExp; readonly provider: string }> = [
   { host: /(?:^|\.)api\.openai\.com$/u, provider: 'openai' },
-  { host: /^chatgpt\.com$/u, provider: 'openai' },
+  { host: /(?:^|\.)chatgpt\.com$/u, provider: 'openai' },
   { host: /^api\.anthropic\.com$/u, provider: 'anthropic' },
   {
     host: /\.(?:openai\.azure\.com|services\.ai\.azure\.com|cognitiveservices\.azure\.com)$/u,
@@ -37,6 +37,11 @@ const hosts: ReadonlyArray<{ readonly host: RegExp; readonly provider: string }>
  * else the host itself. `host` may carry a port.
  */
 export function providerOf(host: string, byWire?: string): string {
+  return knownProvider(host) ?? byWire ?? host
+}
+
+/** The provider that the host belongs to, if it is one of the table. */
+export function knownProvider(host: string): string | undefined {
   const name = host.toLowerCase().replace(/:\d+$/u, '')
-  return hosts.find((row) => row.host.test(name))?.provider ?? byWire ?? host
+  return hosts.find((row) => row.host.test(name))?.provider
 }

@@ -3,7 +3,7 @@
  * tokens are part of the prompt, for Anthropic they are not. Counts that contradict their own total
  * give nothing, since a wrong number is worse than none.
  */
-import type { Usage } from '../../src/messages/schema.ts'
+import type { Json, Usage } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { countOf, isRecord, recordOf, recordsOf, textOf } from '../wire/json.ts'
 import { reportedUsdIn } from './reported-cost.ts'
@@ -25,30 +25,75 @@ export interface ReportedUsage {
     readonly reportedUsd?: number
     /** Service tier that it was billed by, as the provider names it; absent for the plain one. */
     readonly tier?: string
+    /** What was billed beside it, and is part of `totalTokens` alone. */
+    readonly beside?: readonly BesideUsage[]
   }
+}
+
+/** Work that the provider did within the call and counts apart. */
+export interface BesideUsage {
+  /** What it was, such as `compaction`. */
+  readonly name: string
+  /** Where it is another one than that of the call. */
+  readonly model?: string
+  readonly usage: ReportedUsage
+}
+
+/** A count as it is given: undefined where none is, not a number where it cannot be one. */
+export function givenCount(value: Json | undefined): number | undefined {
+  return value === undefined || value === null ? undefined : (countOf(value) ?? Number.NaN)
 }
 
 /** `usage` of Chat Completions, Completions and Embeddings; `answer` is the object that holds it. */
 export function readOpenaiUsage(answer: JsonRecord): ReportedUsage | undefined {
   const usage = usageIn(answer)
-  const total = countOf(usage['total_tokens'])
+  const total = givenCount(usage['total_tokens'])
   // Writer has names of its own for the details.
   const input = recordOf(usage['prompt_tokens_details'] ?? usage['prompt_token_details'])
   const output = recordOf(usage['completion_tokens_details'] ?? usage['completion_token_details'])
+  const hasFees = isFeeBearing(answer, usage)
   return fromInclusive({
     // Embeddings have no output, and some services then report the total alone.
-    input: countOf(usage['prompt_tokens']) ?? (Array.isArray(answer['data']) ? total : undefined),
-    output: countOf(usage['completion_tokens']),
+    input:
+      givenCount(usage['prompt_tokens']) ?? (Array.isArray(answer['data']) ? total : undefined),
+    output: givenCount(usage['completion_tokens']),
     total,
-    cacheRead: countOf(input['cached_tokens']) ?? countOf(usage['prompt_cache_hit_tokens']),
-    cacheWrite: countOf(input['cache_write_tokens']),
-    reasoning: countOf(output['reasoning_tokens']),
-    inputAudio: countOf(input['audio_tokens']),
-    outputAudio: countOf(output['audio_tokens']),
-    isSpecial: !isPlainTier(answer['service_tier']),
+    cacheRead: givenCount(input['cached_tokens']) ?? givenCount(usage['prompt_cache_hit_tokens']),
+    cacheWrite: givenCount(input['cache_write_tokens']),
+    reasoning: givenCount(output['reasoning_tokens']),
+    inputAudio: givenCount(input['audio_tokens']),
+    outputAudio: givenCount(output['audio_tokens']),
+    // How much of the sound came from the cache is not told.
+    isSpecial:
+      hasFees ||
+      !isPlainTier(answer['service_tier']) ||
+      (isAbove(input['cached_tokens']) && isAbove(input['audio_tokens'])),
     reportedUsd: reportedUsdIn(answer, usage),
-    tier: answer['service_tier'],
+    tier: hasFees ? undefined : answer['service_tier'],
   })
+}
+
+/** Searches and tools that the provider runs are billed apart, and other models with them. */
+function isFeeBearing(answer: JsonRecord, usage: JsonRecord): boolean {
+  const messages = recordsOf(answer['choices']).map((choice) => recordOf(choice['message']))
+  return (
+    // OpenAI's models that search, and others: what they found is cited.
+    messages.some(
+      (message) => isSome(message['annotations']) || isSome(message['executed_tools']),
+    ) ||
+    // Groq's systems of several models.
+    isRecord(answer['usage_breakdown']) ||
+    // xAI.
+    ['num_sources_used', 'num_server_side_tools_used'].some((key) => isAbove(usage[key]))
+  )
+}
+
+function isSome(value: Json | undefined): boolean {
+  return Array.isArray(value) && value.length > 0
+}
+
+function isAbove(value: Json | undefined): boolean {
+  return typeof value === 'number' && value > 0
 }
 
 /** Groq and Moonshot have places of their own for it in streams. */
@@ -63,19 +108,24 @@ export function readResponsesUsage(response: JsonRecord): ReportedUsage | undefi
   const usage = recordOf(response['usage'])
   const input = recordOf(usage['input_tokens_details'])
   const output = recordOf(usage['output_tokens_details'])
+  const written = recordOf(input['cache_write_tokens_details'])
   const items = Array.isArray(response['output']) ? response['output'].map(recordOf) : []
   // Built-in tools are billed per call, at rates that depend on the tool and the model.
-  const hasFees = items.some((item) => paidTools.has(textOf(item['type']) ?? ''))
+  const hasFees =
+    items.some((item) => paidTools.has(textOf(item['type']) ?? '')) ||
+    ['num_sources_used', 'num_server_side_tools_used'].some((key) => isAbove(usage[key]))
   return fromInclusive({
-    input: countOf(usage['input_tokens']),
-    output: countOf(usage['output_tokens']),
-    total: countOf(usage['total_tokens']),
-    cacheRead: countOf(input['cached_tokens']),
-    cacheWrite: countOf(input['cache_write_tokens']),
-    reasoning: countOf(output['reasoning_tokens']),
-    inputAudio: countOf(input['audio_tokens']),
-    outputAudio: countOf(output['audio_tokens']),
-    isSpecial: hasFees || !isPlainTier(response['service_tier']),
+    input: givenCount(usage['input_tokens']),
+    output: givenCount(usage['output_tokens']),
+    total: givenCount(usage['total_tokens']),
+    cacheRead: givenCount(input['cached_tokens']),
+    cacheWrite: givenCount(input['cache_write_tokens']),
+    reasoning: givenCount(output['reasoning_tokens']),
+    inputAudio: givenCount(input['audio_tokens']),
+    outputAudio: givenCount(output['audio_tokens']),
+    // What is kept for long costs more than the tables say.
+    isSpecial:
+      hasFees || isAbove(written['ttl_12h_tokens']) || !isPlainTier(response['service_tier']),
     reportedUsd: reportedUsdIn(response, usage),
     // With fees the tier's own price would not be all of it either.
     tier: hasFees ? undefined : response['service_tier'],
@@ -88,44 +138,10 @@ const paidTools = new Set([
   'code_interpreter_call',
   'image_generation_call',
   'computer_call',
+  // Only what runs at the provider comes back with its output.
+  'shell_call_output',
+  'program',
 ])
-
-/** `usage` of Anthropic Messages, whose `input_tokens` leave the cache out. */
-export function readAnthropicUsage(message: JsonRecord): ReportedUsage | undefined {
-  const usage = recordOf(message['usage'])
-  const inputTokens = countOf(usage['input_tokens'])
-  const outputTokens = countOf(usage['output_tokens'])
-  if (inputTokens === undefined || outputTokens === undefined) return undefined
-  const cacheReadTokens = countOf(usage['cache_read_input_tokens']) ?? 0
-  const cacheWriteTokens = countOf(usage['cache_creation_input_tokens']) ?? 0
-  const thinking = countOf(recordOf(usage['output_tokens_details'])['thinking_tokens']) ?? 0
-  const long = countOf(recordOf(usage['cache_creation'])['ephemeral_1h_input_tokens']) ?? 0
-  const searches = countOf(recordOf(usage['server_tool_use'])['web_search_requests']) ?? 0
-  const totalTokens = inputTokens + cacheReadTokens + cacheWriteTokens + outputTokens
-  if (!Number.isSafeInteger(totalTokens)) return undefined
-  // Until the closing event the output count is a placeholder.
-  const isFinal = typeof message['stop_reason'] === 'string'
-  const speed = usage['speed'] ?? message['speed'] ?? 'standard'
-  return {
-    usage: {
-      inputTokens,
-      cacheReadTokens,
-      cacheWriteTokens,
-      outputTokens,
-      reasoningTokens: Math.min(thinking, outputTokens),
-      totalTokens,
-      source: isFinal ? 'reported' : 'estimated',
-    },
-    billing: {
-      cacheWriteLongTokens: Math.min(long, cacheWriteTokens),
-      inputAudioTokens: 0,
-      outputAudioTokens: 0,
-      webSearches: searches,
-      isSpecial: !isPlainTier(usage['service_tier']) || speed !== 'standard',
-      ...tierOf(usage['service_tier']),
-    },
-  }
-}
 
 export interface InclusiveCounts {
   readonly input: number | undefined
@@ -143,40 +159,55 @@ export interface InclusiveCounts {
 
 /** From counts in which the cache is part of the input and reasoning part of the output. */
 export function fromInclusive(counts: InclusiveCounts): ReportedUsage | undefined {
-  if (counts.input === undefined) return undefined
-  const reasoning = counts.reasoning ?? 0
+  if (counts.input === undefined || hasOdd(counts)) return undefined
+  const { reasoning = 0, total = 0, cacheRead = 0, cacheWrite = 0 } = counts
   let outputTokens = counts.output ?? 0
-  const total = counts.total ?? 0
   // xAI leaves reasoning out of the output; its total tells.
   if (total === counts.input + outputTokens + reasoning) outputTokens += reasoning
   const sum = counts.input + outputTokens
   if (!Number.isSafeInteger(sum)) return undefined
   // Some send a total of zero for none; any other total below its parts contradicts them.
   if (total > 0 && total < sum) return undefined
-  const cacheReadTokens = Math.min(counts.cacheRead ?? 0, counts.input)
-  const cacheWriteTokens = Math.min(counts.cacheWrite ?? 0, counts.input - cacheReadTokens)
-  const inputTokens = counts.input - cacheReadTokens - cacheWriteTokens
+  const inputTokens = counts.input - cacheRead - cacheWrite
+  // A cache larger than the prompt is not part of it, whatever it is.
+  if (inputTokens < 0) return undefined
   return {
     usage: {
       inputTokens,
-      cacheReadTokens,
-      cacheWriteTokens,
+      cacheReadTokens: cacheRead,
+      cacheWriteTokens: cacheWrite,
       outputTokens,
       reasoningTokens: Math.min(reasoning, outputTokens),
       totalTokens: Math.max(total, sum),
       source: 'reported',
     },
-    billing: {
-      cacheWriteLongTokens: 0,
-      inputAudioTokens: Math.min(counts.inputAudio ?? 0, inputTokens),
-      outputAudioTokens: Math.min(counts.outputAudio ?? 0, outputTokens),
-      webSearches: 0,
-      // Tokens that the total counts and no part does have an unknown rate.
-      isSpecial: counts.isSpecial === true || total > sum,
-      ...tierOf(counts.tier),
-      ...(counts.reportedUsd === undefined ? {} : { reportedUsd: counts.reportedUsd }),
-    },
+    // Tokens that the total counts and no part does have an unknown rate.
+    billing: billingOf(counts, { inputTokens, outputTokens, isMore: total > sum }),
   }
+}
+
+function billingOf(
+  { inputAudio = 0, outputAudio = 0, isSpecial, tier, reportedUsd }: InclusiveCounts,
+  read: {
+    readonly inputTokens: number
+    readonly outputTokens: number
+    readonly isMore: boolean
+  },
+): ReportedUsage['billing'] {
+  return {
+    cacheWriteLongTokens: 0,
+    inputAudioTokens: Math.min(inputAudio, read.inputTokens),
+    outputAudioTokens: Math.min(outputAudio, read.outputTokens),
+    webSearches: 0,
+    isSpecial: isSpecial === true || read.isMore,
+    ...tierOf(tier),
+    ...(reportedUsd === undefined ? {} : { reportedUsd }),
+  }
+}
+
+/** Whether a count is given that is none: nobody knows what the others then mean. */
+function hasOdd(counts: object): boolean {
+  return Object.values(counts).some((count) => Number.isNaN(count))
 }
 
 export interface DisjointCounts {
@@ -193,7 +224,7 @@ export interface DisjointCounts {
 /** From counts in which the cache stands beside the input; undefined without input or output. */
 export function fromDisjoint(counts: DisjointCounts): ReportedUsage | undefined {
   const { input: inputTokens, output: outputTokens, isSpecial } = counts
-  if (inputTokens === undefined || outputTokens === undefined) return undefined
+  if (inputTokens === undefined || outputTokens === undefined || hasOdd(counts)) return undefined
   const cacheReadTokens = counts.cacheRead ?? 0
   const cacheWriteTokens = counts.cacheWrite ?? 0
   const totalTokens = inputTokens + cacheReadTokens + cacheWriteTokens + outputTokens
@@ -218,11 +249,11 @@ export function fromDisjoint(counts: DisjointCounts): ReportedUsage | undefined 
   }
 }
 
-function tierOf(tier: unknown): { readonly tier?: string } {
+export function tierOf(tier: unknown): { readonly tier?: string } {
   return typeof tier === 'string' && !isPlainTier(tier) ? { tier } : {}
 }
 
 /** The tier that the answer names decides the rates; these have the plain ones. */
-function isPlainTier(tier: unknown): boolean {
+export function isPlainTier(tier: unknown): boolean {
   return tier === undefined || tier === null || tier === 'default' || tier === 'standard'
 }

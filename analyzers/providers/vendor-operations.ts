@@ -1,6 +1,6 @@
 /**
  * Requests of other interfaces than OpenAI's that are told as operations, as data: polled
- * predictions of Replicate, batches and stored objects of the Gemini API and Vertex AI, its live
+ * predictions of Replicate, models of Ollama, batches and stored objects of the Gemini API and Vertex AI, its music
  * sockets, endpoints of SageMaker and what Bedrock does in the background. Paths are those of the
  * vendors' own SDKs; what such an endpoint runs is its own, so that nothing is read as a prompt.
  */
@@ -16,9 +16,11 @@ interface Row {
 }
 
 const replicate = /(?:^|\.)replicate\.com$/u
-const google = /(?:^|\.|-)(?:generativelanguage|aiplatform)\.googleapis\.com$/u
+const google = /(?:^|\.|-)(?:generativelanguage|aiplatform)\.(?:\w+\.rep\.)?googleapis\.com$/u
 const sagemaker = /^runtime\.sagemaker(?:-fips)?\.[\w-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/u
 const bedrock = /^bedrock-runtime(?:-fips)?\.[\w-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/u
+
+const ollama = /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?|(?:.*\.)?ollama\.com)$/u
 
 function rows(
   host: RegExp,
@@ -44,6 +46,7 @@ const table: readonly Row[] = [
     [/\/v1\/predictions\/([^/]+)\/cancel$/u, { POST: 'predictions.cancel' }],
     [/\/v1\/models\/([^/]+\/[^/]+)$/u, one('models')],
     [/\/v1\/models\/([^/]+\/[^/]+)\/versions$/u, { GET: 'models.versions.list' }],
+    [/\/v1\/models\/([^/]+\/[^/]+)\/versions\/([^/]+)$/u, one('models.versions')],
     [/\/v1\/trainings\/([^/]+)$/u, one('trainings')],
     [/\/v1\/trainings\/([^/]+)\/cancel$/u, { POST: 'trainings.cancel' }],
   ]),
@@ -65,9 +68,19 @@ const table: readonly Row[] = [
     [/\/models\/([^/]+)(?::|%3A)predictLongRunning$/u, { POST: 'videos.create' }],
     [/\/models\/([^/]+)(?::|%3A)fetchPredictOperation$/u, { POST: 'operations.retrieve' }],
     [/\/operations\/([^/:]+)$/u, { GET: 'operations.retrieve' }],
+    [/\/interactions\/([^/:]+)$/u, one('interactions')],
+    [/\/interactions\/([^/:]+)(?:\/|:|%3A)cancel$/u, { POST: 'interactions.cancel' }],
     // A WebSocket: its frames are told as they are.
-    [/\/ws\/google\.[\w.]+(?:BidiGenerateContent(?:Constrained)?)$/u, { GET: 'live.connect' }],
-    [/\/ws\/google\.[\w.]+\/BidiGenerateContent$/u, { GET: 'live.connect' }],
+    [/\/ws\/google\.[\w.]+[./]BidiGenerateMusic$/u, { GET: 'live.music.connect' }],
+  ]),
+  ...rows(ollama, [
+    [/^\/api\/show$/u, { POST: 'models.retrieve' }],
+    [/^\/api\/tags$/u, { GET: 'models.list' }],
+    [/^\/api\/ps$/u, { GET: 'models.running' }],
+    [/^\/api\/pull$/u, { POST: 'models.pull' }],
+    [/^\/api\/create$/u, { POST: 'models.create' }],
+    [/^\/api\/copy$/u, { POST: 'models.copy' }],
+    [/^\/api\/delete$/u, { DELETE: 'models.delete' }],
   ]),
   ...rows(sagemaker, [
     [/^\/endpoints\/([^/]+)\/invocations$/u, { POST: 'endpoints.invoke' }],
@@ -79,6 +92,7 @@ const table: readonly Row[] = [
   ]),
   ...rows(bedrock, [
     [/^\/async-invoke$/u, all('async_invokes')],
+    [/^\/guardrail\/([^/]+)\/version\/([^/]+)\/apply$/u, { POST: 'guardrails.apply' }],
     [/^\/async-invoke\/([^/]+)$/u, one('async_invokes')],
   ]),
 ]

@@ -27,6 +27,12 @@ export const streamListIndex = 1024
 /** Text of one error message passed on. */
 export const errorTextLength = 2_000
 
+/** Names of models and reasons for an end; longer ones are cut. */
+export const nameLength = 256
+
+/** Parts of one answer that are told, and tool calls in it; of more their number. */
+export const toldParts = 4_096
+
 /** Conversations remembered; of the least recently used nothing is known any more. */
 export const keptSessions = 512
 

@@ -71,6 +71,11 @@ export function recordsOf(value: Json | undefined): JsonRecord[] {
   return listOf(value).filter(isRecord)
 }
 
+/** Adds the items of a list that may be longer than a call can have arguments. */
+export function appendAll<T>(list: T[], more: Iterable<T>): void {
+  for (const item of more) list.push(item)
+}
+
 export function textOf(value: Json | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined
 }

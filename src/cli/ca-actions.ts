@@ -15,6 +15,7 @@ import type { TrustState, TrustStore } from '../../ca/trust.ts'
 import { pickTrustScripts, readTrust, runTrust, trustStores } from '../../ca/trust.ts'
 import type { Act } from '../audit/entry.ts'
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
+import { bedrockHosts, vertexHosts } from '../policy/regional-hosts.ts'
 
 export interface CaCommandContext {
   /** Answers to questions; none are asked without a terminal. */
@@ -215,10 +216,23 @@ function validity(context: CaCommandContext, ca: CaDescription): string {
   return `${day(ca.notAfter)} (${left}${advice})`
 }
 
+/** Too many to be told one by one. */
+const regions = [
+  { name: 'Amazon Bedrock', hosts: bedrockHosts },
+  { name: 'Vertex AI', hosts: vertexHosts },
+]
+
 /** A permitted name covers the names under it, which the list says once. */
 function hostList(ca: CaDescription): string {
   if (ca.permittedHosts.length === 0) return 'nothing'
-  return `${ca.permittedHosts.join(', ')} (names with all names under them), and nothing else`
+  const permitted = new Set(ca.permittedHosts)
+  const whole = regions.filter(({ hosts }) => hosts.every((host) => permitted.has(host)))
+  const said = new Set(whole.flatMap(({ hosts }) => hosts))
+  const names = [
+    ...ca.permittedHosts.filter((host) => !said.has(host)),
+    ...whole.map(({ name, hosts }) => `every region of ${name} (${hosts.length} hosts)`),
+  ]
+  return `${names.join(', ')} (names with all names under them), and nothing else`
 }
 
 function storeOf(text: string): TrustStore | 'all' {

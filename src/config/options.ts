@@ -51,7 +51,7 @@ export const optionTable: readonly OptionRow[] = [
     flag: '--allow-preset <NAME[,…]>',
     kind: 'list',
     env: ['PORTHOLE_ALLOW_PRESET'],
-    help: "a provider's hosts: openai, anthropic, gemini, or llm for every built-in one",
+    help: "a provider's hosts: openai, anthropic, gemini, bedrock, vertex; llm: all but the last two",
     commands: proxies,
     inFile: true,
   },

@@ -16,6 +16,7 @@ analyzerConformance('ModelCalls', () => new ModelCalls(), {
 
 const chain = (): Analyzer[] => [new HttpParser(), new SseMerger(), new ModelCalls()]
 const chatUrl = 'https://api.openai.com/v1/chat/completions'
+const elsewhere = 'https://llm.example.org/v1/chat/completions'
 const sse: HeaderPairs = [['Content-Type', 'text/event-stream']]
 const prompt = { model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'hi' }] }
 const completion = {
@@ -80,8 +81,8 @@ describe('a call', () => {
 
   test.each([
     ['another path', 'https://api.openai.com/v1/models', prompt],
-    ['another shape', chatUrl, { hello: 1 }],
-    ['no JSON object', chatUrl, [1, 2]],
+    ['another shape', elsewhere, { hello: 1 }],
+    ['no JSON object', elsewhere, [1, 2]],
   ])('is not seen in a request with %s', (_what, url, body) => {
     const out = run({ body, response: { body: JSON.stringify(completion) } }, url)
 
@@ -286,6 +287,99 @@ describe('a call that failed', () => {
     expect(onlyOf(out, 'model-answered').error?.type).toBe('ECONNREFUSED')
     const half = cut.filter((msg) => msg.kind !== 'request-body')
     expect(ofKind(runAnalyzers(chain(), half), 'model-answered')).toEqual([])
+  })
+})
+
+describe('a request that is none', () => {
+  const refusal = { error: { type: 'invalid_request_error', message: 'cannot parse', code: null } }
+  const refused = { status: 400, body: JSON.stringify(refusal) }
+  const plain = (body: string | undefined, response: ExchangeSpec['response'], url = chatUrl) =>
+    runAnalyzers(
+      chain(),
+      exchangeMessages({
+        request: { url, ...(body === undefined ? {} : { body }) },
+        ...(response === undefined ? {} : { response }),
+      }),
+    ).filter((msg) => msg.kind === 'model-called' || msg.kind === 'model-answered')
+
+  test.each([
+    ['that is no JSON', '{"model": "gpt-4o-mini", "messages": ['],
+    ['that names no messages', '{"model": "gpt-4o-mini"}'],
+    ['without a body', undefined],
+  ])('%s is a failed call where a provider turns it down', (_name, body) => {
+    const out = plain(body, refused)
+
+    expect(out.map(({ kind }) => kind)).toEqual(['model-called', 'model-answered'])
+    expect(out[0]).toMatchObject({ operation: 'chat', messages: [] })
+    expect(out[1]).toMatchObject({
+      status: 400,
+      complete: false,
+      error: { type: 'invalid_request_error', message: 'cannot parse' },
+    })
+    expect(out[1]).not.toHaveProperty('usage')
+    expect(plain(body, refused, elsewhere)).toEqual([])
+  })
+
+  test('says which model was asked for, where it says so', () => {
+    expect(plain('{"model": "gpt-4o-mini"}', refused)[0]).toMatchObject({ model: 'gpt-4o-mini' })
+    const url = 'https://generativelanguage.googleapis.com/v1beta/models/g:streamGenerateContent'
+    expect(plain('{', refused, url)[0]).toMatchObject({ model: 'g', streaming: true })
+  })
+
+  test('is none where the provider takes it, and it cannot be a call', () => {
+    expect(plain('{"model": "gpt-4o-mini"}', { body: '{}' })).toEqual([])
+    expect(plain(undefined, { body: '{}' })).toEqual([])
+  })
+
+  test('as far as is known, but is answered with usage, is one', () => {
+    const [called, answered] = plain('{"model": "m"}', { body: JSON.stringify(completion) })
+
+    expect(called).toMatchObject({ model: 'm', messages: [] })
+    expect(answered).toMatchObject({ usage: { totalTokens: 10 }, complete: true })
+  })
+
+  test('but is answered all the same has the usage that is reported, and no made-up one', () => {
+    const body = '{ "messages": [] oops'
+    const [, whole] = plain(body, { body: JSON.stringify(completion) })
+    const [, silent] = plain(body, { body: JSON.stringify({ ...completion, usage: null }) })
+
+    expect(whole).toMatchObject({ usage: { totalTokens: 10 }, cost: { confidence: 'exact' } })
+    expect(silent).toMatchObject({ output: [{ type: 'text', text: 'hello' }], complete: true })
+    expect(silent).not.toHaveProperty('usage')
+  })
+
+  test('of any format is read without an objection, whatever its body is', () => {
+    const paths = [
+      '/v1/messages',
+      '/v1/responses',
+      '/v1/embeddings',
+      '/v1/completions',
+      '/v1/images/edits',
+      '/v1/audio/transcriptions',
+      '/v1/threads/t/runs',
+      '/v1/messages/count_tokens',
+      '/v1/messages/batches',
+      '/v1/rerank',
+      '/v2/chat',
+      '/api/chat',
+      '/model/anthropic.claude-v2/invoke',
+      '/model/x/converse',
+      '/model/x/count-tokens',
+      '/v1beta/models/g:generateContent',
+      '/v1beta/models/g:embedContent',
+      '/v1/models/a/b/predictions',
+      '/v1/fim/completions',
+    ]
+    const bodies = ['{}', '[]', '{"input":{"a":1},"messages":7,"contents":[3],"prompt":[]}', '"x"']
+    for (const path of paths) {
+      for (const body of bodies) {
+        const out = plain(body, refused, `https://api.openai.com${path}`)
+        expect(
+          out.map(({ kind }) => kind),
+          `${path} ${body}`,
+        ).toEqual(['model-called', 'model-answered'])
+      }
+    }
   })
 })
 

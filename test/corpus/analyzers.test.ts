@@ -10,7 +10,8 @@ import { ModelCalls } from '../../analyzers/model-calls.ts'
 import { SseMerger } from '../../analyzers/sse-merger.ts'
 import { isRecord, recordOf } from '../../analyzers/wire/json.ts'
 import { analysisMsgSchema } from '../../src/messages/schema.ts'
-import { bodyBytes, corpusPath, readCorpus, specOf } from '../support/recorded-exchanges.ts'
+import { bytesForSdk } from '../support/merge-oracle.ts'
+import { corpusPath, readCorpus, specOf } from '../support/recorded-exchanges.ts'
 import { exchangeMessages, ofKind, onlyOf, runAnalyzers } from '../support/run-analyzers.ts'
 import { sdkResult, withoutSdkExtras } from '../support/sdk-oracles.ts'
 
@@ -19,20 +20,6 @@ const reason = 'no corpus beside the checkout; set PORTHOLE_CORPUS'
 
 /** Formats with an SDK to compare with. */
 const formats = ['openai-chat', 'openai-responses', 'anthropic-messages'] as const
-
-/** Writer repeats each delta as `message` with `tool_calls: null`, on which the SDK throws. */
-function bytesForSdk({ request, response }: (typeof corpus)[number]): Buffer {
-  const bytes = bodyBytes(response.body)
-  if (new URL(request.url).hostname !== 'api.writer.com') return bytes
-  return Buffer.from(bytes.toString().replaceAll(/^data: (\{.*\})$/gmu, withoutRepetition))
-}
-
-function withoutRepetition(_line: string, json: string): string {
-  const isNullCall = (key: string, value: unknown): boolean =>
-    key === 'message' || (key === 'tool_calls' && value === null)
-  const event: unknown = JSON.parse(json)
-  return `data: ${JSON.stringify(event, (key, value: unknown) => (isNullCall(key, value) ? undefined : value))}`
-}
 
 function chain(): [HttpParser, SseMerger, ModelCalls] {
   return [new HttpParser(), new SseMerger(), new ModelCalls()]

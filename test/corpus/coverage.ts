@@ -1,13 +1,18 @@
 /**
  * What the analyzers make of recorded exchanges, counted by host and path: which are recognised as
- * model calls, which streams are merged in full, and whose reported usage is read and priced.
+ * model calls, which streams are merged to what the provider's own SDK makes of them, and whose
+ * reported usage is read, to the token, and priced. The references are read apart from the analyzers.
  */
+import { isDeepStrictEqual } from 'node:util'
+
 import { defaultAnalyzers } from '../../analyzers/index.ts'
 import { providerOf } from '../../analyzers/providers/provider-hosts.ts'
-import { parseRecord } from '../../analyzers/wire/json.ts'
-import type { AnalysisMsg, Json, MsgOf, Usage } from '../../src/messages/schema.ts'
+import type { AnalysisMsg, MsgOf, Usage } from '../../src/messages/schema.ts'
+import { comparable, mergedByOracle } from '../support/merge-oracle.ts'
 import type { RecordedExchange } from '../support/recorded-exchanges.ts'
 import { specOf } from '../support/recorded-exchanges.ts'
+import type { ReportedCounts } from '../support/reported-counts.ts'
+import { reportedCounts } from '../support/reported-counts.ts'
 import { exchangeMessages, ofKind, runAnalyzers } from '../support/run-analyzers.ts'
 
 export interface CoverageRow {
@@ -17,25 +22,31 @@ export interface CoverageRow {
   /** Ids within it as `*`. */
   readonly path: string
   count: number
-  /** Told as a model call, and as an operation that runs no model. */
+  /** Told as a model call, as an operation that runs no model, and as neither. */
   recognised: number
   operations: number
-  /** Answers with events, and those of them that gave a whole answer. */
+  unseen: number
+  /** Answers with events, those of them that gave a whole answer, and the one that the SDK gives. */
   streams: number
   merged: number
-  /** Answers that hold token counts, and those of them whose usage was read, with the same total. */
+  mergedAsSdk: number
+  /** Answers of calls that report token counts, and those whose usage is the same, part by part. */
   usageReported: number
-  usageRead: number
   usageEqual: number
   /** Answers without token counts whose usage was estimated. */
   estimated: number
   priced: number
+  /** Exchanges in which an analyzer threw, and bodies that nothing could be made of. */
+  failures: number
+  opaque: number
+  /** What the operations are called. */
+  readonly names: Set<string>
   /** What was read as wrong, by exchange: for the message of a failed test. */
   readonly problems: string[]
 }
 
 /** One row for each method, host and path, in the order of the host. */
-export function coverageOf(recordings: readonly RecordedExchange[]): CoverageRow[] {
+export async function coverageOf(recordings: readonly RecordedExchange[]): Promise<CoverageRow[]> {
   const rows = new Map<string, CoverageRow>()
   for (const recording of recordings) {
     const { hostname, pathname } = new URL(recording.request.url)
@@ -45,9 +56,9 @@ export function coverageOf(recordings: readonly RecordedExchange[]): CoverageRow
       path: shortened(pathname),
     }
     const key = Object.values(place).join(' ')
-    const row = rows.get(key) ?? { ...place, ...emptyCounts(), problems: [] }
+    const row = rows.get(key) ?? { ...place, ...emptyCounts(), names: new Set(), problems: [] }
     rows.set(key, row)
-    count(row, recording)
+    await count(row, recording)
   }
   return [...rows.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
 }
@@ -60,7 +71,14 @@ export function byProvider(rows: readonly CoverageRow[]): CoverageRow[] {
 
 /** The sum of some rows. */
 export function totalOf(rows: readonly CoverageRow[], host: string = 'total'): CoverageRow {
-  const total: CoverageRow = { host, method: '', path: '', ...emptyCounts(), problems: [] }
+  const total: CoverageRow = {
+    host,
+    method: '',
+    path: '',
+    ...emptyCounts(),
+    names: new Set(rows.flatMap(({ names }) => [...names])),
+    problems: [],
+  }
   for (const row of rows) {
     for (const key of countKeys) total[key] += row[key]
     total.problems.push(...row.problems)
@@ -71,8 +89,8 @@ export function totalOf(rows: readonly CoverageRow[], host: string = 'total'): C
 /** The rows as lines of text, under a line of headings. */
 export function coverageTable(rows: readonly CoverageRow[], name: string): string {
   const headings = [
-    ['count', 'calls', 'operations', 'streams', 'merged'],
-    ['usage', 'read', 'equal', 'estimated', 'priced'],
+    ['exchanges', 'calls', 'operations', 'neither'],
+    ['streams', 'merged', 'as SDK', 'usage', 'equal', 'estimated', 'priced', 'failures', 'opaque'],
   ].flat()
   const widths = headings.map((heading) => Math.max(6, heading.length) + 1)
   const line = (cells: ReadonlyArray<string | number>, label: string): string =>
@@ -88,128 +106,100 @@ export function coverageTable(rows: readonly CoverageRow[], name: string): strin
   ].join('\n')
 }
 
+/** What is no model call, and why: one line for each method, host and path. */
+export function othersTable(rows: readonly CoverageRow[]): string {
+  return rows
+    .filter(({ count, recognised }) => recognised < count)
+    .map(({ method, host, path, count, recognised, names }) => {
+      const why = names.size === 0 ? 'not known' : `runs no model: ${[...names].join(', ')}`
+      return `${String(count - recognised).padStart(10)}  ${method} ${host}${path}  ${why}`
+    })
+    .join('\n')
+}
+
 const countKeys = [
   'count',
   'recognised',
   'operations',
+  'unseen',
   'streams',
   'merged',
+  'mergedAsSdk',
   'usageReported',
-  'usageRead',
   'usageEqual',
   'estimated',
   'priced',
+  'failures',
+  'opaque',
 ] as const
 
 function emptyCounts(): Record<(typeof countKeys)[number], number> {
-  return {
-    count: 0,
-    recognised: 0,
-    operations: 0,
-    streams: 0,
-    merged: 0,
-    usageReported: 0,
-    usageRead: 0,
-    usageEqual: 0,
-    estimated: 0,
-    priced: 0,
-  }
+  const none = countKeys.map((key) => [key, 0] as const)
+  return Object.fromEntries(none) as Record<(typeof countKeys)[number], number>
 }
 
-function count(row: CoverageRow, recording: RecordedExchange): void {
-  const out = runAnalyzers(defaultAnalyzers(), exchangeMessages(specOf(recording)))
-  const [answer] = ofKind(out, 'model-answered')
-  const [merged] = ofKind(out, 'stream-merged')
-  const isStream = ofKind(out, 'sse-event').length > 0
-  const reported = reportedTotals(out)
-  const hasUsage = reported.length > 0 && answer !== undefined
-  const usage = answer?.usage
-  const isRead = usage?.source === 'reported'
-  const isEqual = isRead && reported.includes(usage.totalTokens)
+async function count(row: CoverageRow, recording: RecordedExchange): Promise<void> {
   row.count += 1
+  let out: AnalysisMsg[]
+  try {
+    out = runAnalyzers(defaultAnalyzers(), exchangeMessages(specOf(recording)))
+  } catch (error) {
+    row.failures += 1
+    row.problems.push(`${recording.id}: ${String(error)}`)
+    return
+  }
+  const [answer] = ofKind(out, 'model-answered')
+  const operations = ofKind(out, 'operation-performed')
+  for (const { operation } of operations) row.names.add(operation)
   row.recognised += Number(answer !== undefined)
-  row.operations += Number(ofKind(out, 'operation-performed').length > 0)
-  row.streams += Number(isStream)
-  row.merged += Number(merged?.complete === true)
-  row.usageReported += Number(hasUsage)
-  row.usageRead += Number(isRead)
-  row.estimated += Number(usage?.source === 'estimated')
-  row.usageEqual += Number(isEqual)
+  row.operations += Number(operations.length > 0)
+  row.unseen += Number(answer === undefined && operations.length === 0)
+  row.opaque += Number(ofKind(out, 'http-parsed').some(({ base64 }) => base64 !== undefined))
+  row.estimated += Number(answer?.usage?.source === 'estimated')
   row.priced += Number(answer?.cost?.usd !== undefined)
-  row.problems.push(...problemsOf(recording, { isStream, merged, reported, usage, isEqual }))
+  await countStream(row, recording, out)
+  if (answer !== undefined) countUsage(row, recording, answer)
 }
 
-interface Reading {
-  readonly isStream: boolean
-  readonly merged: MsgOf<'stream-merged'> | undefined
-  readonly reported: readonly number[]
-  readonly usage: Usage | undefined
-  readonly isEqual: boolean
-}
-
-function problemsOf({ id }: RecordedExchange, reading: Reading): string[] {
-  const { isStream, merged, reported, usage, isEqual } = reading
-  const problems: string[] = []
-  if (isStream && merged?.complete !== true) {
-    problems.push(`${id}: ${merged?.problem ?? 'not merged'}`)
+async function countStream(
+  row: CoverageRow,
+  recording: RecordedExchange,
+  out: readonly AnalysisMsg[],
+): Promise<void> {
+  if (ofKind(out, 'sse-event').length === 0) return
+  const [merged] = ofKind(out, 'stream-merged')
+  row.streams += 1
+  if (merged?.complete !== true) {
+    row.problems.push(`${recording.id}: ${merged?.problem ?? 'not merged'}`)
+    return
   }
-  if (reported.length > 0 && usage !== undefined && !isEqual) {
-    problems.push(`${id}: ${usage.totalTokens} of ${reported.join(', ')}`)
-  }
-  return problems
+  row.merged += 1
+  const expected = await mergedByOracle(recording, merged.format)
+  const isEqual = isDeepStrictEqual(comparable(merged), JSON.parse(JSON.stringify(expected)))
+  row.mergedAsSdk += Number(isEqual)
+  if (!isEqual) row.problems.push(`${recording.id}: merged to something else than by the SDK`)
 }
 
-/** Every total that the answer's JSON holds: as sent, and as the sum of the last of its parts. */
-function reportedTotals(out: readonly AnalysisMsg[]): number[] {
-  const parsed = ofKind(out, 'http-parsed').find(({ direction }) => direction === 'response')
-  const numbers: Array<readonly [string, number]> = []
-  for (const { data } of ofKind(out, 'sse-event')) collectNumbers(parseRecord(data), 0, numbers)
-  collectNumbers(parsed?.json, 0, numbers)
-  const last = new Map(numbers)
-  const cached = cacheKeys.reduce((sum, key) => sum + (last.get(key) ?? 0), 0)
-  const sums = halves.flatMap(([input, output]) => {
-    const [sent, back] = [last.get(input), last.get(output)]
-    return sent === undefined || back === undefined ? [] : [sent + back + cached]
-  })
-  const totals = numbers.filter(([key]) => totalKeys.has(key)).map(([, value]) => value)
-  // Cohere bills by other counts than those of its tokenizer.
-  const billed = /"billed_units":\{"input_tokens":(\d+)(?:\.0)?(?:,"output_tokens":(\d+))?/u.exec(
-    textOfAll(out, parsed),
-  )
-  if (billed !== null) sums.push(Number(billed[1]) + Number(billed[2] ?? 0))
-  return [...new Set([...totals, ...sums])].filter((total) => total > 0)
-}
-
-function textOfAll(out: readonly AnalysisMsg[], parsed: MsgOf<'http-parsed'> | undefined): string {
-  const last = ofKind(out, 'sse-event').at(-1)?.data ?? ''
-  return `${JSON.stringify(parsed?.json ?? '')}${last}`
-}
-
-const totalKeys = new Set(['total_tokens', 'totalTokens', 'totalTokenCount'])
-/** What is sent and what comes back, as the providers name it. */
-const halves: ReadonlyArray<readonly [string, string]> = [
-  ['prompt_tokens', 'completion_tokens'],
-  ['input_tokens', 'output_tokens'],
-  ['inputTokens', 'outputTokens'],
-  ['promptTokenCount', 'candidatesTokenCount'],
-  ['prompt_eval_count', 'eval_count'],
-  ['inputTokenCount', 'outputTokenCount'],
-  ['input_token_count', 'output_token_count'],
-]
-/** Anthropic counts them apart from the input. */
-const cacheKeys = ['cache_read_input_tokens', 'cache_creation_input_tokens']
-
-/** The numbers within a value, in order; usage never lies deep. */
-function collectNumbers(
-  value: Json | undefined,
-  depth: number,
-  found: Array<readonly [string, number]>,
+function countUsage(
+  row: CoverageRow,
+  recording: RecordedExchange,
+  { usage }: MsgOf<'model-answered'>,
 ): void {
-  if (depth > 6 || typeof value !== 'object' || value === null) return
-  for (const [key, inner] of Object.entries(value)) {
-    if (typeof inner === 'number') found.push([key, inner])
-    else collectNumbers(inner, depth + 1, found)
+  const reported = reportedCounts(recording)
+  const read = usage?.source === 'reported' ? countsOf(usage) : undefined
+  const isEqual = isDeepStrictEqual(read, reported)
+  row.usageReported += Number(reported !== undefined)
+  row.usageEqual += Number(isEqual && reported !== undefined)
+  if (!isEqual) {
+    row.problems.push(
+      `${recording.id}: read ${JSON.stringify(read)} of ${JSON.stringify(reported)}`,
+    )
   }
+}
+
+function countsOf(usage: Usage): ReportedCounts {
+  const { inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens } = usage
+  return { sent: inputTokens + cacheReadTokens + cacheWriteTokens, back: outputTokens }
 }
 
 /** Ids and versions differ from call to call; Azure's deployments and models are names. */

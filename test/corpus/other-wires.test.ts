@@ -3,8 +3,6 @@
  * recognised, every stream is merged to what plain accumulation makes of it (the official SDK where
  * there is one), and usage is what was reported.
  */
-import { gunzipSync } from 'node:zlib'
-
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
@@ -15,8 +13,9 @@ import { countOf, recordOf } from '../../analyzers/wire/json.ts'
 import { headerValues } from '../../src/messages/header-values.ts'
 import { analysisMsgSchema } from '../../src/messages/schema.ts'
 import { asServerSent, innerEvents } from '../support/aws-frames.ts'
+import { plainBody } from '../support/merge-oracle.ts'
 import type { RecordedExchange } from '../support/recorded-exchanges.ts'
-import { bodyBytes, corpusPath, readCorpus, specOf } from '../support/recorded-exchanges.ts'
+import { corpusPath, readCorpus, specOf } from '../support/recorded-exchanges.ts'
 import { exchangeMessages, ofKind, onlyOf, runAnalyzers } from '../support/run-analyzers.ts'
 import { sdkResult, withoutSdkExtras } from '../support/sdk-oracles.ts'
 import { accumulate } from '../support/stream-accumulation.ts'
@@ -28,14 +27,6 @@ const streamTypes = /eventstream|ndjson|event-stream|stream\+json/u
 
 function typeOf({ response }: RecordedExchange): string {
   return headerValues(response.headers, 'content-type')[0] ?? ''
-}
-
-/** The body without its coding; of these services, only gzip is recorded. */
-function plainBody({ response }: RecordedExchange): Buffer {
-  const bytes = bodyBytes(response.body)
-  return headerValues(response.headers, 'content-encoding').includes('gzip')
-    ? gunzipSync(bytes)
-    : bytes
 }
 
 const streams = corpus.filter((recording) => streamTypes.test(typeOf(recording)))

@@ -5,6 +5,10 @@ import type { AnalysisMsg, AnalysisMsgDraft } from '../../src/messages/schema.ts
 export interface Said {
   readonly by: 'client' | 'server'
   readonly data: object | 'truncated'
+  /** Its JSON comes in a binary message. */
+  readonly isBinary?: boolean
+  /** A close in place of a message, with its reason. */
+  readonly closeCode?: number
 }
 
 export interface SocketSpec {
@@ -19,6 +23,13 @@ export interface SocketSpec {
 
 export const client = (data: Said['data']): Said => ({ by: 'client', data })
 export const server = (data: Said['data']): Said => ({ by: 'server', data })
+export const binary = (said: Said): Said => ({ ...said, isBinary: true })
+/** The server closes, and says why. */
+export const closes = (closeCode: number, reason: string): Said => ({
+  by: 'server',
+  data: { reason },
+  closeCode,
+})
 
 export function socketMessages(spec: SocketSpec): AnalysisMsg[] {
   const { url, said, stepMs = 10, isBroken = false, exchangeId = 'w1' } = spec
@@ -55,10 +66,17 @@ export function socketMessages(spec: SocketSpec): AnalysisMsg[] {
   })
 }
 
-function frameOf({ by, data }: Said): AnalysisMsgDraft {
+function frameOf({ by, data, isBinary = false, closeCode }: Said): AnalysisMsgDraft {
   const direction = by === 'client' ? 'request' : 'response'
   if (data === 'truncated') {
     return { kind: 'websocket-message', direction, opcode: 1, bytes: 99, truncated: true }
   }
-  return { kind: 'websocket-message', direction, opcode: 1, text: JSON.stringify(data) }
+  if (closeCode !== undefined) {
+    const closeReason = 'reason' in data ? String(data.reason) : ''
+    return { kind: 'websocket-message', direction, opcode: 8, closeCode, closeReason }
+  }
+  const text = JSON.stringify(data)
+  if (!isBinary) return { kind: 'websocket-message', direction, opcode: 1, text }
+  const base64 = Buffer.from(text).toString('base64')
+  return { kind: 'websocket-message', direction, opcode: 2, base64 }
 }

@@ -1,5 +1,5 @@
 /**
- * What each stream of Bedrock, Ollama and Cohere adds up to, in the plainest way: written from the
+ * What each stream of Bedrock, Ollama, Cohere and of plain completions adds up to, in the plainest way: written from the
  * services' documentation for whole, undamaged streams, and apart from the mergers under test.
  */
 import type { JsonDraft, JsonRecord } from '../../analyzers/wire/json.ts'
@@ -12,10 +12,10 @@ export function accumulate(path: string, body: Buffer): unknown {
   if (path.endsWith('/converse-stream')) return converse(readAwsEvents(body))
   if (path.endsWith('/invoke-with-response-stream')) return invoke(innerEvents(body))
   const lines = body.toString().split('\n')
-  if (path === '/v2/chat') {
-    const data = lines.filter((line) => line.startsWith('data: {'))
-    return cohere(data.map((line) => parse(line.slice('data: '.length))))
-  }
+  const data = lines.filter((line) => line.startsWith('data: {'))
+  const sent = data.map((line) => parse(line.slice('data: '.length)))
+  if (path === '/v2/chat') return cohere(sent)
+  if (path.endsWith('/completions')) return completions(sent)
   const records = lines.filter((line) => line !== '').map(parse)
   return path === '/v1/chat' ? records.at(-1)?.['response'] : ollama(records)
 }
@@ -121,6 +121,22 @@ function cohere(events: readonly JsonRecord[]): unknown {
     },
     ...recordOf(of('message-end')[0]?.['delta']),
   }
+}
+
+/** Each event holds the next text of a choice; what else it says replaces what was said before. */
+function completions(events: readonly JsonRecord[]): unknown {
+  // Writer's are bare text.
+  if (events[0]?.['value'] !== undefined) return { choices: [{ text: joined(events, 'value') }] }
+  const pieces = events.flatMap((event) => (event['choices'] ?? []) as JsonRecord[])
+  const choices = byIndex(pieces, 'index').map((group) => {
+    const reasons = group.map((piece) => piece['finish_reason']).filter(Boolean)
+    const ended = { text: joined(group, 'text'), finish_reason: reasons.at(-1) ?? null }
+    return Object.assign({}, ...group, ended) as JsonRecord
+  })
+  const usage = events.map((event) => event['usage']).filter(Boolean)
+  const { usage: _last, obfuscation: _padding, ...whole } = Object.assign({}, ...events)
+  const found = usage.length > 0 ? { usage: usage.at(-1) } : {}
+  return { ...whole, ...found, choices }
 }
 
 function ollama(lines: readonly JsonRecord[]): unknown {

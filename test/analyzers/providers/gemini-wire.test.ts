@@ -225,7 +225,8 @@ describe('other methods', () => {
       operation: 'messages',
       model: 'claude-sonnet-4-5@20250929',
       output: [{ type: 'text', text: 'hello' }],
-      cost: { confidence: 'exact' },
+      // A region costs more than `global`, and the tables do not say how much.
+      cost: { confidence: 'estimated' },
     })
   })
 })
@@ -330,20 +331,32 @@ describe('usage', () => {
       totalTokenCount: 130,
     })?.billing
 
-    expect(billing).toMatchObject({ inputAudioTokens: 35, outputAudioTokens: 25, isSpecial: false })
+    // Sound in the cache has a rate of its own.
+    expect(billing).toMatchObject({ inputAudioTokens: 35, outputAudioTokens: 25, isSpecial: true })
   })
 
   test('says that searches, images and other traffic are billed in other ways', () => {
     const counts = { promptTokenCount: 1, totalTokenCount: 1 }
     const image = { candidatesTokensDetails: [{ modality: 'IMAGE', tokenCount: 9 }] }
+    const seen = { modality: 'VIDEO', tokenCount: 1 }
     const special = [
       read({ ...counts, ...image }),
       read({ ...counts, trafficType: 'PROVISIONED_THROUGHPUT' }),
       read(counts, { candidates: [{ groundingMetadata: { webSearchQueries: ['a'] } }] }),
+      read({ ...counts, serviceTier: 'flex' }),
+      read({ ...counts, serviceTier: 'SERVICE_TIER_PRIORITY' }),
+      read({ ...counts, responseTokenCount: 0, promptTokensDetails: [seen] }),
+    ]
+    const plain = [
+      read({ ...counts, trafficType: 'ON_DEMAND' }),
+      read({ ...counts, serviceTier: 'standard' }),
+      read({ ...counts, serviceTier: 'unspecified' }),
+      read({ ...counts, promptTokensDetails: [seen] }),
     ]
 
-    expect(special.map((usage) => usage?.billing.isSpecial)).toEqual([true, true, true])
-    expect(read({ ...counts, trafficType: 'ON_DEMAND' })?.billing.isSpecial).toBe(false)
+    expect(special.map((usage) => usage?.billing.isSpecial)).toEqual(special.map(() => true))
+    expect(special[3]?.billing.tier).toBe('flex')
+    expect(plain.map((usage) => usage?.billing.isSpecial)).toEqual(plain.map(() => false))
   })
 
   test('is nothing where the counts contradict their total, or are not there', () => {

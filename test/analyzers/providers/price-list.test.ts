@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 
+import { readAnthropicUsage } from '../../../analyzers/providers/anthropic-usage.ts'
 import { parsePriceList } from '../../../analyzers/providers/price-list.ts'
 import { priceCall } from '../../../analyzers/providers/price.ts'
 import type { ReportedUsage } from '../../../analyzers/providers/usage.ts'
-import { readAnthropicUsage, readOpenaiUsage } from '../../../analyzers/providers/usage.ts'
+import { readOpenaiUsage } from '../../../analyzers/providers/usage.ts'
 
 const at = Date.UTC(2026, 5, 1)
 const list = parsePriceList(

@@ -5,9 +5,10 @@ import { calcPrice } from '@pydantic/genai-prices'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
+import { readAnthropicUsage } from '../../../analyzers/providers/anthropic-usage.ts'
 import { priceCall, priceSource } from '../../../analyzers/providers/price.ts'
 import type { ReportedUsage } from '../../../analyzers/providers/usage.ts'
-import { readAnthropicUsage, readOpenaiUsage } from '../../../analyzers/providers/usage.ts'
+import { readOpenaiUsage } from '../../../analyzers/providers/usage.ts'
 
 const at = Date.UTC(2026, 5, 1)
 
@@ -179,7 +180,9 @@ describe('the price of a call', () => {
             { providerId: provider, timestamp: new Date(at) },
           )
 
-          expect(cost.confidence).toBe('exact')
+          // An hour in the cache costs more than the tables of some providers say.
+          const isKnown = long === 0 || written === 0 || provider === 'anthropic'
+          expect(cost.confidence).toBe(isKnown ? 'exact' : 'estimated')
           expect(cost.usd).toBe(cost.lines.reduce((sum, line) => sum + line.usd, 0))
           expect(cost.usd).toBeCloseTo(reference?.total_price ?? Number.NaN, 8)
           for (const line of cost.lines) {

@@ -1,12 +1,16 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
+import { readAnthropicUsage } from '../../../analyzers/providers/anthropic-usage.ts'
 import type { ReportedUsage } from '../../../analyzers/providers/usage.ts'
-import {
-  readAnthropicUsage,
-  readOpenaiUsage,
-  readResponsesUsage,
-} from '../../../analyzers/providers/usage.ts'
+import { readOpenaiUsage, readResponsesUsage } from '../../../analyzers/providers/usage.ts'
+
+const wrote = { input_tokens: 9, output_tokens: 1, total_tokens: 10 }
+const cached = { cached_tokens: 0, cache_write_tokens: 3 }
+
+function chat(usage: object, more: object = {}): ReportedUsage | undefined {
+  return readOpenaiUsage(JSON.parse(JSON.stringify({ usage, ...more })) as never)
+}
 
 describe('OpenAI usage', () => {
   test('takes cached and written tokens out of the prompt, and reasoning as part of the output', () => {
@@ -97,6 +101,38 @@ describe('OpenAI usage', () => {
 
     expect(flags).toEqual([false, false, true, true])
     expect(searched?.billing.isSpecial).toBe(true)
+  })
+
+  test('is marked special for what is billed apart by compatibles, and for cached sound', () => {
+    const usage = { prompt_tokens: 9, completion_tokens: 1, total_tokens: 10 }
+    const choice = (message: object): object => ({ choices: [{ message }] })
+    const sound = { cached_tokens: 4, audio_tokens: 4 }
+    const long = { ttl_30m_tokens: 0, ttl_12h_tokens: 3 }
+    const special = [
+      chat(usage, choice({ annotations: [{ type: 'url_citation' }] })),
+      chat(usage, choice({ executed_tools: [{ type: 'search' }] })),
+      chat(usage, { usage_breakdown: { models: [] } }),
+      chat({ ...usage, num_sources_used: 3 }),
+      chat({ ...usage, prompt_tokens_details: sound }),
+      readResponsesUsage({
+        usage: { ...wrote, input_tokens_details: { ...cached, cache_write_tokens_details: long } },
+      }),
+      readResponsesUsage({ usage: { ...wrote, num_server_side_tools_used: 1 } }),
+    ]
+
+    expect(special.map((read) => read?.billing.isSpecial)).toEqual(special.map(() => true))
+    expect(chat(usage, choice({ annotations: [] }))?.billing.isSpecial).toBe(false)
+    expect(chat({ ...usage, num_sources_used: 0 })?.billing.isSpecial).toBe(false)
+  })
+
+  test('whose details are no counts, or more than the whole, is none', () => {
+    const usage = { prompt_tokens: 100, completion_tokens: 1, total_tokens: 101 }
+    for (const odd of ['50', -1, 1.5, 1e308, [], {}, false, 101]) {
+      const details = { prompt_tokens_details: { cached_tokens: odd } }
+      expect(chat({ ...usage, ...details }), JSON.stringify(odd)).toBeUndefined()
+    }
+    expect(chat({ ...usage, total_tokens: '101' })).toBeUndefined()
+    expect(chat({ ...usage, completion_tokens: null })?.usage.outputTokens).toBe(0)
   })
 })
 

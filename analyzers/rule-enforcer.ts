@@ -5,6 +5,7 @@
  */
 import { describeError } from '../src/base/errors.ts'
 import { formatSize } from '../src/base/units.ts'
+import { headerValues } from '../src/messages/header-values.ts'
 import type { HeaderPairs } from '../src/messages/schema.ts'
 import type {
   Analyzer,
@@ -179,7 +180,9 @@ export class RuleEnforcer implements Analyzer {
 
   #judge(rules: RuleSet, subject: RuleSubject, request: OutgoingRequest): Refusal | undefined {
     const { exchangeId, agent, host, port, method, path } = request
-    const metered = { exchangeId, agent, host, port, method, path }
+    const bodyBytes = lengthOf(request.headers.pairs())
+    const models = subject.names?.models.flatMap(([name]) => name ?? [])
+    const metered = { exchangeId, agent, host, port, method, path, bodyBytes, models }
     const meters = this.#meters
     const verdict = decide({ rules, subject, metered, meters, unknownApplies: true })
     return this.#answer(verdict, request.emit, request)
@@ -265,6 +268,12 @@ export function methodsOf(method: string, headers: HeaderPairs): string[] {
     methods.push(...new Set(asked))
   }
   return methods
+}
+
+/** Undefined where it is not told, or in more than one way. */
+function lengthOf(headers: HeaderPairs): number | undefined {
+  const [length = '', ...others] = headerValues(headers, 'content-length')
+  return others.length === 0 && /^\d{1,15}$/u.test(length) ? Number(length) : undefined
 }
 
 /** Canonical already: its form tells what it is. */

@@ -2,7 +2,8 @@
  * What a capture shows of the traffic that rules would have to let pass: requests with the models
  * they name, tunnels, and the peaks of what rates and budgets count, by the meters that count it.
  */
-import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
+import { BudgetKeeper } from '../../analyzers/budget-keeper.ts'
+import { forecastCall } from '../../analyzers/providers/forecast.ts'
 import { readRequestNames } from '../../analyzers/providers/request-names.ts'
 import { methodsOf } from '../../analyzers/rule-enforcer.ts'
 import type { RuleFields } from '../config/rule-fields.ts'
@@ -35,14 +36,15 @@ export class CaptureObserver {
   #now = 0
   #count = 0
   #refused = 0
-  #usd = 0
-  #tokens = 0
+  readonly #most = { usd: 0, tokens: 0 }
+  /** What nobody knows to have been spent is no reason for a budget. */
+  readonly #hasSpent = new Set<'usd' | 'tokens'>()
   /** A tunnel that would have been read: no budget can let it pass. */
   #hasUnreadable = false
 
   constructor() {
     const clock = { now: () => this.#now }
-    this.#budgets = new BudgetMeter({ clock, book: new SpendSums(), runsModel })
+    this.#budgets = new BudgetMeter({ clock, book: new SpendSums(), forecast: forecastCall })
     this.#keeper = new BudgetKeeper(this.#budgets)
   }
 
@@ -106,9 +108,12 @@ export class CaptureObserver {
 
   #measure({ request: { exchangeId, agent, host, port, method, path } }: RecordedRequest): void {
     const request = { exchangeId, agent, host, port, method, path }
-    this.#usd = Math.max(this.#usd, this.#budgets.level(probe('usd'), request))
-    this.#tokens = Math.max(this.#tokens, this.#budgets.level(probe('tokens'), request))
-    for (const unit of ['usd', 'tokens'] as const) this.#budgets.consume(probe(unit), request)
+    for (const unit of ['usd', 'tokens'] as const) {
+      const { spent, expected } = this.#budgets.level(probe(unit), request)
+      if (spent > 0) this.#hasSpent.add(unit)
+      this.#most[unit] = Math.max(this.#most[unit], spent + expected)
+      this.#budgets.consume(probe(unit), request)
+    }
   }
 
   /** More than what was reached before any call: a budget that is reached is spent. */
@@ -119,11 +124,12 @@ export class CaptureObserver {
     const budget = { action: 'budget', per: 'day', scope: 'global' } as const
     if (this.#count === 0) return []
     if (this.#hasUnreadable) return [rate]
-    if (this.#usd > 0) {
-      return [rate, { ...budget, amount: `$${(Math.floor(this.#usd * 100 + 1) / 100).toFixed(2)}` }]
+    const { usd, tokens } = this.#most
+    if (this.#hasSpent.has('usd')) {
+      return [rate, { ...budget, amount: `$${(Math.floor(usd * 100 + 1) / 100).toFixed(2)}` }]
     }
-    if (this.#tokens === 0) return [rate]
-    return [rate, { ...budget, amount: `${Math.floor(this.#tokens) + 1}tokens` }]
+    if (!this.#hasSpent.has('tokens')) return [rate]
+    return [rate, { ...budget, amount: `${Math.floor(tokens) + 1}tokens` }]
   }
 }
 

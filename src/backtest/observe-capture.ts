@@ -5,13 +5,14 @@
 import { BudgetKeeper } from '../../analyzers/budget-keeper.ts'
 import { forecastCall } from '../../analyzers/providers/forecast.ts'
 import { readRequestNames } from '../../analyzers/providers/request-names.ts'
-import { methodsOf } from '../../analyzers/rule-enforcer.ts'
+import { meteredOf, methodsOf } from '../../analyzers/wire/rule-subject.ts'
 import type { RuleFields } from '../config/rule-fields.ts'
 import { BudgetMeter } from '../ledger/budget-meter.ts'
 import type { BudgetRule } from '../ledger/budget-meter.ts'
 import { SpendSums } from '../ledger/spend.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import { splitTarget } from '../policy/request-path.ts'
+import type { RequestNames } from '../policy/rules/match-rule.ts'
 import { createSlidingWindow, exactRequests } from '../policy/rules/sliding-window.ts'
 import type { RecordedAsker, RecordedRequest } from './recorded-requests.ts'
 import { RecordedRequests } from './recorded-requests.ts'
@@ -26,7 +27,8 @@ export class CaptureObserver {
   /** By exchange: it may still turn out that they were refused. */
   readonly #asked = new Map<string, ObservedRequest>()
   readonly #tunnels = new Map<string, { readonly host: string; readonly port: number }>()
-  readonly #budgets: BudgetMeter
+  /** As they are where no rule asks for models, and where one does. */
+  readonly #budgets: readonly BudgetMeter[]
   readonly #keeper: BudgetKeeper
   /** As a limit within what is counted exactly is counted, and one beyond. */
   readonly #peaks = [exactRequests, Infinity].map((limit) => ({
@@ -44,8 +46,13 @@ export class CaptureObserver {
 
   constructor() {
     const clock = { now: () => this.#now }
-    this.#budgets = new BudgetMeter({ clock, book: new SpendSums(), forecast: forecastCall })
-    this.#keeper = new BudgetKeeper(this.#budgets)
+    this.#budgets = [false, true].map(
+      () => new BudgetMeter({ clock, book: new SpendSums(), forecast: forecastCall }),
+    )
+    this.#keeper = new BudgetKeeper({
+      answered: (id, call) => this.#budgets.forEach((meter) => meter.answered(id, call)),
+      ended: (id) => this.#budgets.forEach((meter) => meter.ended(id)),
+    })
   }
 
   /** Requests and tunnels so far that were let pass. */
@@ -96,8 +103,9 @@ export class CaptureObserver {
       peak.window.add(this.#now)
     }
     if (asker.type === 'request') {
-      this.#measure(asker)
-      this.#asked.set(asker.exchangeId, await observed(asker))
+      const names = await namesOf(asker)
+      this.#measure(asker, names)
+      this.#asked.set(asker.exchangeId, observed(asker, names))
       return
     }
     this.#count += 1
@@ -106,13 +114,15 @@ export class CaptureObserver {
     this.#tunnels.set(`${host} ${port}`, { host, port })
   }
 
-  #measure({ request: { exchangeId, agent, host, port, method, path } }: RecordedRequest): void {
-    const request = { exchangeId, agent, host, port, method, path }
-    for (const unit of ['usd', 'tokens'] as const) {
-      const { spent, expected } = this.#budgets.level(probe(unit), request)
-      if (spent > 0) this.#hasSpent.add(unit)
-      this.#most[unit] = Math.max(this.#most[unit], spent + expected)
-      this.#budgets.consume(probe(unit), request)
+  #measure({ request }: RecordedRequest, names: RequestNames): void {
+    for (const [index, meter] of this.#budgets.entries()) {
+      const metered = meteredOf(request, index === 0 ? undefined : names)
+      for (const unit of ['usd', 'tokens'] as const) {
+        const { spent, expected } = meter.level(probe(unit), metered)
+        if (spent > 0) this.#hasSpent.add(unit)
+        this.#most[unit] = Math.max(this.#most[unit], spent + expected)
+        meter.consume(probe(unit), metered)
+      }
     }
   }
 
@@ -133,18 +143,19 @@ export class CaptureObserver {
   }
 }
 
-async function observed({ request, body }: RecordedRequest): Promise<ObservedRequest> {
-  const { scheme, host, port, method, path, isUpgrade } = request
+async function namesOf({ request, body }: RecordedRequest): Promise<RequestNames> {
+  const { host, path, isUpgrade } = request
   const headers = request.headers.pairs()
-  const names = await readRequestNames(
-    { host, path, headers },
-    isUpgrade === true ? undefined : body,
-  )
+  return readRequestNames({ host, path, headers }, isUpgrade === true ? undefined : body)
+}
+
+function observed({ request }: RecordedRequest, names: RequestNames): ObservedRequest {
+  const { scheme, host, port, method, path } = request
   return {
     scheme,
     host,
     port,
-    methods: methodsOf(method, headers),
+    methods: methodsOf(method, request.headers.pairs()),
     path: splitTarget(path).path,
     models: names.isCertain ? names.models : undefined,
   }

@@ -1,5 +1,6 @@
 /** Budgets over real sockets: what a client is told once one is spent, as its own SDK reads it. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -50,12 +51,15 @@ async function bench(recording: string, rules: readonly Rule[], waits = false): 
   const mayAnswer = new Promise<void>((resolve) => {
     answer = resolve
   })
-  const upstream = await startHttpUpstream(async (_request, response) => {
-    arrived += 1
-    if (waits) await mayAnswer
+  const respond = (response: ServerResponse): void => {
     const type = recorded.headers.find(([name]) => name.toLowerCase() === 'content-type')
     response.writeHead(200, { 'content-type': type?.[1] ?? 'application/json' })
     response.end(bodyBytes(recorded.body))
+  }
+  const upstream = await startHttpUpstream((_request, response) => {
+    arrived += 1
+    if (waits) void mayAnswer.then(() => respond(response))
+    else respond(response)
   })
   opened.push(upstream)
   const clock = createSystemClock()
@@ -210,7 +214,7 @@ test.each(['run', 'day'] as const)(
     await expect.poll(arrived, { timeout: 15_000 }).toBe(4)
     answer()
 
-    expect((await Promise.all(asked)).toSorted()).toEqual([
+    expect((await Promise.all(asked)).toSorted((a, b) => a - b)).toEqual([
       ...Array.from({ length: 4 }, () => 200),
       ...Array.from({ length: 8 }, () => 403),
     ])

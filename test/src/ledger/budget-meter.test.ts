@@ -62,7 +62,7 @@ describe('a budget', () => {
       spent: 1,
       message:
         'its budget is spent for a: $1 of $1 today (UTC). It begins anew at midnight UTC, in 12 h 0 min, ' +
-        'or change the rule with porthole rules.',
+        'or allow more: porthole rules set daily --amount AMOUNT.',
     })
   })
 
@@ -154,7 +154,7 @@ describe('calls under way', () => {
     expect([first.refused, second.refused]).toEqual([undefined, undefined])
     expect(begin(meter, rule).refused).toBe(
       'its budget has nothing left to begin another call with for a: $1 of $3 today (UTC), and 2 calls ' +
-        'under way are expected to take $2. Try again when they have ended, or change the rule with porthole rules.',
+        'under way are expected to take $2. Try again when they have ended, or allow more: porthole rules set daily --amount AMOUNT.',
     )
     end(meter, first.id, 0.1)
     end(meter, second.id, 0.1)

@@ -9,7 +9,7 @@ import type { Authority } from '../../src/policy/authority.ts'
 import { splitTarget } from '../../src/policy/request-path.ts'
 import type { RequestNames, RuleSubject } from '../../src/policy/rules/match-rule.ts'
 import type { MeteredRequest } from '../../src/policy/rules/meter.ts'
-import { sentTargets } from '../../src/policy/tokens/sent-target.ts'
+import { readingsOf, sentTargets } from '../../src/policy/tokens/sent-target.ts'
 import { withoutTokens } from '../../src/policy/tokens/token-scanner.ts'
 
 /** Fields by which a request asks to be taken for one with another method. */
@@ -23,16 +23,18 @@ export function subjectOf(
   >,
 ): RuleSubject {
   const { scheme, agent, host, port, method, path, headers } = request
+  const { path: plain } = splitTarget(path)
   const others = sentTargets(path)
     .slice(1)
     .map((target) => splitTarget(target).path)
+  const readings = others.flatMap((other) => readingsOf(plain, other))
   return {
     authority: authorityOf(host, port),
     schemePort: scheme === 'http' ? 80 : 443,
     agent,
     methods: methodsOf(method, headers.pairs()),
-    path: splitTarget(path).path,
-    ...(others.length === 0 ? {} : { otherPaths: others }),
+    path: plain,
+    ...(others.length === 0 ? {} : { otherPaths: { sent: others, readings } }),
     names: undefined,
   }
 }

@@ -27,6 +27,7 @@ const openLimit = 10_000
 /** `clockTime` writes `at` (epoch ms); by default as local `HH:MM:SS`. */
 export function createLineReporter(clockTime: (at: number) => string = localTime): LineReporter {
   const open = new Map<string, OpenExchange>()
+  const refused = new Set<string>()
   // A request that was cut off is read only after its exchange has ended, and told by then.
   let toldEnd: string | undefined
   const isToldEnd = (exchangeId: string | undefined): boolean =>
@@ -51,6 +52,9 @@ export function createLineReporter(clockTime: (at: number) => string = localTime
         const exchange = open.get(msg.exchangeId ?? '')
         if (exchange !== undefined) exchange.isTold = true
         if (msg.kind !== 'request-refused') return undefined
+        if (msg.exchangeId !== undefined) refused.add(msg.exchangeId)
+        const [oldest] = refused
+        if (refused.size > openLimit && oldest !== undefined) refused.delete(oldest)
         return refusal(formatWireText(exchange?.target ?? 'a request', 160), msg)
       }
       case 'credential-echoed':
@@ -59,6 +63,10 @@ export function createLineReporter(clockTime: (at: number) => string = localTime
       case 'exchange-failed':
         return describeOnce(msg)
       case 'model-answered':
+      case 'mcp-answered':
+        // What analysis makes of a refused call is no news beside its refusal.
+        if (refused.has(msg.exchangeId ?? '')) return undefined
+        if (msg.kind === 'mcp-answered') return describeMcp(msg)
         return isToldEnd(msg.exchangeId) ? undefined : describeAnswer(msg)
       default:
         return describeAlone(msg)
@@ -111,8 +119,6 @@ function describeAlone(msg: AnalysisMsg): string | undefined {
         formatWireText(msg.code),
         formatWireText(msg.hint, 300),
       )
-    case 'mcp-answered':
-      return describeMcp(msg)
     case 'analyzer-failed':
       return parts(
         `analyzer ${formatWireText(msg.analyzer)} failed`,

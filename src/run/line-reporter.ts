@@ -52,9 +52,7 @@ export function createLineReporter(clockTime: (at: number) => string = localTime
         const exchange = open.get(msg.exchangeId ?? '')
         if (exchange !== undefined) exchange.isTold = true
         if (msg.kind !== 'request-refused') return undefined
-        if (msg.exchangeId !== undefined) refused.add(msg.exchangeId)
-        const [oldest] = refused
-        if (refused.size > openLimit && oldest !== undefined) refused.delete(oldest)
+        rememberRefused(refused, msg.exchangeId)
         return refusal(formatWireText(exchange?.target ?? 'a request', 160), msg)
       }
       case 'credential-echoed':
@@ -63,19 +61,24 @@ export function createLineReporter(clockTime: (at: number) => string = localTime
       case 'exchange-failed':
         return describeOnce(msg)
       case 'model-answered':
-      case 'mcp-answered':
-        // What analysis makes of a refused call is no news beside its refusal.
-        if (refused.has(msg.exchangeId ?? '')) return undefined
-        if (msg.kind === 'mcp-answered') return describeMcp(msg)
         return isToldEnd(msg.exchangeId) ? undefined : describeAnswer(msg)
       default:
         return describeAlone(msg)
     }
   }
   return (msg) => {
-    const text = describe(msg)
+    // What analysis makes of a refused call is no news beside its refusal.
+    const isAnswer = msg.kind === 'model-answered' || msg.kind === 'mcp-answered'
+    const text = isAnswer && refused.has(msg.exchangeId ?? '') ? undefined : describe(msg)
     return text === undefined ? undefined : `${clockTime(msg.at)} ${text}`
   }
+}
+
+function rememberRefused(refused: Set<string>, exchangeId: string | undefined): void {
+  if (exchangeId === undefined) return
+  refused.add(exchangeId)
+  const [oldest] = refused
+  if (refused.size > openLimit && oldest !== undefined) refused.delete(oldest)
 }
 
 function remember(open: Map<string, OpenExchange>, msg: MsgOf<'request-started'>): void {
@@ -119,6 +122,8 @@ function describeAlone(msg: AnalysisMsg): string | undefined {
         formatWireText(msg.code),
         formatWireText(msg.hint, 300),
       )
+    case 'mcp-answered':
+      return describeMcp(msg)
     case 'analyzer-failed':
       return parts(
         `analyzer ${formatWireText(msg.analyzer)} failed`,

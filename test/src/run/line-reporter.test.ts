@@ -140,6 +140,7 @@ describe('another exchange', () => {
       server: 'mcp.example.org',
       method: 'tools/call',
       name: 'search',
+      requestId: '1',
       result: [],
       complete: false,
       durationMs: 1,

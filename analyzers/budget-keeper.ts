@@ -5,7 +5,7 @@
  */
 import type { AnalysisMsg, MsgOf } from '../src/messages/schema.ts'
 import type { Analyzer } from '../src/pipeline/analyzer.ts'
-import { dialectOf, recognizeCall, targetOf } from './providers/recognize.ts'
+import { recognizeCall, targetOf } from './providers/recognize.ts'
 import { ExchangeStates } from './wire/exchange-states.ts'
 
 /** Of one call; undefined is not known. */
@@ -33,26 +33,18 @@ interface Exchange {
   tookNothing: boolean
 }
 
-/** Whether a request runs a model, as far as its method and path tell. */
-export function runsModel(request: {
-  readonly method: string
-  readonly host: string
-  readonly path: string
-}): boolean {
-  const target = targetOf(request.host, request.path)
-  if (recognizeCall(request.method, target) !== undefined) return true
-  return request.method === 'GET' && dialectOf(target) !== undefined
-}
-
 export class BudgetKeeper implements Analyzer {
   readonly name = 'budget-keeper'
   readonly #listener: SpendListener
+  readonly #later: (task: () => void) => void
   readonly #exchanges = new ExchangeStates<Exchange>()
   /** What is made of an end comes right after it, before any message of another exchange. */
   #ending: { readonly exchange: Exchange; readonly end: AnalysisMsg } | undefined
 
-  constructor(listener: SpendListener) {
+  /** `later` runs a task when all that comes of what has come is there. */
+  constructor(listener: SpendListener, later: (task: () => void) => void = () => {}) {
     this.#listener = listener
+    this.#later = later
   }
 
   onMessage(msg: AnalysisMsg): void {
@@ -70,7 +62,9 @@ export class BudgetKeeper implements Analyzer {
   #start(msg: MsgOf<'request-started'>): void {
     if (msg.exchangeId === undefined) return
     const isCall = recognizeCall(msg.method, targetOf(msg.host, msg.url)) !== undefined
-    this.#exchanges.set(msg.exchangeId, { isCall, isAnswered: false, tookNothing: false })
+    const state = { isCall, isAnswered: false, tookNothing: false }
+    const forgotten = this.#exchanges.set(msg.exchangeId, state)
+    if (forgotten !== undefined) this.#listener.ended(forgotten)
   }
 
   #take(exchange: Exchange, msg: AnalysisMsg): void {
@@ -110,6 +104,13 @@ export class BudgetKeeper implements Analyzer {
     this.#ending = { exchange, end }
     // Nothing that is still made of it counts: the next call need not wait for another's message.
     if (exchange.tookNothing) this.#finish()
+    else {
+      const ending = this.#ending
+      // No message may come for long, and it would count as under way until then.
+      this.#later(() => {
+        if (this.#ending === ending) this.#finish()
+      })
+    }
   }
 
   #finish(): void {

@@ -5,7 +5,6 @@
  */
 import { describeError } from '../src/base/errors.ts'
 import { formatSize } from '../src/base/units.ts'
-import type { HeaderPairs } from '../src/messages/schema.ts'
 import type {
   Analyzer,
   Emit,
@@ -14,8 +13,6 @@ import type {
   Refusal,
 } from '../src/pipeline/analyzer.ts'
 import { BodyUnavailable } from '../src/pipeline/body-unavailable.ts'
-import type { Authority } from '../src/policy/authority.ts'
-import { splitTarget } from '../src/policy/request-path.ts'
 import {
   blindRules,
   blockedFor,
@@ -34,10 +31,9 @@ import type { RequestNames, RuleSubject } from '../src/policy/rules/match-rule.t
 import type { Exhausted, Meter, MeteredRequest } from '../src/policy/rules/meter.ts'
 import { RateMeter } from '../src/policy/rules/rate-meter.ts'
 import type { Rule, RuleSet, RuleSource } from '../src/policy/rules/rule.ts'
-import { sentTargets } from '../src/policy/tokens/sent-target.ts'
-import { withoutTokens } from '../src/policy/tokens/token-scanner.ts'
 import { inProvidersWords } from './providers/refusal-envelope.ts'
 import { readRequestNames } from './providers/request-names.ts'
+import { meteredOf, subjectOf, subjectOfConnection } from './wire/rule-subject.ts'
 
 export interface RuleEnforcerOptions {
   /** Monotonic, in milliseconds. */
@@ -178,8 +174,7 @@ export class RuleEnforcer implements Analyzer {
   }
 
   #judge(rules: RuleSet, subject: RuleSubject, request: OutgoingRequest): Refusal | undefined {
-    const { exchangeId, agent, host, port, method, path } = request
-    const metered = { exchangeId, agent, host, port, method, path }
+    const metered = meteredOf(request, subject.names)
     const meters = this.#meters
     const verdict = decide({ rules, subject, metered, meters, unknownApplies: true })
     return this.#answer(verdict, request.emit, request)
@@ -213,64 +208,6 @@ export class RuleEnforcer implements Analyzer {
       emit({ kind, by: this.name, rule: rule.name, decision, mode })
     }
   }
-}
-
-/** Fields by which a request asks to be taken for one with another method. */
-const methodFields = new Set(['x-http-method-override', 'x-http-method', 'x-method-override'])
-
-function subjectOf(
-  request: Pick<
-    OutgoingRequest,
-    'scheme' | 'agent' | 'host' | 'port' | 'method' | 'path' | 'headers'
-  >,
-): RuleSubject {
-  const { scheme, agent, host, port, method, path, headers } = request
-  const others = sentTargets(path)
-    .slice(1)
-    .map((target) => splitTarget(target).path)
-  return {
-    authority: authorityOf(host, port),
-    schemePort: scheme === 'http' ? 80 : 443,
-    agent,
-    methods: methodsOf(method, headers.pairs()),
-    path: splitTarget(path).path,
-    ...(others.length === 0 ? {} : { otherPaths: others }),
-    names: undefined,
-  }
-}
-
-function subjectOfConnection(connection: OutgoingConnection): RuleSubject {
-  const { agent, host, port, request } = connection
-  if (request !== undefined) {
-    // Its body passes unread: what rules on models would find there is not theirs to decide.
-    const names = { models: [], possible: [], tools: [], isCertain: true }
-    return { ...subjectOf({ scheme: 'http', agent, host, port, ...request }), names }
-  }
-  return {
-    authority: authorityOf(host, port),
-    schemePort: 443,
-    agent,
-    methods: undefined,
-    path: undefined,
-    names: undefined,
-  }
-}
-
-/** Upper case: its method, and those that fields ask for in its stead. */
-export function methodsOf(method: string, headers: HeaderPairs): string[] {
-  const methods = [method.toUpperCase()]
-  for (const [name, value] of headers) {
-    if (!methodFields.has(name.toLowerCase())) continue
-    const asked = [value, withoutTokens(value)].map((text) => text.trim().toUpperCase())
-    methods.push(...new Set(asked))
-  }
-  return methods
-}
-
-/** Canonical already: its form tells what it is. */
-function authorityOf(host: string, port: number): Authority {
-  if (host.includes(':')) return { host, port, kind: 'ipv6' }
-  return { host, port, kind: /^[\d.]+$/u.test(host) ? 'ipv4' : 'name' }
 }
 
 function blocked({ name }: Rule, isUncertain: boolean): Refusal {

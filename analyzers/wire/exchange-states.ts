@@ -13,12 +13,15 @@ export class ExchangeStates<S> {
     return exchangeId === undefined ? undefined : this.#states.get(exchangeId)
   }
 
-  set(exchangeId: string, state: S): void {
+  /** The exchange that gave way, if one did. */
+  set(exchangeId: string, state: S): string | undefined {
     this.#states.delete(exchangeId)
     this.#states.set(exchangeId, state)
-    if (this.#states.size <= liveExchanges) return
+    if (this.#states.size <= liveExchanges) return undefined
     const oldest = this.#states.keys().next()
-    if (oldest.done !== true) this.#states.delete(oldest.value)
+    if (oldest.done === true) return undefined
+    this.#states.delete(oldest.value)
+    return oldest.value
   }
 
   /** Removes a state and returns it. */

@@ -27,6 +27,8 @@ const pageEntries = 500
 const clockSlackMs = 60_000
 /** Rows without an outcome that one who follows waits for; the oldest is forgotten. */
 const mostAwaited = 4096
+/** How long an act may take until it is told without its outcome, in ms: most are done at once. */
+const actPatienceMs = 2000
 
 export class AuditReader {
   readonly #audit: AuditDatabase
@@ -34,6 +36,8 @@ export class AuditReader {
   readonly #before
   readonly #outcome
   readonly #awaited = new Map<string, AuditRow>()
+  /** Acts that were not told yet, and since when. */
+  readonly #held = new Map<string, { readonly row: AuditRow; readonly since: number }>()
 
   constructor(audit: AuditDatabase) {
     this.#audit = audit
@@ -79,9 +83,10 @@ export class AuditReader {
 
   /**
    * What has come after entry `after`: new rows, and once more those, of the ones told here before,
-   * that have ended since. And the number of the last entry that was read.
+   * that have ended since; acts as soon as they have ended, or when they take long. And the number
+   * of the last entry that was read. `now`: monotonic, in milliseconds.
    */
-  follow(query: AuditQuery, after: number): { rows: AuditRow[]; last: number } {
+  follow(query: AuditQuery, after: number, now: number): { rows: AuditRow[]; last: number } {
     const page = this.#after.all(after, pageEntries)
     const rows: AuditRow[] = []
     for (const entry of page) {
@@ -92,7 +97,14 @@ export class AuditReader {
       }
       const key = outcomeKeyOf(row)
       if (key !== undefined && isWithin(row, query)) this.#await(key, row)
-      if (isWithin(row, query) && fits(row, query)) rows.push(row)
+      if (!isWithin(row, query) || !fits(row, query)) continue
+      if (row.kind === 'act' && key !== undefined) this.#held.set(key, { row, since: now })
+      else rows.push(row)
+    }
+    for (const [key, { row, since }] of this.#held) {
+      if (now - since < actPatienceMs) break
+      this.#held.delete(key)
+      rows.push(row)
     }
     return { rows, last: page.at(-1)?.number ?? after }
   }
@@ -108,6 +120,7 @@ export class AuditReader {
     const row = this.#awaited.get(key)
     if (row === undefined) return []
     this.#awaited.delete(key)
+    this.#held.delete(key)
     const joined = joinOutcome(row, entry)
     return fits(joined, query) ? [joined] : []
   }

@@ -3,7 +3,8 @@
  * asked, in the order of the capture and by its clock. Rates count from its messages, budgets what
  * its calls took; what would have been refused takes nothing.
  */
-import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
+import { BudgetKeeper } from '../../analyzers/budget-keeper.ts'
+import { forecastCall } from '../../analyzers/providers/forecast.ts'
 import { RuleEnforcer } from '../../analyzers/rule-enforcer.ts'
 import { BudgetMeter } from '../ledger/budget-meter.ts'
 import { SpendSums } from '../ledger/spend.ts'
@@ -46,7 +47,7 @@ export class BackTest {
 
   constructor(rules: RuleSource) {
     const clock = { now: () => this.#now }
-    const budgets = new BudgetMeter({ clock, book: new SpendSums(), runsModel })
+    const budgets = new BudgetMeter({ clock, book: new SpendSums(), forecast: forecastCall })
     this.#enforcer = new RuleEnforcer(rules, { now: clock.now, budgets })
     this.#keeper = new BudgetKeeper(budgets)
   }

@@ -2,15 +2,17 @@
  * What a capture shows of the traffic that rules would have to let pass: requests with the models
  * they name, tunnels, and the peaks of what rates and budgets count, by the meters that count it.
  */
-import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
+import { BudgetKeeper } from '../../analyzers/budget-keeper.ts'
+import { forecastCall } from '../../analyzers/providers/forecast.ts'
 import { readRequestNames } from '../../analyzers/providers/request-names.ts'
-import { methodsOf } from '../../analyzers/rule-enforcer.ts'
+import { meteredOf, methodsOf } from '../../analyzers/wire/rule-subject.ts'
 import type { RuleFields } from '../config/rule-fields.ts'
 import { BudgetMeter } from '../ledger/budget-meter.ts'
 import type { BudgetRule } from '../ledger/budget-meter.ts'
 import { SpendSums } from '../ledger/spend.ts'
 import type { AnalysisMsg } from '../messages/schema.ts'
 import { splitTarget } from '../policy/request-path.ts'
+import type { RequestNames } from '../policy/rules/match-rule.ts'
 import { createSlidingWindow, exactRequests } from '../policy/rules/sliding-window.ts'
 import type { RecordedAsker, RecordedRequest } from './recorded-requests.ts'
 import { RecordedRequests } from './recorded-requests.ts'
@@ -25,7 +27,8 @@ export class CaptureObserver {
   /** By exchange: it may still turn out that they were refused. */
   readonly #asked = new Map<string, ObservedRequest>()
   readonly #tunnels = new Map<string, { readonly host: string; readonly port: number }>()
-  readonly #budgets: BudgetMeter
+  /** As they are where no rule asks for models, and where one does. */
+  readonly #budgets: readonly BudgetMeter[]
   readonly #keeper: BudgetKeeper
   /** As a limit within what is counted exactly is counted, and one beyond. */
   readonly #peaks = [exactRequests, Infinity].map((limit) => ({
@@ -35,15 +38,21 @@ export class CaptureObserver {
   #now = 0
   #count = 0
   #refused = 0
-  #usd = 0
-  #tokens = 0
+  readonly #most = { usd: 0, tokens: 0 }
+  /** What nobody knows to have been spent is no reason for a budget. */
+  readonly #hasSpent = new Set<'usd' | 'tokens'>()
   /** A tunnel that would have been read: no budget can let it pass. */
   #hasUnreadable = false
 
   constructor() {
     const clock = { now: () => this.#now }
-    this.#budgets = new BudgetMeter({ clock, book: new SpendSums(), runsModel })
-    this.#keeper = new BudgetKeeper(this.#budgets)
+    this.#budgets = [false, true].map(
+      () => new BudgetMeter({ clock, book: new SpendSums(), forecast: forecastCall }),
+    )
+    this.#keeper = new BudgetKeeper({
+      answered: (id, call) => this.#budgets.forEach((meter) => meter.answered(id, call)),
+      ended: (id) => this.#budgets.forEach((meter) => meter.ended(id)),
+    })
   }
 
   /** Requests and tunnels so far that were let pass. */
@@ -94,8 +103,9 @@ export class CaptureObserver {
       peak.window.add(this.#now)
     }
     if (asker.type === 'request') {
-      this.#measure(asker)
-      this.#asked.set(asker.exchangeId, await observed(asker))
+      const names = await namesOf(asker)
+      this.#measure(asker, names)
+      this.#asked.set(asker.exchangeId, observed(asker, names))
       return
     }
     this.#count += 1
@@ -104,11 +114,16 @@ export class CaptureObserver {
     this.#tunnels.set(`${host} ${port}`, { host, port })
   }
 
-  #measure({ request: { exchangeId, agent, host, port, method, path } }: RecordedRequest): void {
-    const request = { exchangeId, agent, host, port, method, path }
-    this.#usd = Math.max(this.#usd, this.#budgets.level(probe('usd'), request))
-    this.#tokens = Math.max(this.#tokens, this.#budgets.level(probe('tokens'), request))
-    for (const unit of ['usd', 'tokens'] as const) this.#budgets.consume(probe(unit), request)
+  #measure({ request }: RecordedRequest, names: RequestNames): void {
+    for (const [index, meter] of this.#budgets.entries()) {
+      const metered = meteredOf(request, index === 0 ? undefined : names)
+      for (const unit of ['usd', 'tokens'] as const) {
+        const { spent, expected } = meter.level(probe(unit), metered)
+        if (spent > 0) this.#hasSpent.add(unit)
+        this.#most[unit] = Math.max(this.#most[unit], spent + expected)
+        meter.consume(probe(unit), metered)
+      }
+    }
   }
 
   /** More than what was reached before any call: a budget that is reached is spent. */
@@ -119,26 +134,28 @@ export class CaptureObserver {
     const budget = { action: 'budget', per: 'day', scope: 'global' } as const
     if (this.#count === 0) return []
     if (this.#hasUnreadable) return [rate]
-    if (this.#usd > 0) {
-      return [rate, { ...budget, amount: `$${(Math.floor(this.#usd * 100 + 1) / 100).toFixed(2)}` }]
+    const { usd, tokens } = this.#most
+    if (this.#hasSpent.has('usd')) {
+      return [rate, { ...budget, amount: `$${(Math.floor(usd * 100 + 1) / 100).toFixed(2)}` }]
     }
-    if (this.#tokens === 0) return [rate]
-    return [rate, { ...budget, amount: `${Math.floor(this.#tokens) + 1}tokens` }]
+    if (!this.#hasSpent.has('tokens')) return [rate]
+    return [rate, { ...budget, amount: `${Math.floor(tokens) + 1}tokens` }]
   }
 }
 
-async function observed({ request, body }: RecordedRequest): Promise<ObservedRequest> {
-  const { scheme, host, port, method, path, isUpgrade } = request
+async function namesOf({ request, body }: RecordedRequest): Promise<RequestNames> {
+  const { host, path, isUpgrade } = request
   const headers = request.headers.pairs()
-  const names = await readRequestNames(
-    { host, path, headers },
-    isUpgrade === true ? undefined : body,
-  )
+  return readRequestNames({ host, path, headers }, isUpgrade === true ? undefined : body)
+}
+
+function observed({ request }: RecordedRequest, names: RequestNames): ObservedRequest {
+  const { scheme, host, port, method, path } = request
   return {
     scheme,
     host,
     port,
-    methods: methodsOf(method, headers),
+    methods: methodsOf(method, request.headers.pairs()),
     path: splitTarget(path).path,
     models: names.isCertain ? names.models : undefined,
   }

@@ -117,7 +117,12 @@ export const storageErrors = {
   },
   ERR_NAME_TAKEN: {
     message: 'there is {what} named {name} already',
-    hint: 'choose another name, or use rotate to replace it',
+    hint: '{next}',
+    exitCode: 2,
+  },
+  ERR_NAME_CREDENTIAL: {
+    message: 'what was given as the name of {what} looks like a key',
+    hint: 'give it a name of your own, for names are shown and recorded; values are asked for',
     exitCode: 2,
   },
   ERR_RULE_INVALID: {

@@ -49,7 +49,7 @@ export async function followRows(
   const stopped = stopSignal().then(() => true)
   let last = audit.head.count
   for (;;) {
-    const found = reader.follow(query, last)
+    const found = reader.follow(query, last, performance.now())
     for (const row of found.rows) {
       if (!(await write(lineOf(row, isJson)))) return
     }

@@ -3,8 +3,8 @@ import type { Command } from 'commander'
 
 import type { Act } from '../audit/entry.ts'
 import { AppError } from '../base/errors.ts'
-import type { RuleFields } from '../config/rule-fields.ts'
-import { parseRule } from '../config/rule-fields.ts'
+import type { RuleDraft, RuleFields } from '../config/rule-fields.ts'
+import { fieldsOfRule, parseRule, ruleShape } from '../config/rule-fields.ts'
 import { rulesIn } from '../config/settings.ts'
 import { describeAmount, describeMatch } from '../policy/rules/describe-rule.ts'
 import type { Rule, RuleAction, RuleKind } from '../policy/rules/rule.ts'
@@ -20,7 +20,14 @@ import {
   withVault,
 } from './vault-commands.ts'
 
-export interface AddFlags {
+export interface AmountFlags {
+  readonly limit?: string
+  readonly amount?: string
+  readonly per?: 'run' | 'day' | 'total'
+  readonly scope?: 'agent' | 'global'
+}
+
+export interface AddFlags extends AmountFlags {
   readonly name?: string
   readonly host?: readonly string[]
   readonly path?: string
@@ -28,11 +35,17 @@ export interface AddFlags {
   readonly agent?: readonly string[]
   readonly model?: readonly string[]
   readonly tool?: readonly string[]
-  readonly limit?: string
-  readonly amount?: string
-  readonly per?: 'run' | 'day' | 'total'
-  readonly scope?: 'agent' | 'global'
   readonly observe?: boolean
+}
+
+/** What is false is taken away, as by `--no-host`. */
+export interface SetFlags extends AmountFlags {
+  readonly host?: readonly string[] | false
+  readonly path?: string | false
+  readonly method?: readonly string[] | false
+  readonly agent?: readonly string[] | false
+  readonly model?: readonly string[] | false
+  readonly tool?: readonly string[] | false
 }
 
 /** Gives a command its `--home`, and the file that holds rules too. */
@@ -47,7 +60,7 @@ export async function addRule(
   action: RuleAction,
   flags: AddFlags,
 ): Promise<void> {
-  const draft = parseRule(fieldsOf(action, flags), (field) => `--${field}`)
+  const draft = parseRule(fieldsOf(action, flags), spellFlag)
   const { rules } = await rulesOfFile(context, command)
   const elsewhere = new Set(rules.map(({ name }) => name))
   // One that is without a name yet is known by what it says.
@@ -56,12 +69,29 @@ export async function addRule(
     target: draft.name ?? sentenceOf(draft),
     details: { rule: sentenceOf(draft), mode: draft.mode },
   }
-  const add = (vault: WritableVault): Rule => vault.rules.add(draft, elsewhere)
-  const rule = await withVault(context, command, add, act)
+  const add = (vault: WritableVault): void =>
+    tellRule(context, vault, vault.rules.add(draft, elsewhere))
+  await withVault(context, command, add, act)
+}
+
+function spellFlag(field: string): string {
+  return `--${field}`
+}
+
+/** What a rule says now, and what may keep it from doing what was meant. */
+function tellRule(context: CliContext, vault: WritableVault, rule: Rule): void {
   const mode = rule.mode === 'observe' ? ', observed only' : ''
   tell(context, `${rule.name}: ${sentenceOf(rule)}${mode}; it holds from the next request on`)
   if (readsRequests(rule)) {
     tell(context, 'it has to read requests: it holds for hosts on the allowlist (--allow HOST)')
+  }
+  if (rule.action === 'allow') {
+    tell(context, 'it decides where what no rule allows is blocked (--default-action block)')
+  }
+  const agents = new Set(vault.agents.list().map(({ name }) => name))
+  const unknown = rule.match.agents?.filter((name) => !agents.has(name)) ?? []
+  if (unknown.length > 0) {
+    tell(context, `there is no agent named ${unknown.join(' or ')} yet; porthole agents list`)
   }
 }
 
@@ -142,12 +172,69 @@ export async function setRuleMode(
   name: string,
   mode: Rule['mode'],
 ): Promise<void> {
-  await changeRule(context, command, (vault) => vault.rules.setMode(name, mode), {
+  let isWatching = false
+  const change = (vault: WritableVault): void => {
+    vault.rules.setMode(name, mode)
+    isWatching = vault.rules.get(name).action === 'observe'
+  }
+  await changeRule(context, command, change, {
     action: 'rules mode',
     target: name,
     details: { mode },
   })
-  tell(context, mode === 'enforce' ? `${name} is enforced` : `${name} is only observed`)
+  if (isWatching) tell(context, `${name} only tells of requests, in either mode`)
+  else tell(context, mode === 'enforce' ? `${name} is enforced` : `${name} is only observed`)
+}
+
+/**
+ * Changes what a rule of the vault says, and leaves the rest of it. Throws as `removeRule` and
+ * `addRule` do, and `ERR_USAGE` where nothing is to be changed.
+ */
+export async function setRule(
+  context: CliContext,
+  command: Command,
+  name: string,
+  flags: SetFlags,
+): Promise<void> {
+  const isNothing = settable.every((field) => flags[field] === undefined)
+  if (isNothing) {
+    const problem = 'rules set was told nothing to change'
+    throw new AppError('ERR_USAGE', { problem, next: 'see porthole rules set --help' })
+  }
+  await refuseRuleOfFile(context, command, name)
+  const draftOf = (rule: Rule): RuleDraft => parseRule(changed(rule, flags), spellFlag)
+  // What it will say is in the record of the act, which is made before the change.
+  const planned = await withVault(context, command, (vault) => draftOf(vault.rules.get(name)))
+  const act = {
+    action: 'rules set',
+    target: name,
+    details: { rule: sentenceOf(planned), mode: planned.mode },
+  }
+  const set = (vault: WritableVault): void =>
+    tellRule(context, vault, vault.rules.set(name, draftOf))
+  await withVault(context, command, set, act)
+}
+
+const settable = [
+  'host',
+  'path',
+  'method',
+  'agent',
+  'model',
+  'tool',
+  'limit',
+  'amount',
+  'per',
+  'scope',
+] as const satisfies ReadonlyArray<keyof SetFlags>
+
+function changed(rule: Rule, flags: SetFlags): RuleFields {
+  const fields: Record<string, unknown> = { ...fieldsOfRule(rule) }
+  for (const field of settable) {
+    const given = flags[field]
+    if (given !== undefined) fields[field] = given === false ? undefined : given
+  }
+  return ruleShape.parse(fields)
 }
 
 async function changeRule(
@@ -156,11 +243,19 @@ async function changeRule(
   change: (vault: WritableVault) => void,
   act: Omit<Act, 'user'> & { readonly target: string },
 ): Promise<void> {
-  const { path, rules } = await rulesOfFile(context, command)
-  if (rules.some((rule) => rule.name === act.target)) {
-    throw new AppError('ERR_RULE_OF_FILE', { name: act.target, path })
-  }
+  await refuseRuleOfFile(context, command, act.target)
   await withVault(context, command, change, act)
+}
+
+async function refuseRuleOfFile(
+  context: CliContext,
+  command: Command,
+  name: string,
+): Promise<void> {
+  const { path, rules } = await rulesOfFile(context, command)
+  if (rules.some((rule) => rule.name === name)) {
+    throw new AppError('ERR_RULE_OF_FILE', { name, path })
+  }
 }
 
 async function allRules(context: CliContext, command: Command): Promise<readonly Rule[]> {
@@ -179,31 +274,12 @@ async function rulesOfFile(
 
 /** As `porthole.json` would have it, and where it comes from. */
 function forJson(rule: Rule): Record<string, unknown> {
-  const { hosts, path, methods, agents, models, tools } = rule.match
   return {
     name: rule.name,
-    action: rule.action,
-    mode: rule.mode,
-    host: hosts?.map(({ text }) => text),
-    path,
-    method: methods,
-    agent: agents,
-    model: models,
-    tool: tools,
-    ...amountFields(rule),
+    ...fieldsOfRule(rule),
     from: rule.origin,
     ...(rule.origin === 'vault' ? { createdAt: formatMoment(rule.createdAt) } : {}),
   }
-}
-
-function amountFields(rule: Rule): Record<string, unknown> {
-  if (rule.action === 'rate') {
-    const { requests, windowMs, scope } = rule.rate
-    return { limit: `${requests}/${windowMs / 1000}s`, scope }
-  }
-  if (rule.action !== 'budget') return {}
-  const { unit, amount, per, scope } = rule.budget
-  return { amount: unit === 'usd' ? `$${amount}` : `${amount}tokens`, per, scope }
 }
 
 function sentenceOf(rule: Pick<Rule, 'match'> & RuleKind): string {

@@ -7,11 +7,12 @@ import { Argument, Option } from 'commander'
 
 import { ruleActions } from '../config/rule-fields.ts'
 import type { CliContext } from './context.ts'
-import type { AddFlags } from './rules-actions.ts'
+import type { AddFlags, SetFlags } from './rules-actions.ts'
 import {
   addRule,
   listRules,
   removeRule,
+  setRule,
   setRuleMode,
   showRule,
   withConfig,
@@ -29,6 +30,7 @@ export function registerRulesCommand(program: Command, context: CliContext): voi
         '  porthole rules add rate --agent ci --limit 100/1m\n  porthole rules list',
     )
   registerAdd(rules, context)
+  registerSet(rules, context)
   withConfig(rules.command('list'))
     .option('--json', 'as JSON')
     .description('print all rules, those of porthole.json too')
@@ -72,14 +74,54 @@ plain HTTP). Block rules win over all others. Rules on models and tools read the
 to decrypted hosts; what passes through a tunnel is held to its host alone.`
 
 function registerAdd(rules: Command, context: CliContext): void {
-  const list = (flag: string, help: string): Option =>
-    new Option(flag, help).argParser((value: string, before: string[] | undefined) => [
-      ...(before ?? []),
-      value,
-    ])
-  withConfig(rules.command('add'))
+  const add = withConfig(rules.command('add'))
     .addArgument(new Argument('<action>').choices(ruleActions))
     .option('--name <NAME>', 'shown in messages and refusals (default: one is made up)')
+  withFields(add, { per: ' (default: run)', scope: ' (default: agent)' })
+    .option('--observe', 'only tell what it would have decided')
+    .description('make a rule')
+    .addHelpText('after', examples)
+    .action((action: (typeof ruleActions)[number], flags: AddFlags, command: Command) =>
+      addRule(context, command, action, flags),
+    )
+}
+
+function registerSet(rules: Command, context: CliContext): void {
+  const set = withConfig(rules.command('set')).argument('<name>')
+  withFields(set, { per: '', scope: '' })
+  for (const part of ['host', 'path', 'method', 'agent', 'model', 'tool']) {
+    set.option(`--no-${part}`, `let it concern any ${part}`)
+  }
+  set
+    .description('change what a rule says; what is not named stays as it is')
+    .addHelpText('after', setExamples)
+    .action((name: string, flags: SetFlags, command: Command) =>
+      setRule(context, command, name, flags),
+    )
+}
+
+const setExamples = `
+Examples:
+  porthole rules set daily --amount '$10'
+  porthole rules set rate-1 --limit 200/1m
+  porthole rules set no-gpt-4 --model 'gpt-4*,o1*' --no-host
+
+It keeps its name, its mode and what it has counted so far, and holds as changed from the next
+request on. A list replaces the list from before.`
+
+/** What a rule says, as options. */
+function withFields(
+  command: Command,
+  defaults: { readonly per: string; readonly scope: string },
+): Command {
+  const list = (flag: string, help: string): Option =>
+    new Option(flag, help).argParser((value: string, before: unknown) => [
+      ...(Array.isArray(before) ? before.map(String) : []),
+      value,
+    ])
+  const periods = ['run', 'day', 'total']
+  const scopes = ['agent', 'global']
+  return command
     .addOption(list('--host <HOST[,…]>', 'hosts, as in --allow: host, *.host, host:port'))
     .option('--path <PATH>', 'a path, or /v1/* for /v1 and all below it; without the query')
     .addOption(list('--method <METHOD[,…]>', 'such as POST'))
@@ -88,23 +130,11 @@ function registerAdd(rules: Command, context: CliContext): void {
     .addOption(list('--tool <NAME[,…]>', 'tools that are offered to the model; * as above'))
     .option('--limit <N/TIME>', 'of a rate: requests that may pass in a time, such as 100/1m')
     .option('--amount <AMOUNT>', 'of a budget: $5 or 200000tokens')
-    .addOption(
-      new Option('--per <run|day|total>', 'of a budget (default: run)').choices([
-        'run',
-        'day',
-        'total',
-      ]),
-    )
+    .addOption(new Option('--per <run|day|total>', `of a budget${defaults.per}`).choices(periods))
     .addOption(
       new Option(
         '--scope <agent|global>',
-        'count each agent by itself, or all together (default: agent)',
-      ).choices(['agent', 'global']),
-    )
-    .option('--observe', 'only tell what it would have decided')
-    .description('make a rule')
-    .addHelpText('after', examples)
-    .action((action: (typeof ruleActions)[number], flags: AddFlags, command: Command) =>
-      addRule(context, command, action, flags),
+        `count each agent by itself, or all together${defaults.scope}`,
+      ).choices(scopes),
     )
 }

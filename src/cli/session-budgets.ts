@@ -2,10 +2,13 @@
  * The budgets of a session: the meter that its rules ask, the analyzer that tells it what calls took,
  * and the ledger that both share with other proxies of this folder.
  */
-import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
+import { BudgetKeeper } from '../../analyzers/budget-keeper.ts'
+import { forecastCall } from '../../analyzers/providers/forecast.ts'
 import type { Clock } from '../base/clock.ts'
 import { AppError } from '../base/errors.ts'
 import { BudgetMeter } from '../ledger/budget-meter.ts'
+import type { Held, Hold, HoldQuery } from '../ledger/holds.ts'
+import { nothingHeld } from '../ledger/holds.ts'
 import { ledgerPathIn } from '../ledger/ledger-path.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Charge, Spend, SpendBook, SpendQuery } from '../ledger/spend.ts'
@@ -27,12 +30,16 @@ interface BudgetsPlan {
   readonly tell: (line: string) => void
 }
 
+/** How long what is made of the end of an exchange may take, in ms; more than any body takes. */
+const settleMs = 10_000
+
 /** Makes no ledger: the first question that needs one does. */
 export async function openSessionBudgets(plan: BudgetsPlan): Promise<SessionBudgets> {
   const book = new LazyBook(plan)
   if (plan.isExpected) await book.load()
-  const meter = new BudgetMeter({ clock: plan.clock, book, runsModel })
-  return { meter, keeper: new BudgetKeeper(meter), close: () => book.close() }
+  const later = (task: () => void): void => void setTimeout(task, settleMs).unref()
+  const meter = new BudgetMeter({ clock: plan.clock, book, forecast: forecastCall })
+  return { meter, keeper: new BudgetKeeper(meter, later), close: () => book.close() }
 }
 
 /** What a database takes to load is loaded by those who need one. */
@@ -60,6 +67,18 @@ class LazyBook implements SpendBook {
   /** Only what `spent` has let pass is charged. */
   charge(charge: Charge): void {
     this.#ledger?.charge(charge)
+  }
+
+  held(query: HoldQuery): Held {
+    return this.#ledger?.held(query) ?? nothingHeld
+  }
+
+  hold(hold: Hold): void {
+    this.#ledger?.hold(hold)
+  }
+
+  release(hold: Hold): void {
+    this.#ledger?.release(hold)
   }
 
   close(): void {

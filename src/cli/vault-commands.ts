@@ -9,6 +9,7 @@ import { auditPathIn } from '../audit/audit-path.ts'
 import type { Act } from '../audit/entry.ts'
 import { AppError } from '../base/errors.ts'
 import { visibleLine } from '../base/visible-text.ts'
+import { looksLikeCredential } from '../policy/credential-name.ts'
 import type { KeySource } from '../vault/key-sources.ts'
 import { hasVault } from '../vault/vault-path.ts'
 import type { WritableVault } from '../vault/vault.ts'
@@ -52,7 +53,21 @@ async function asAct<T>(
   if (context.env['PORTHOLE_AUDIT'] === 'off') return change()
   const { recordAct } = await import('../audit/acts.ts')
   const options = { path: auditPathIn(home), pid: context.pid, now: Date.now }
-  return recordAct(options, { user: currentUser(), ...act }, change)
+  return recordAct(options, { user: currentUser(), ...withoutKeys(act) }, change)
+}
+
+/** A value that was typed where a name belongs must not stay in the record of it. */
+function withoutKeys({ action, target, details }: Omit<Act, 'user'>): Omit<Act, 'user'> {
+  const clean = (text: string): string => (looksLikeCredential(text) ? '(looks like a key)' : text)
+  const cleaned = Object.entries(details ?? {}).map(([key, value]) => {
+    if (typeof value === 'string') return [key, clean(value)]
+    return [key, Array.isArray(value) ? value.map(String).map(clean) : value]
+  })
+  return {
+    action,
+    ...(target === undefined ? {} : { target: clean(target) }),
+    ...(details === undefined ? {} : { details: Object.fromEntries(cleaned) }),
+  }
 }
 
 /**
@@ -94,12 +109,14 @@ const keySources: ReadonlyMap<string, KeySource> = new Map([
   ['environment', 'environment'],
 ])
 
-/** The name of a secret or an agent. Throws `ERR_USAGE`. */
+/** The name of a secret or an agent. Throws `ERR_USAGE`, `ERR_NAME_CREDENTIAL`. */
 export function checkedName(what: 'secret' | 'agent', name: string): string {
+  const whose = what === 'agent' ? 'an agent' : 'a secret'
+  if (looksLikeCredential(name)) throw new AppError('ERR_NAME_CREDENTIAL', { what: whose })
   if (/^[A-Za-z\d][\w.-]{0,62}$/u.test(name) && name !== 'all') return name
   const next = 'use letters, digits, dots, hyphens and underscores, and not the name all'
   throw new AppError('ERR_USAGE', {
-    problem: `${JSON.stringify(name)} is no name for ${what === 'agent' ? 'an' : 'a'} ${what}`,
+    problem: `${JSON.stringify(name)} is no name for ${whose}`,
     next,
   })
 }

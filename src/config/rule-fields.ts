@@ -6,6 +6,7 @@ import { z } from 'zod'
 
 import { AppError } from '../base/errors.ts'
 import { durationFactors, parseUnits } from '../base/units.ts'
+import { looksLikeCredential } from '../policy/credential-name.ts'
 import { parseHostPattern } from '../policy/host-pattern.ts'
 import { isUnambiguousPath } from '../policy/request-path.ts'
 import type {
@@ -53,13 +54,23 @@ export type RuleDraft = {
   readonly match: RuleMatch
 } & RuleKind
 
-/** `spell` says how a field is written where it comes from. Throws `ERR_RULE_INVALID`, `ERR_HOST_PATTERN`. */
+/** `spell` says how a field is written where it comes from. Throws `ERR_RULE_INVALID`, `ERR_HOST_PATTERN`, `ERR_NAME_CREDENTIAL`. */
 export function parseRule(fields: RuleFields, spell: (field: string) => string): RuleDraft {
   const fail: Fail = (field, problem, next) => {
     throw new AppError('ERR_RULE_INVALID', { problem: `${spell(field)} ${problem}`, next })
   }
+  const names = [fields.name ?? '', ...(listOf(fields.agent) ?? [])]
+  if (names.some(looksLikeCredential)) {
+    const what = looksLikeCredential(fields.name ?? '') ? 'a rule' : 'an agent'
+    throw new AppError('ERR_NAME_CREDENTIAL', { what })
+  }
   if (fields.name !== undefined && !isRuleName(fields.name)) {
     return fail('name', 'is no name for a rule', 'use letters, digits, dots and hyphens')
+  }
+  for (const field of lists) {
+    // An empty variable in a script must not make a rule for everything.
+    if (fields[field] === undefined || listOf(fields[field]) !== undefined) continue
+    fail(field, 'is empty', 'name something, or leave it out')
   }
   const draft = {
     name: fields.name,
@@ -75,6 +86,32 @@ export function parseRule(fields: RuleFields, spell: (field: string) => string):
   return draft
 }
 
+/** As it would be written, without its name. */
+export function fieldsOfRule(rule: Rule): Omit<RuleFields, 'name'> {
+  const { hosts, path, methods, agents, models, tools } = rule.match
+  return {
+    action: rule.action,
+    mode: rule.mode,
+    host: hosts?.map(({ text }) => text),
+    path,
+    method: methods?.slice(),
+    agent: agents?.slice(),
+    model: models?.slice(),
+    tool: tools?.slice(),
+    ...amountFields(rule),
+  }
+}
+
+function amountFields(rule: Rule): Pick<RuleFields, 'limit' | 'amount' | 'per' | 'scope'> {
+  if (rule.action === 'rate') {
+    const { requests, windowMs, scope } = rule.rate
+    return { limit: `${requests}/${windowMs / 1000}s`, scope }
+  }
+  if (rule.action !== 'budget') return {}
+  const { unit, amount, per, scope } = rule.budget
+  return { amount: unit === 'usd' ? `$${amount}` : `${amount}tokens`, per, scope }
+}
+
 /** Whether a rule may be called so. */
 export function isRuleName(name: string): boolean {
   return /^[A-Za-z\d][\w.-]{0,62}$/u.test(name)
@@ -86,6 +123,8 @@ export function madeUpName(action: RuleAction, isTaken: (name: string) => boolea
   while (isTaken(`${action}-${number}`)) number += 1
   return `${action}-${number}`
 }
+
+const lists = ['host', 'method', 'agent', 'model', 'tool'] as const
 
 type Fail = (field: string, problem: string, next: string) => never
 
@@ -162,8 +201,10 @@ function rateOf(text: string | undefined, fail: Fail): Omit<RateLimit, 'scope'> 
     requests > 0 &&
     requests <= maxRequests &&
     windowMs !== undefined
-  if (!isRight || windowMs < shortestWindowMs || windowMs > longestWindowMs) {
-    return fail('limit', `${JSON.stringify(text)} is no limit`, like)
+  if (!isRight) return fail('limit', `${JSON.stringify(text)} is no limit`, like)
+  if (windowMs < shortestWindowMs || windowMs > longestWindowMs) {
+    const next = 'count over a second at least, and 31 days at most'
+    return fail('limit', `${JSON.stringify(text)} is no limit`, next)
   }
   return { requests, windowMs }
 }

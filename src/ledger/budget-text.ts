@@ -20,7 +20,7 @@ export interface ExhaustedState {
 }
 
 export function explainExhausted(rule: BudgetRule, state: ExhaustedState): string {
-  const { budget, origin } = rule
+  const { name, budget, origin } = rule
   const { agent, spent, unknown, running, now } = state
   const whose = budget.scope === 'global' ? '' : ` for ${agent ?? 'nameless clients'}`
   const sums = `${formatAmount(budget, spent)} of ${formatAmount(budget, budget.amount)}`
@@ -34,7 +34,7 @@ export function explainExhausted(rule: BudgetRule, state: ExhaustedState): strin
       : [
           `${calls(unknown)} of unknown ${budget.unit === 'usd' ? 'cost' : 'size'} ${unknown === 1 ? 'is' : 'are'} not in it`,
         ]),
-    `${remedy(budget, now, running !== undefined)}, or change the rule ${origin === 'file' ? 'in porthole.json' : 'with porthole rules'}`,
+    `${remedy(budget, now, running !== undefined)}, or ${origin === 'file' ? 'change the rule in porthole.json' : `allow more: porthole rules set ${name} --amount AMOUNT`}`,
   ]
   return `${sentences.join('. ')}.`
 }

@@ -1,7 +1,7 @@
 /**
  * `ledger.db`: what calls took from budgets, shared by all proxies of a data folder. What is charged
- * counts at once, and is written at the end of the turn; what others have written counts at the next
- * question. Sums are held in memory and brought up to date by the rows that are new. It is made when
+ * or held counts at once, and is written at the end of the turn; what others have written counts at
+ * the next question. Sums are held in memory and brought up to date by the rows that are new. It is made when
  * it is first asked; one that cannot be read answers with an error, never with nothing.
  */
 import { randomBytes } from 'node:crypto'
@@ -12,6 +12,9 @@ import { maskValuesIn } from '../policy/value-mask.ts'
 import type { ValueFinder } from '../policy/value-scanner.ts'
 import type { DatabaseKind, PrivateDatabase } from '../storage/private-database.ts'
 import { openPrivateDatabase, readerPatienceMs } from '../storage/private-database.ts'
+import { readLeases, writeHolds } from './hold-rows.ts'
+import type { Held, Hold, HoldPlace, HoldQuery, Lease } from './holds.ts'
+import { HoldSums, leasedAt, leaseMs, sumOf } from './holds.ts'
 import { applicationId, migrations } from './schema.ts'
 import type { LedgerTables, SumColumns } from './schema.ts'
 import { addSpend, dayOf, SpendSums } from './spend.ts'
@@ -61,6 +64,11 @@ export class Ledger implements SpendBook {
   #database: PrivateDatabase | undefined
   #sums = new SpendSums()
   #pending: Charge[] = []
+  readonly #holds = new HoldSums()
+  /** Of other processes, as they were read last. */
+  #leases: readonly Lease[] = []
+  /** Where what is held has changed since it was written. */
+  readonly #stale = new Map<string, HoldPlace>()
   #version = -1
   #lastId = 0
   #folds = -1
@@ -68,6 +76,7 @@ export class Ledger implements SpendBook {
   #isUnwritable = false
   #isScheduled = false
   #timer: NodeJS.Timeout | undefined
+  #renewal: NodeJS.Timeout | undefined
 
   constructor(options: LedgerOptions) {
     this.#options = options
@@ -83,12 +92,22 @@ export class Ledger implements SpendBook {
     this.#sums.charge(charge)
     this.#pending.push(charge)
     if (this.#pending.length > maxPending) this.#pending = joined(this.#pending)
-    if (this.#isScheduled || this.#timer !== undefined) return
-    this.#isScheduled = true
-    setImmediate(() => {
-      this.#isScheduled = false
-      this.flush()
-    })
+    this.#schedule()
+  }
+
+  held(query: HoldQuery): Held {
+    return sumOf([this.#holds.held(query), leasedAt(this.#leases, query, this.#options.now())])
+  }
+
+  hold(hold: Hold): void {
+    this.#holds.hold(hold)
+    this.#changed(hold)
+    this.#renewal ??= setTimeout(() => this.#renew(), leaseMs / 3).unref()
+  }
+
+  release(hold: Hold): void {
+    this.#holds.release(hold)
+    this.#changed(hold)
   }
 
   /** Charges that are not on the disk yet. */
@@ -98,11 +117,12 @@ export class Ledger implements SpendBook {
 
   /** Writes what was charged, if it can be written. */
   flush(): void {
-    if (this.#pending.length === 0) return
+    if (this.#pending.length === 0 && this.#stale.size === 0) return
     try {
       const database = this.#open()
       database.write(() => this.#write(database))
       this.#pending = []
+      this.#stale.clear()
       this.#isUnwritable = false
     } catch (error) {
       if (!this.#isUnwritable) this.#options.onUnwritable(asError(error))
@@ -114,15 +134,41 @@ export class Ledger implements SpendBook {
     }
   }
 
+  /** What is still held is free for other processes. */
   close(): void {
+    for (const hold of this.#holds.all()) this.release(hold)
     // Nothing comes after it: what another process keeps from being written now is lost.
     this.#database?.pragma(`busy_timeout = ${closingPatienceMs}`)
     this.flush()
     clearTimeout(this.#timer)
+    clearTimeout(this.#renewal)
     this.#database?.close()
     this.#database = undefined
     this.#version = -1
     this.#folds = -1
+  }
+
+  #changed({ rule, agent }: HoldPlace): void {
+    this.#stale.set(JSON.stringify([rule, agent]), { rule, agent })
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#timer !== undefined) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.flush()
+    })
+  }
+
+  #renew(): void {
+    this.#renewal = undefined
+    const held = this.#holds.all()
+    for (const hold of held) this.#changed(hold)
+    if (held.length > 0) {
+      this.#renewal = setTimeout(() => this.#renew(), leaseMs / 3).unref()
+    }
   }
 
   #open(): PrivateDatabase {
@@ -145,6 +191,7 @@ export class Ledger implements SpendBook {
       if (folds === this.#folds) this.#readNew(database)
       else this.#readAll(database)
       this.#folds = folds
+      this.#leases = readLeases(database, this.#writer)
     })
     this.#version = version
   }
@@ -204,6 +251,13 @@ export class Ledger implements SpendBook {
     const { values } = this.#options
     const mask = (text: string): string =>
       values === undefined ? text : maskValuesIn(text, values)
+    if (this.#stale.size > 0) {
+      const places = Array.from(this.#stale.values(), (place) => ({
+        ...place,
+        ...this.#holds.held(place),
+      }))
+      writeHolds(database, { writer: this.#writer, now: this.#options.now() }, places)
+    }
     for (const charge of this.#pending) {
       const { at, rule, agent, host, model, exchange } = charge
       database.run(

@@ -12,6 +12,7 @@ export interface LedgerTables {
   readonly state: StateRow
   readonly charges: ChargeRow
   readonly totals: TotalRow
+  readonly holds: HoldRow
 }
 
 /** One row. */
@@ -52,6 +53,18 @@ interface ChargeRow extends SumColumns {
 /** Charges of a day that is over. */
 type TotalRow = SumColumns
 
+/** What a process holds ready for calls of one rule and agent that are under way. */
+interface HoldRow {
+  readonly writer: string
+  readonly rule: string
+  readonly agent: string
+  /** Epoch milliseconds until which it counts, unless it is renewed. */
+  readonly until: number
+  readonly calls: number
+  readonly tokens: number
+  readonly nano_usd: number
+}
+
 const sums = `
     rule text not null,
     agent text not null,
@@ -79,5 +92,17 @@ export const migrations: readonly string[] = [
     primary key (rule, agent, day)
   ) strict, without rowid;
   insert into state (one, folds) values (1, 0);
+  `,
+  `
+  create table holds (
+    writer text not null,
+    rule text not null,
+    agent text not null,
+    until integer not null,
+    calls integer not null,
+    tokens integer not null,
+    nano_usd integer not null,
+    primary key (writer, rule, agent)
+  ) strict, without rowid;
   `,
 ]

@@ -2,6 +2,8 @@
  * Sums of what calls took, by rule, agent and day, in memory. Pure: what is kept on the disk is
  * `ledger.ts`'s matter, and this is what it knows of it.
  */
+import type { Held, Hold, HoldQuery } from './holds.ts'
+import { HoldSums } from './holds.ts'
 
 export interface Spend {
   readonly calls: number
@@ -41,6 +43,11 @@ export interface SpendBook {
   /** Throws where it cannot be known. */
   spent(query: SpendQuery): Spend
   charge(charge: Charge): void
+  /** What is held ready for calls under way, as of the last question what is spent. */
+  held(query: HoldQuery): Held
+  hold(hold: Hold): void
+  /** What was held of the same numbers is free again. */
+  release(hold: Hold): void
 }
 
 const dayMs = 24 * 60 * 60 * 1000
@@ -70,6 +77,7 @@ interface RuleSums {
 /** What it is told is there as long as it lives, and no longer. */
 export class SpendSums implements SpendBook {
   readonly #rules = new Map<string, RuleSums>()
+  readonly #holds = new HoldSums()
 
   spent({ rule, agent, day }: SpendQuery): Spend {
     const sums = this.#rules.get(rule)
@@ -79,6 +87,18 @@ export class SpendSums implements SpendBook {
 
   charge(charge: Charge): void {
     this.add(charge.rule, charge.agent, dayOf(charge.at), charge)
+  }
+
+  held(query: HoldQuery): Held {
+    return this.#holds.held(query)
+  }
+
+  hold(hold: Hold): void {
+    this.#holds.hold(hold)
+  }
+
+  release(hold: Hold): void {
+    this.#holds.release(hold)
   }
 
   add(rule: string, agent: string, day: number, spend: Spend): void {

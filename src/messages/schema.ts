@@ -7,7 +7,9 @@
  * `response-started`, any `response-body`, `response-ended`, then exactly one of
  * `exchange-completed` and `exchange-failed`. Request and response may overlap; a failed exchange
  * may stop at any point. A refused one is `request-started`, as much of its body as was read to
- * decide on it, `request-refused` and `exchange-completed` with the status that the client was given.
+ * decide on it, `request-refused` and `exchange-completed` with the status that the client was given;
+ * where its body was read, `model-called` and `model-answered` tell what it asked for, but it is no
+ * call: sums over calls leave it out.
  */
 import { z } from 'zod'
 

@@ -17,8 +17,10 @@ export interface ClientConnection {
   readonly socket: Socket
   /** Set by the first authenticated CONNECT or request. */
   agent: string | undefined
-  /** Who that was; undefined before. */
+  /** Who that was, of the latest one; undefined before. */
   identity: Identity | undefined
+  /** Whose requests are under way, each with a token of its own: they may be sent ahead. */
+  readonly underWay: Set<Identity>
   /** Called once each when the connection has closed. */
   readonly onClosed: Set<() => void>
 }
@@ -71,6 +73,7 @@ export class ConnectionRegistry {
       socket,
       agent: undefined,
       identity: undefined,
+      underWay: new Set(),
       onClosed: new Set(),
     }
     this.#outer.set(socket, connection)
@@ -140,8 +143,10 @@ export class ConnectionRegistry {
    */
   closeWhenNotCurrent(authenticator: Pick<Authenticator, 'isCurrent' | 'subscribe'>): () => void {
     return authenticator.subscribe(() => {
-      for (const { identity, socket } of this.#open) {
-        if (identity !== undefined && !authenticator.isCurrent(identity)) socket.destroy()
+      for (const { identity, underWay, socket } of this.#open) {
+        // Whoever has been answered is not on it any more, unless nobody else is.
+        const present = underWay.size > 0 || identity === undefined ? [...underWay] : [identity]
+        if (!present.every((one) => authenticator.isCurrent(one))) socket.destroy()
       }
     })
   }

@@ -48,8 +48,11 @@ export class Doorkeeper {
   ): RequestLine | undefined {
     const admission = this.#admit(line)
     if (admission.ok) {
-      connection.agent = admission.identity.agent
-      connection.identity = admission.identity
+      const identity = { ...admission.identity }
+      connection.agent = identity.agent
+      connection.identity = identity
+      connection.underWay.add(identity)
+      response.once('close', () => connection.underWay.delete(identity))
       return { ...line, headers: admission.headers }
     }
     this.#tell(connection, response, admission.answer, this.#upstreamOf(line))

@@ -8,6 +8,7 @@ import { headerValues } from '../messages/header-values.ts'
 import { classifyAddress } from '../policy/address-guard.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
+import { looksLikeCredential } from '../policy/credential-name.ts'
 import { hasDotDot } from '../policy/request-path.ts'
 import type { Destination } from './http-messages.ts'
 import { bad, refuseMethod, withHost } from './request-target.ts'
@@ -47,9 +48,8 @@ export function parseReverseRoute(text: string): ParsedReverseRoute {
   const groups = routeText.exec(text)?.groups
   if (groups === undefined) return fail('expected NAME=URL')
   const { name = '', scheme = '', authority = '', path = '' } = groups
-  if (!/^[a-z0-9-]{1,63}$/u.test(name)) {
-    return fail('a name is made of lower-case letters, digits and hyphens')
-  }
+  const wrongName = problemOfName(name)
+  if (wrongName !== undefined) return fail(wrongName)
   const isHttps = scheme.toLowerCase() === 'https'
   const parsed = parseAuthority(authority, isHttps ? 443 : 80)
   if (!parsed.ok) return fail(`${name}: ${parsed.problem}`)
@@ -72,6 +72,12 @@ export function parseReverseRoute(text: string): ParsedReverseRoute {
       basePath: path.replace(/\/+$/u, ''),
     },
   }
+}
+
+function problemOfName(name: string): string | undefined {
+  if (looksLikeCredential(name)) return 'what was given as its name looks like a key'
+  if (/^[a-z0-9-]{1,63}$/u.test(name)) return undefined
+  return 'a name is made of lower-case letters, digits and hyphens'
 }
 
 /** The URL that a route leads to, as it is shown to users. */

@@ -57,6 +57,7 @@ export class Funnel {
   /** When each call under way began, by exchange and number, and its host. */
   readonly #calls = new Map<string, { readonly at: number; readonly host: string | undefined }>()
   #connections = 0
+  readonly #refused = new Map<string, true>()
   #answered = 0
   #lastStatus: number | undefined
 
@@ -80,6 +81,8 @@ export class Funnel {
         break
       case 'request-refused':
         this.#troubleOf(msg.exchangeId, refusal(msg))
+        this.#calls.delete(`${msg.exchangeId ?? ''} 0`)
+        if (msg.exchangeId !== undefined) remember(this.#refused, msg.exchangeId, true)
         break
       case 'exchange-failed':
         this.#fail(msg)
@@ -111,6 +114,7 @@ export class Funnel {
   #takeCall(msg: AnalysisMsg): void {
     if (msg.kind !== 'model-called' && msg.kind !== 'model-answered') return
     const { exchangeId = '' } = msg
+    if (this.#refused.has(exchangeId)) return
     const key = `${exchangeId} ${msg.call ?? 0}`
     if (msg.kind === 'model-called') {
       remember(this.#calls, key, { at: msg.at, host: this.#exchanges.get(exchangeId) })

@@ -1,6 +1,7 @@
 /**
  * Calls, tokens and cost for each model. Calls are paired with their answers, so that one without
- * an answer is counted too. An unknown cost is counted as unknown, never as zero.
+ * an answer is counted too. An unknown cost is counted as unknown, never as zero. What the proxy has
+ * refused is no call, whether its body was read before that or not.
  */
 import type { MsgOf, Usage } from '../messages/schema.ts'
 import { totalsRow } from './totals-row.ts'
@@ -10,7 +11,7 @@ export interface ModelTotals {
   /** As the answer names it, else as the request did; empty if neither says. */
   readonly model: string
   calls: number
-  /** Answered with an error, refused, or never answered. */
+  /** Answered with an error, or never answered. */
   failed: number
   /** Answered in part: it broke off, or the program left. */
   cutShort: number
@@ -48,8 +49,11 @@ export class CallTotals {
   /** Exchanges that never reached a provider in full, so that no call in them can have cost anything. */
   readonly #unsent = new Set<string>()
 
+  readonly #refused = new Set<string>()
+
   addCall(msg: MsgOf<'model-called'>): void {
     const exchangeId = msg.exchangeId ?? ''
+    if (this.#refused.has(exchangeId)) return
     const call = {
       exchangeId,
       call: msg.call,
@@ -68,6 +72,7 @@ export class CallTotals {
   }
 
   addAnswer(msg: MsgOf<'model-answered'>): void {
+    if (this.isRefused(msg.exchangeId)) return
     this.#settle(msg.exchangeId ?? '', msg.call)
     const totals = modelRow(this.#models, msg.provider, msg.model ?? '')
     const outcome = outcomeOf(msg)
@@ -80,11 +85,20 @@ export class CallTotals {
     addCost(totals, msg, wasSent && outcome !== 'rejected')
   }
 
-  /** Says that no provider saw all of this request: it was refused, or could not be sent. */
+  /** Says that no provider saw all of this request: it could not be sent. */
   addUnsent(exchangeId = ''): void {
-    this.#unsent.add(exchangeId)
-    const [oldest] = this.#unsent
-    if (this.#unsent.size > waitingLimit && oldest !== undefined) this.#unsent.delete(oldest)
+    remember(this.#unsent, exchangeId)
+  }
+
+  /** Says that the proxy refused this request. */
+  addRefused(exchangeId: string | undefined): void {
+    if (exchangeId === undefined) return
+    this.#waiting.delete(exchangeId)
+    remember(this.#refused, exchangeId)
+  }
+
+  isRefused(exchangeId: string | undefined): boolean {
+    return exchangeId !== undefined && this.#refused.has(exchangeId)
   }
 
   /** In the order of their first answer; calls that still wait are counted as failed. */
@@ -108,6 +122,12 @@ export class CallTotals {
     totals.failed += 1
     if (!this.#unsent.has(call.exchangeId)) totals.callsOfUnknownCost += 1
   }
+}
+
+function remember(ids: Set<string>, id: string): void {
+  ids.add(id)
+  const [oldest] = ids
+  if (ids.size > waitingLimit && oldest !== undefined) ids.delete(oldest)
 }
 
 function outcomeOf(msg: MsgOf<'model-answered'>): 'whole' | 'cut-short' | 'rejected' | 'failed' {

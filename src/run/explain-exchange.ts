@@ -53,7 +53,8 @@ export function explainExchange(told: ToldExchange): ExplainedStep[] {
   say('tokens', describeTokens(all))
   say('secrets', of(all, 'secret-withheld').map(describeWithheld))
   say('addresses', describeAddresses(all))
-  say('call', of(all, 'model-answered').map(describeCall))
+  const isRefused = of(all, 'request-refused').length > 0
+  say('call', isRefused ? [] : of(all, 'model-answered').map(describeCall))
   say('end', describeEnd(all))
   return steps
 }

@@ -27,6 +27,7 @@ const openLimit = 10_000
 /** `clockTime` writes `at` (epoch ms); by default as local `HH:MM:SS`. */
 export function createLineReporter(clockTime: (at: number) => string = localTime): LineReporter {
   const open = new Map<string, OpenExchange>()
+  const refused = new Set<string>()
   // A request that was cut off is read only after its exchange has ended, and told by then.
   let toldEnd: string | undefined
   const isToldEnd = (exchangeId: string | undefined): boolean =>
@@ -51,6 +52,7 @@ export function createLineReporter(clockTime: (at: number) => string = localTime
         const exchange = open.get(msg.exchangeId ?? '')
         if (exchange !== undefined) exchange.isTold = true
         if (msg.kind !== 'request-refused') return undefined
+        rememberRefused(refused, msg.exchangeId)
         return refusal(formatWireText(exchange?.target ?? 'a request', 160), msg)
       }
       case 'credential-echoed':
@@ -65,9 +67,18 @@ export function createLineReporter(clockTime: (at: number) => string = localTime
     }
   }
   return (msg) => {
-    const text = describe(msg)
+    // What analysis makes of a refused call is no news beside its refusal.
+    const isAnswer = msg.kind === 'model-answered' || msg.kind === 'mcp-answered'
+    const text = isAnswer && refused.has(msg.exchangeId ?? '') ? undefined : describe(msg)
     return text === undefined ? undefined : `${clockTime(msg.at)} ${text}`
   }
+}
+
+function rememberRefused(refused: Set<string>, exchangeId: string | undefined): void {
+  if (exchangeId === undefined) return
+  refused.add(exchangeId)
+  const [oldest] = refused
+  if (refused.size > openLimit && oldest !== undefined) refused.delete(oldest)
 }
 
 function remember(open: Map<string, OpenExchange>, msg: MsgOf<'request-started'>): void {

@@ -105,13 +105,13 @@ function addMessage(state: State, msg: AnalysisMsg): void {
       state.calls.addAnswer(msg)
       break
     case 'call-linked':
-      state.conversations.add(msg)
+      if (!state.calls.isRefused(msg.exchangeId)) state.conversations.add(msg)
       break
     case 'exchange-failed':
       if (msg.phase === 'request' || msg.phase === 'connect') state.calls.addUnsent(msg.exchangeId)
       break
     case 'request-refused':
-      state.calls.addUnsent(msg.exchangeId)
+      state.calls.addRefused(msg.exchangeId)
       addRefusal(state, msg.rule ?? '', msg.reason)
       break
     case 'connection-refused':

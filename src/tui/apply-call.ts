@@ -56,7 +56,7 @@ function applyCall(row: Row, msg: MsgOf<'model-called'>, maxRowBytes: number): n
     }
     if (reserve(row, sizeOfCall(msg), maxRowBytes)) detail.call = msg
   }
-  return isFirst || isNext ? 1 : 0
+  return (isFirst || isNext) && !row.isRefused ? 1 : 0
 }
 
 function applyAnswer(row: Row, msg: MsgOf<'model-answered'>): void {

@@ -12,11 +12,17 @@ import { readStreamDeltas } from './stream-delta.ts'
 
 /** Applies `msg` and returns by how many model calls the row grew. */
 export function applyToRow(row: Row, msg: AnalysisMsg, maxRowBytes: number): number {
+  // It counted as a call as soon as its body was read.
+  const refusedCalls = msg.kind === 'request-refused' && isOpenCall(row) ? 1 : 0
   if (applyTraffic(row, msg, maxRowBytes)) return 0
   const calls = applyModelCall(row, msg, maxRowBytes)
   if (calls !== undefined) return calls
   if (!applyOperation(row, msg, maxRowBytes) && !applyConnection(row, msg)) applyNote(row, msg)
-  return 0
+  return -refusedCalls
+}
+
+function isOpenCall({ kind, isRefused }: Row): boolean {
+  return kind === 'call' && !isRefused
 }
 
 function applyTraffic(row: Row, msg: AnalysisMsg, maxRowBytes: number): boolean {
@@ -98,6 +104,7 @@ function applyEnd(row: Row, msg: AnalysisMsg): boolean {
       return true
     case 'request-refused':
       row.status = msg.status
+      row.isRefused = true
       row.problem = `refused: ${msg.message ?? msg.reason}`
       if (msg.rule !== undefined) addNote(row, msg.at, `rule ${msg.rule}`, true)
       return true

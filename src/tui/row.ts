@@ -58,6 +58,8 @@ export interface Row {
   /** How many tools the answer calls, and the names of the first of them, each once. */
   toolCalls: number
   toolNames: readonly string[]
+  /** Refused here: it is no call, whatever it asked for. */
+  isRefused: boolean
   /** What went wrong, or why it was refused or tunnelled, in one line of raw text. */
   problem: string | undefined
   /** The last user prompt and the answer so far, raw, cut at `summaryCharacters`. */
@@ -208,6 +210,7 @@ export function createRow({ id, ordinal, origin, kind }: NewRow, msg: AnalysisMs
     sessions: [],
     toolCalls: 0,
     toolNames: [],
+    isRefused: false,
     problem: undefined,
     prompt: '',
     answer: '',

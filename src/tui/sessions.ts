@@ -97,6 +97,7 @@ export class Sessions {
 
   /** Takes in what `msg`, which was applied to `row`, says of its session. */
   take(row: Row, msg: AnalysisMsg): void {
+    if (row.isRefused) return
     if (msg.kind === 'model-answered') this.#answers.set(row, msg)
     else if (msg.kind === 'call-linked') this.#link(row, msg)
   }

@@ -51,7 +51,11 @@ export class AgentStore {
     const token = mintAgentToken()
     this.#database.write(() => {
       if (reservedAgents.has(name) || this.#find(name) !== undefined) {
-        throw new AppError('ERR_NAME_TAKEN', { what: 'an agent', name })
+        throw new AppError('ERR_NAME_TAKEN', {
+          what: 'an agent',
+          name,
+          next: 'choose another name, or use agents rotate to give it another token',
+        })
       }
       const now = this.#now()
       const id = mintId('agent')

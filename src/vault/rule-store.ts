@@ -27,7 +27,10 @@ export class RuleStore {
       const rows = this.#rows()
       const taken = new Set([...elsewhere, ...rows.map((row) => row.name)])
       const name = draft.name ?? madeUpName(draft.action, (made) => taken.has(made))
-      if (taken.has(name)) throw new AppError('ERR_NAME_TAKEN', { what: 'a rule', name })
+      if (taken.has(name)) {
+        const next = 'choose another name, or change that rule with rules set'
+        throw new AppError('ERR_NAME_TAKEN', { what: 'a rule', name, next })
+      }
       if (rows.length >= maxRules) {
         const problem = `there are ${maxRules} rules already`
         throw new AppError('ERR_RULE_INVALID', { problem, next: 'remove some, or join them' })
@@ -55,6 +58,20 @@ export class RuleStore {
     const found = this.#rows().find((row) => row.name === name)
     if (found === undefined) throw new AppError('ERR_RULE_UNKNOWN', { name })
     return ruleOf(found)
+  }
+
+  /**
+   * Gives a rule another content; its name, its mode and what it has counted stay. Throws
+   * `ERR_RULE_UNKNOWN`, and what `draftOf` throws.
+   */
+  set(name: string, draftOf: (rule: Rule) => RuleDraft): Rule {
+    return this.#database.write(() => {
+      const row = this.#rows().find((known) => known.name === name)
+      if (row === undefined) throw new AppError('ERR_RULE_UNKNOWN', { name })
+      const columns = { ...columnsOf(draftOf(ruleOf(row))), changed_at: this.#now() }
+      this.#database.run(sql.updateTable('rules').set(columns).where('id', '=', row.id))
+      return ruleOf({ ...row, ...columns })
+    })
   }
 
   /** From the next request on. Throws `ERR_RULE_UNKNOWN`. */

@@ -76,7 +76,11 @@ export class SecretStore {
     const hosts = [...new Set(secret.hosts.map(({ text }) => text))].toSorted()
     await this.#change(source, ({ rows, key }) => {
       if (rows.secrets.some((row) => row.name === name)) {
-        throw new AppError('ERR_NAME_TAKEN', { what: 'a secret', name })
+        throw new AppError('ERR_NAME_TAKEN', {
+          what: 'a secret',
+          name,
+          next: 'choose another name, or use secrets rotate to replace its value',
+        })
       }
       const agentId = secret.agent === undefined ? undefined : this.#agentId(secret.agent)
       const binding = { id: name, hosts: secret.hosts, path, location, reservedFor: agentId }

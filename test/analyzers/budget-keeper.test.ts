@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
+import { BudgetKeeper } from '../../analyzers/budget-keeper.ts'
 import type { AnsweredCall } from '../../analyzers/budget-keeper.ts'
 import type { AnalysisMsgDraft } from '../../src/messages/schema.ts'
 
@@ -133,9 +133,30 @@ test('an end is told before another exchange is looked at', () => {
   )
 })
 
-test('model calls are told by method and path', () => {
-  const host = 'api.openai.com'
-  expect(runsModel({ method: 'POST', host, path: '/v1/responses?a=b' })).toBe(true)
-  expect(runsModel({ method: 'GET', host, path: '/v1/realtime?model=m' })).toBe(true)
-  expect(runsModel({ method: 'GET', host, path: '/v1/models' })).toBe(false)
+describe('a call is under way no longer', () => {
+  test('when nothing has come after its end for a while, though nobody says what it took', () => {
+    const told: string[] = []
+    const tasks: Array<() => void> = []
+    const keeper = new BudgetKeeper(
+      { answered: (id) => told.push(`answered ${id}`), ended: (id) => told.push(`ended ${id}`) },
+      (task) => tasks.push(task),
+    )
+    for (const [seq, draft] of [started, answering(200), completed].entries()) {
+      keeper.onMessage({ v: 1, seq, at: 100, exchangeId: 'x1', ...draft })
+    }
+    expect(told).toEqual([])
+    for (const task of tasks) task()
+    expect(told).toEqual(['answered x1', 'ended x1'])
+    keeper.onMessage({ v: 1, seq: 9, at: 100, exchangeId: 'x2', ...started })
+    expect(told).toHaveLength(2)
+  })
+
+  test('when there are more than can be remembered', () => {
+    const ended: string[] = []
+    const keeper = new BudgetKeeper({ answered: () => {}, ended: (id) => ended.push(id) })
+    for (let seq = 0; seq < 4100; seq += 1) {
+      keeper.onMessage({ v: 1, seq, at: 100, exchangeId: `x${seq}`, ...started })
+    }
+    expect(ended).toEqual(['x0', 'x1', 'x2', 'x3'])
+  })
 })

@@ -5,8 +5,9 @@ import type { RuleEnforcerOptions } from '../../analyzers/rule-enforcer.ts'
 import type { AnalysisMsgDraft } from '../../src/messages/schema.ts'
 import type { OutgoingConnection, OutgoingRequest, Refusal } from '../../src/pipeline/analyzer.ts'
 import { BodyUnavailable } from '../../src/pipeline/body-unavailable.ts'
-import type { Meter } from '../../src/policy/rules/meter.ts'
+import type { Meter, MeteredRequest } from '../../src/policy/rules/meter.ts'
 import type { Rule, RuleSource } from '../../src/policy/rules/rule.ts'
+import { formatToken } from '../../src/policy/tokens/token-format.ts'
 import { createHeaderList } from '../../src/proxy/http-messages.ts'
 import { rule, testRules } from '../support/rules.ts'
 
@@ -61,6 +62,69 @@ function connect(of: RuleEnforcer, over: Partial<OutgoingConnection> = {}): Aske
   })
   return { refusal: refusal ?? undefined, told, reads: 0 }
 }
+
+const token = formatToken(new Uint8Array(32))
+
+describe('a path with a token in it', () => {
+  const admin = (): Rule => rule({ name: 'no-admin', action: 'block', path: '/admin/*' })
+
+  test.each([
+    `/${token}/v1/files`,
+    `/bots/${token}/v1/files`,
+    `/bot${token}/getMe`,
+    `/v1/${token}`,
+    `/${token}`,
+  ])('%s is not refused by a rule on another path', async (path) => {
+    expect((await ask(enforcer(testRules([admin()])), { path })).refusal).toBeUndefined()
+  })
+
+  test.each([
+    `/${token}/admin/users`,
+    `/admin/${token}/users`,
+    `/adm${token}in/users`,
+    `/${token}/host/admin`,
+    `/${token}admin`,
+    `/${token}/../admin`,
+    `//${token}/v1`,
+    `/v1/${token}%2fadmin`,
+  ])('%s is refused, as what it is without it', async (path) => {
+    expect((await ask(enforcer(testRules([admin()])), { path })).refusal?.rule).toBe('no-admin')
+  })
+
+  test('is not allowed by a rule on what it may not be any more', async () => {
+    const allow = rule({ name: 'only-files', action: 'allow', path: '/v1/files/*' })
+    const of = enforcer(testRules([allow], 'block'))
+
+    expect((await ask(of, { path: '/v1/files/a' })).refusal).toBeUndefined()
+    expect((await ask(of, { path: `/v1/files/${token}a` })).refusal).toBeUndefined()
+    expect((await ask(of, { path: `/v1/${token}/files/a` })).refusal?.reason).toBe('default-action')
+    expect((await ask(of, { path: `/v1/files/${token}/a` })).refusal?.reason).toBe('default-action')
+  })
+})
+
+test('meters are told how long a body is, and which models had to be read anyway', async () => {
+  const asked: MeteredRequest[] = []
+  const budgets: Meter = {
+    check: (_rule, request) => {
+      asked.push(request)
+      return undefined
+    },
+    consume: () => {},
+  }
+  const budget = rule({ action: 'budget', amount: '$5' })
+  const headers = createHeaderList([['Content-Length', '20']])
+  const body = '{"model": "gpt-5"}'
+  await ask(enforcer(testRules([budget]), { budgets }), { headers, body })
+  await ask(enforcer(testRules([budget]), { budgets }), { body })
+  const named = rule({ action: 'budget', amount: '$5', model: 'gpt*' })
+  await ask(enforcer(testRules([named]), { budgets }), { headers, body })
+
+  expect(asked.map(({ bodyBytes, models }) => [bodyBytes, models])).toEqual([
+    [20, undefined],
+    [undefined, undefined],
+    [20, ['gpt-5']],
+  ])
+})
 
 const noGpt = (): Rule => rule({ name: 'no-gpt', action: 'block', model: 'gpt*' })
 

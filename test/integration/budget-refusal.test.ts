@@ -1,5 +1,6 @@
 /** Budgets over real sockets: what a client is told once one is spent, as its own SDK reads it. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -8,8 +9,9 @@ import { ApiError, GoogleGenAI } from '@google/genai'
 import OpenAI, { PermissionDeniedError as OpenAIDenied } from 'openai'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
-import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
+import { BudgetKeeper } from '../../analyzers/budget-keeper.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
+import { forecastCall } from '../../analyzers/providers/forecast.ts'
 import { createSystemClock } from '../../src/base/clock.ts'
 import { BudgetMeter } from '../../src/ledger/budget-meter.ts'
 import { ledgerPathIn } from '../../src/ledger/ledger-path.ts'
@@ -37,17 +39,27 @@ interface Bench {
   readonly url: string
   /** Requests that got to the upstream. */
   readonly arrived: () => number
+  /** Lets the upstream answer, where it waits for that. */
+  readonly answer: () => void
 }
 
 /** A proxy in front of an upstream that always gives the recorded answer. */
-async function bench(recording: string, rules: readonly Rule[]): Promise<Bench> {
+async function bench(recording: string, rules: readonly Rule[], waits = false): Promise<Bench> {
   const { response: recorded } = readRecorded(recording)
   let arrived = 0
-  const upstream = await startHttpUpstream((_request, response) => {
-    arrived += 1
+  let answer = (): void => {}
+  const mayAnswer = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  const respond = (response: ServerResponse): void => {
     const type = recorded.headers.find(([name]) => name.toLowerCase() === 'content-type')
     response.writeHead(200, { 'content-type': type?.[1] ?? 'application/json' })
     response.end(bodyBytes(recorded.body))
+  }
+  const upstream = await startHttpUpstream((_request, response) => {
+    arrived += 1
+    if (waits) void mayAnswer.then(() => respond(response))
+    else respond(response)
   })
   opened.push(upstream)
   const clock = createSystemClock()
@@ -57,7 +69,7 @@ async function bench(recording: string, rules: readonly Rule[]): Promise<Bench> 
     onUnwritable: (error) => expect.unreachable(error.message),
   })
   opened.push(book)
-  const budgets = new BudgetMeter({ clock, book, runsModel })
+  const budgets = new BudgetMeter({ clock, book, forecast: forecastCall })
   const proxy = await startProxy({
     configure: (builder) => {
       builder.route(`api=http://127.0.0.1:${upstream.port}`)
@@ -70,7 +82,7 @@ async function bench(recording: string, rules: readonly Rule[]): Promise<Bench> 
   })
   opened.push(proxy)
   const url = `http://127.0.0.1:${proxy.running.port}/api`
-  return { proxy, url, arrived: () => arrived }
+  return { proxy, url, arrived: () => arrived, answer }
 }
 
 const spentByOne = budgetRule({ unit: 'tokens', amount: 1, per: 'total', scope: 'global' })
@@ -180,4 +192,60 @@ test('two proxies of one home share what is spent in a day', async () => {
   await expect
     .poll(() => openaiCall(true)(two.url).catch((error: unknown) => error), { timeout: 15_000 })
     .toBeInstanceOf(OpenAIDenied)
+})
+
+/** Asks with a body of some 400 bytes: 600 tokens, as far as anybody can tell before an answer. */
+async function ask(url: string): Promise<number> {
+  const messages = [{ role: 'user', content: 'x'.repeat(340) }]
+  const body = JSON.stringify({ model: 'gpt-5', stream: true, messages })
+  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body })
+  await response.arrayBuffer()
+  return response.status
+}
+
+test.each(['run', 'day'] as const)(
+  'a first burst at once passes a budget for each %s as far as there is room for it',
+  async (per) => {
+    const rule = budgetRule({ unit: 'tokens', amount: 2000, per, scope: 'global' })
+    const { proxy, url, arrived, answer } = await bench('chat-usage-stream', [rule], true)
+    const asked = Array.from({ length: 12 }, () => ask(url))
+    const refused = (): number => proxy.of('request-refused').length
+    await expect.poll(refused, { timeout: 15_000 }).toBe(8)
+    await expect.poll(arrived, { timeout: 15_000 }).toBe(4)
+    answer()
+
+    expect((await Promise.all(asked)).toSorted((a, b) => a - b)).toEqual([
+      ...Array.from({ length: 4 }, () => 200),
+      ...Array.from({ length: 8 }, () => 403),
+    ])
+    // What the first took is far less than what was held for it: there is room again.
+    await expect.poll(() => ask(url), { timeout: 15_000 }).toBe(200)
+  },
+)
+
+test('calls that break off leave a budget as it was', async () => {
+  const rule = budgetRule({ unit: 'tokens', amount: 100, per: 'day', scope: 'global' })
+  const { proxy, url, answer } = await bench('chat-usage-stream', [rule], true)
+  const aborted = new AbortController()
+  const post = { method: 'POST', body: '{}', signal: aborted.signal }
+  const asked = fetch(`${url}/v1/chat/completions`, post).catch((error: unknown) => error)
+  await proxy.waitFor('request-ended')
+  expect(await ask(url)).toBe(403)
+  aborted.abort()
+  await asked
+  answer()
+
+  await expect.poll(() => ask(url), { timeout: 15_000 }).toBe(200)
+})
+
+test('a burst over two proxies of one home passes a budget no further than over one', async () => {
+  const rule = budgetRule({ unit: 'tokens', amount: 1000, per: 'day', scope: 'global' })
+  const one = await bench('chat-usage-stream', [rule], true)
+  const two = await bench('chat-usage-stream', [rule], true)
+  const asked = [ask(one.url), ask(one.url)]
+  await expect.poll(one.arrived, { timeout: 15_000 }).toBe(2)
+
+  await expect.poll(() => ask(two.url), { timeout: 15_000 }).toBe(403)
+  one.answer()
+  expect(await Promise.all(asked)).toEqual([200, 200])
 })

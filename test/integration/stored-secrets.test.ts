@@ -11,9 +11,10 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
-import { BudgetKeeper, runsModel } from '../../analyzers/budget-keeper.ts'
+import { BudgetKeeper } from '../../analyzers/budget-keeper.ts'
 import { FileLogger } from '../../analyzers/file-logger.ts'
 import { defaultAnalyzers } from '../../analyzers/index.ts'
+import { forecastCall } from '../../analyzers/providers/forecast.ts'
 import { AuditLog } from '../../src/audit/audit-log.ts'
 import { auditPathIn } from '../../src/audit/audit-path.ts'
 import { createSystemClock } from '../../src/base/clock.ts'
@@ -103,7 +104,7 @@ beforeEach(async () => {
     values: read.values,
     onUnwritable: unexpected,
   })
-  const budgets = new BudgetMeter({ clock, book: ledger, runsModel })
+  const budgets = new BudgetMeter({ clock, book: ledger, forecast: forecastCall })
   proxy = await startVaultProxy({
     vault: read,
     root,

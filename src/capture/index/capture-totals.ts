@@ -20,12 +20,18 @@ export interface CaptureTotals {
   readonly problems: number
 }
 
+/** A refused request has no response; what the proxy refused is no call. */
+const refusedCall = sql<boolean>`(calls.has_response = 0 and calls.error like 'refused: %')`
+
 /** By name. */
 export function totalsOfCaptures(db: IndexDatabase): Map<string, CaptureTotals> {
   const query = tables
     .selectFrom('captures')
     .leftJoin('calls', (join) =>
-      join.onRef('calls.capture_id', '=', 'captures.id').on('calls.kind', '=', 'call'),
+      join
+        .onRef('calls.capture_id', '=', 'captures.id')
+        .on('calls.kind', '=', 'call')
+        .on(sql<boolean>`coalesce(${refusedCall}, 0) = 0`),
     )
     .select([
       'captures.id',

@@ -64,7 +64,11 @@ export class ExchangeEntry {
 
   /** `hasTail`: of a prompt, the last messages are there. */
   apply(msg: AnalysisMsg, hasTail: boolean): void {
-    if (applyTraffic(this.#row(wholeCall, msg), msg)) return
+    const whole = this.#row(wholeCall, msg)
+    if (applyTraffic(whole, msg)) return
+    // What analysis makes of a refused call is no answer: nobody was asked.
+    const isAnswer = msg.kind === 'model-answered' || msg.kind === 'call-linked'
+    if (isAnswer && wasRefused(whole.columns)) return
     switch (msg.kind) {
       case 'model-called':
         applyCalled(this.#row(msg.call ?? wholeCall, msg), msg, hasTail)
@@ -115,6 +119,11 @@ const emptyColumns = {
   tools: '[]',
   has_ended: 0,
 } as const
+
+/** As `refusedCall` of `capture-totals.ts` tells it. */
+function wasRefused({ has_response: hasResponse, error }: CallColumns): boolean {
+  return hasResponse === 0 && error?.startsWith('refused: ') === true
+}
 
 function applyTraffic({ columns }: EntryRow, msg: AnalysisMsg): boolean {
   switch (msg.kind) {

@@ -35,8 +35,8 @@ export interface RuleSubject {
   readonly methods: readonly string[] | undefined
   /** Without its query; undefined where it is not read. */
   readonly path: string | undefined
-  /** What else it may be sent as: tokens in it may be taken out. */
-  readonly otherPaths?: readonly string[]
+  /** What else it may be sent as: tokens in it may be taken out; and what servers make of that. */
+  readonly otherPaths?: { readonly sent: readonly string[]; readonly readings: readonly string[] }
   /** Undefined where they have not been read, or not yet. */
   readonly names: RequestNames | undefined
 }
@@ -83,7 +83,8 @@ function matchPaths(rule: Rule, { path, otherPaths }: RuleSubject, isNarrow: boo
   const first = matchRulePath(rule, path, isNarrow)
   if (otherPaths === undefined) return first
   const all = new Set([first])
-  for (const other of otherPaths) all.add(matchRulePath(rule, other, isNarrow))
+  const others = isNarrow ? otherPaths.sent : otherPaths.readings
+  for (const other of others) all.add(matchRulePath(rule, other, isNarrow))
   const order: readonly Match[] = isNarrow ? ['no', 'unknown'] : ['yes', 'unknown']
   return order.find((match) => all.has(match)) ?? first
 }

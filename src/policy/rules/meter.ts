@@ -14,6 +14,17 @@ export interface MeteredRequest {
   readonly method: string
   /** Origin-form, with its query; empty for a tunnel. */
   readonly path: string
+  /** As its head tells; undefined where it does not. */
+  readonly bodyBytes?: number | undefined
+  /** That it names, where that had to be read anyway. */
+  readonly models?: readonly string[] | undefined
+}
+
+/** What a call is taken to come to as long as nothing is known of it. */
+export interface Forecast {
+  readonly tokens: number
+  /** Dollars. */
+  readonly usd: number
 }
 
 /** Nothing is left of what the rule allows. */

@@ -7,7 +7,7 @@ import { formatDuration } from '../../base/units.ts'
 import type { Exhausted, Meter, MeteredRequest } from './meter.ts'
 import type { RateLimit, Rule } from './rule.ts'
 import type { SlidingWindow } from './sliding-window.ts'
-import { createSlidingWindow } from './sliding-window.ts'
+import { createSlidingWindow, exactRequests } from './sliding-window.ts'
 
 /** Windows that are kept at a time. With more rules and agents, requests that need one are refused. */
 const maxWindows = 4096
@@ -15,7 +15,7 @@ const maxWindows = 4096
 interface Counted {
   readonly window: SlidingWindow
   readonly windowMs: number
-  readonly isFor: number
+  readonly isExact: boolean
 }
 
 export class RateMeter implements Meter {
@@ -50,16 +50,21 @@ export class RateMeter implements Meter {
     let window = this.#windowOf(rule, rule.rate, request)
     if (window === undefined) {
       window = createSlidingWindow(windowMs, requests)
-      this.#windows.set(keyOf(rule, rule.rate, request), { window, windowMs, isFor: requests })
+      const isExact = requests <= exactRequests
+      this.#windows.set(keyOf(rule, rule.rate, request), { window, windowMs, isExact })
     }
     window.add(this.#now())
   }
 
-  /** The one that counts for it; a rule that has been given another limit begins anew. */
+  /**
+   * The one that counts for it; a rule that has been given another time, or a limit that is counted
+   * in another way, begins anew.
+   */
   #windowOf(rule: Rule, rate: RateLimit, request: MeteredRequest): SlidingWindow | undefined {
     const found = this.#windows.get(keyOf(rule, rate, request))
-    if (found?.windowMs !== rate.windowMs || found.isFor !== rate.requests) return undefined
-    return found.window
+    const isSame =
+      found?.windowMs === rate.windowMs && found.isExact === rate.requests <= exactRequests
+    return isSame ? found.window : undefined
   }
 
   #hasRoom(now: number): boolean {

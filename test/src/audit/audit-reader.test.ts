@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AuditReader } from '../../../src/audit/audit-reader.ts'
 import type { AuditQuery } from '../../../src/audit/audit-reader.ts'
 import { auditJsonSchema, auditRowSchema } from '../../../src/audit/audit-row.ts'
-import { encodeActOutcome } from '../../../src/audit/entry.ts'
+import { encodeAct, encodeActOutcome } from '../../../src/audit/entry.ts'
 import { actBody, decisionBody, makeAudit, outcomeBody, session } from '../../support/audit.ts'
 import type { AuditUnderTest } from '../../support/audit.ts'
 
@@ -83,27 +83,52 @@ describe('rows', () => {
 describe('one who follows', () => {
   test('is told of each row as it comes, and again when it has ended', () => {
     const reader = fill()
-    const first = reader.follow({}, bench.audit.head.count)
+    const first = reader.follow({}, bench.audit.head.count, 0)
     expect(first).toEqual({ rows: [], last: 8 })
 
     bench.audit.append([decisionBody({ exchangeId: 'x9' }), decisionBody({ exchangeId: 'x10' })])
-    const second = reader.follow({}, first.last)
+    const second = reader.follow({}, first.last, 0)
     bench.audit.append([outcomeBody({ exchangeId: 'x9' }), outcomeBody({ exchangeId: 'x1' })])
-    const third = reader.follow({}, second.last)
+    const third = reader.follow({}, second.last, 0)
 
     expect(second.rows.map((row) => row.outcome)).toEqual([undefined, undefined])
     expect(third.rows).toMatchObject([{ number: 9, outcome: { number: 11 } }])
     expect(third.last).toBe(12)
   })
 
+  test('is told of an act once, with how it ended', () => {
+    const reader = fill()
+    const act = { user: 'me', action: 'rules add', target: 'daily' }
+    bench.audit.append([encodeAct(act, 'act_9', 5, session)])
+    const second = reader.follow({}, 8, 0)
+    bench.audit.append([encodeActOutcome('act_9', undefined, 6, session)])
+    const third = reader.follow({}, second.last, 250)
+
+    expect(second.rows).toEqual([])
+    expect(third.rows).toMatchObject([{ number: 9, action: 'rules add', outcome: { number: 10 } }])
+    expect(reader.follow({}, third.last, 10_000).rows).toEqual([])
+  })
+
+  test('is told of an act that takes long before it has ended, and again after', () => {
+    const reader = fill()
+    bench.audit.append([encodeAct({ user: 'me', action: 'ca install' }, 'act_9', 5, session)])
+    const { last } = reader.follow({}, 8, 0)
+
+    expect(reader.follow({}, last, 1999).rows).toEqual([])
+    expect(reader.follow({}, last, 2000).rows).toMatchObject([{ number: 9, action: 'ca install' }])
+    expect(reader.follow({}, last, 9000).rows).toEqual([])
+    bench.audit.append([encodeActOutcome('act_9', 'failed', 6, session)])
+    expect(reader.follow({}, last, 9001).rows).toMatchObject([{ outcome: { error: 'failed' } }])
+  })
+
   test('of refusals is told of one that came after the decision', () => {
     const reader = fill()
     bench.audit.append([decisionBody({ exchangeId: 'x9' })])
-    const second = reader.follow({ isDenied: true }, 8)
+    const second = reader.follow({ isDenied: true }, 8, 0)
     bench.audit.append([outcomeBody({ exchangeId: 'x9', error: 'address-denied', status: 403 })])
 
     expect(second.rows).toEqual([])
-    expect(reader.follow({ isDenied: true }, second.last).rows).toMatchObject([
+    expect(reader.follow({ isDenied: true }, second.last, 0).rows).toMatchObject([
       { number: 9, decision: 'deny' },
     ])
   })

@@ -71,6 +71,22 @@ describe('recorded requests', () => {
     expect(observed.map(({ decisions }) => decisions.length)).toEqual([0, 0, 1, 1, 1])
   })
 
+  test('that came at once are held to budgets as live, before any of them was answered', async () => {
+    const calls = chatMessages([{}, {}, {}, {}])
+    const isAsked = ({ kind }: AnalysisMsg): boolean => kind.startsWith('request-')
+    const atOnce = [...calls.filter(isAsked), ...calls.filter((msg) => !isAsked(msg))]
+    const budget: RuleFields = { name: 'b', action: 'budget', amount: '5000tokens', per: 'total' }
+
+    // Without a length, each is taken for 2,500 tokens until it is answered.
+    expect(reasons(await run(atOnce, [budget]))).toEqual([undefined, undefined, 'b', 'b'])
+    expect(reasons(await run(calls, [budget]))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+
   test('of which the body is missing are refused where a rule has to read it', async () => {
     const messages = chatMessages([{}]).filter(({ kind }) => kind !== 'request-body')
     const tested = await run(messages, [{ name: 'b', action: 'block', model: 'other' }])

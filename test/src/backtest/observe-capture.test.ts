@@ -72,6 +72,17 @@ describe('the rules that are suggested', () => {
     expect(await refusedBy({ rules, notes }, messages)).toEqual([])
   })
 
+  test('let a burst pass that came at once, before any cost was known', async () => {
+    const calls = chatMessages([{ model: 'gpt-4' }, { model: 'gpt-4' }, { model: 'gpt-4' }, {}])
+    const isEarly = ({ kind, exchangeId }: AnalysisMsg): boolean =>
+      kind.startsWith('request-') && exchangeId !== 'x3'
+    const messages = [...calls.filter(isEarly), ...calls.filter((msg) => !isEarly(msg))]
+    const suggested = await suggest(messages)
+
+    expect(suggested.rules.at(-1)).toMatchObject({ action: 'budget' })
+    expect(await refusedBy(suggested, messages)).toEqual([])
+  })
+
   test('refuse what was not seen', async () => {
     const suggested = await suggest(chatMessages([{ model: 'gpt-5' }, { model: 'gpt-5' }]))
     const others = [

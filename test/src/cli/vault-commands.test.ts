@@ -55,6 +55,55 @@ describe('what was done by hand is recorded', () => {
     ])
   })
 
+  test('of rules that are changed: what each says then', async () => {
+    await run('rules', 'add', 'budget', '--name', 'daily', '--amount', '$5', '--agent', 'ci')
+    await run('rules', 'set', 'daily', '--amount', '$10', '--model', 'o1,o3')
+    await run('rules', 'set', 'daily', '--limit', '1/1m')
+    await run('rules', 'set', 'other', '--amount', '$1')
+    const said = 'budget model o1|o3, agent ci ($10 a run, each agent)'
+
+    expect(acts().slice(1)).toEqual([
+      ['rules set', 'daily', { rule: said, mode: 'enforce' }, 'done'],
+    ])
+  })
+
+  test.each([
+    ['secrets', 'add', 'KEY', '--host', 'api.openai.com'],
+    ['agents', 'add', 'KEY'],
+    ['rules', 'add', 'block', '--host', 'a.example', '--name', 'KEY'],
+    ['rules', 'add', 'rate', '--limit', '1/s', '--agent', 'KEY'],
+  ])('never of a key that was given as a name: %s %s', async (...words) => {
+    const key = `sk-proj-${'A1b2C3d4'.repeat(4)}`
+    const { failure, out, err } = await runCommand(
+      home,
+      words.map((word) => word.replace('KEY', key)),
+    )
+
+    expect(failure).toMatchObject({
+      code: 'ERR_NAME_CREDENTIAL',
+      message: expect.stringMatching(/^what was given as the name of an? \w+ looks like a key$/u),
+    })
+    expect([out, err]).toEqual(['', ''])
+    expect(existsSync(auditPathIn(home))).toBe(false)
+  })
+
+  test.each([
+    ['secrets', 'remove', 'KEY'],
+    ['agents', 'grant', 'ci', 'KEY'],
+    ['tokens', 'revoke', 'KEY'],
+    ['rules', 'mode', 'KEY', 'observe'],
+  ])('never with a key in it that was given for what is there: %s %s', async (...words) => {
+    const key = `sk-proj-${'A1b2C3d4'.repeat(4)}`
+    await runCommand(
+      home,
+      words.map((word) => word.replace('KEY', key)),
+    )
+
+    expect(acts()).toHaveLength(1)
+    expect(JSON.stringify(acts())).toContain('(looks like a key)')
+    expect(JSON.stringify(acts())).not.toContain(key)
+  })
+
   test('of tokens: what they stand for, and never what they are', async () => {
     const vault = await makeVault({ home })
     await vault.writable.secrets.add(secret('github', 'api.github.com', canary))

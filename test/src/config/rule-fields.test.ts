@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 
 import { AppError } from '../../../src/base/errors.ts'
 import type { RuleFields } from '../../../src/config/rule-fields.ts'
-import { madeUpName, parseRule, ruleShape } from '../../../src/config/rule-fields.ts'
+import { fieldsOfRule, madeUpName, parseRule, ruleShape } from '../../../src/config/rule-fields.ts'
 
 const parse = (fields: RuleFields): ReturnType<typeof parseRule> =>
   parseRule(fields, (field) => `--${field}`)
@@ -75,8 +75,11 @@ describe('what is no rule is told, with the next step', () => {
     [{ action: 'rate' }, /--limit is missing; write it as 100\/1m/u],
     [{ action: 'rate', limit: '0/1m' }, /--limit "0\/1m" is no limit/u],
     [{ action: 'rate', limit: '5/1m/1m' }, /no limit/u],
-    [{ action: 'rate', limit: '5/40d' }, /no limit/u],
-    [{ action: 'rate', limit: '5/10ms' }, /no limit/u],
+    [{ action: 'rate', limit: '5/40d' }, /no limit; .* 31 days at most/u],
+    [{ action: 'rate', limit: '5/10ms' }, /no limit; count over a second at least/u],
+    [{ action: 'rate', limit: '5/s', host: '' }, /--host is empty; name something/u],
+    [{ action: 'allow', path: '/v1', agent: ' , ' }, /--agent is empty/u],
+    [{ action: 'block', host: 'a.example', method: '' }, /--method is empty/u],
     [{ action: 'budget' }, /--amount is missing; write it as \$5/u],
     [{ action: 'budget', amount: '5' }, /--amount "5" is no amount/u],
     [{ action: 'budget', amount: '$0' }, /no amount/u],
@@ -99,6 +102,16 @@ describe('what is no rule is told, with the next step', () => {
     expect(`${error.message}; ${error.hint}`).toMatch(wanted)
   })
 
+  test.each([
+    [{ action: 'block', host: 'a.example', name: 'sk-proj-A1b2C3d4E5f6G7h8I9j0' }, 'a rule'],
+    [{ action: 'block', agent: 'ci,sk-proj-A1b2C3d4E5f6G7h8I9j0' }, 'an agent'],
+  ] as const)('a key in the place of a name, and not what it is: %j', (fields, what) => {
+    const error = failure(fields)
+
+    expect(error.code).toBe('ERR_NAME_CREDENTIAL')
+    expect(error.message).toBe(`what was given as the name of ${what} looks like a key`)
+  })
+
   test('a host that is none by its own error', () => {
     expect(failure({ action: 'block', host: 'https://a.example' }).code).toBe('ERR_HOST_PATTERN')
   })
@@ -107,6 +120,21 @@ describe('what is no rule is told, with the next step', () => {
     expect(ruleShape.safeParse({ action: 'block', hosts: 'a' }).success).toBe(false)
     expect(ruleShape.safeParse({ action: 'deny' }).success).toBe(false)
   })
+})
+
+test.each([
+  { action: 'block', host: ['a.example', '*.b.example:8443'], path: '/v1/*', method: ['POST'] },
+  { action: 'allow', agent: ['ci'], model: ['gpt-4*'], tool: ['bash'], mode: 'observe' },
+  { action: 'rate', limit: '100/1m', scope: 'global' },
+  { action: 'rate', limit: '1/1500ms' },
+  { action: 'budget', amount: '$0.000001', per: 'total' },
+  { action: 'budget', amount: '1.5Mtokens', per: 'day', scope: 'global' },
+  { action: 'observe' },
+] as const satisfies RuleFields[])('%j is the same rule when it is written anew', (fields) => {
+  const draft = parse(ruleShape.parse(fields))
+  const place = { id: 'r', name: 'one', origin: 'vault', createdAt: 0 } as const
+
+  expect(parse(fieldsOfRule({ ...draft, ...place }))).toEqual(draft)
 })
 
 test('a name is made up of the action and the first number that is free', () => {

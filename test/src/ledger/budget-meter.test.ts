@@ -12,7 +12,10 @@ const day = 86_400_000
 const noon = 20_000 * day + day / 2
 let now = noon
 let exchanges = 0
+/** Of a call of which nothing is known; nothing, where a test does not say. */
+let forecast = { tokens: 0, usd: 0 }
 beforeEach(() => {
+  forecast = { tokens: 0, usd: 0 }
   now = noon
   exchanges = 0
 })
@@ -21,7 +24,7 @@ function newMeter(book: SpendBook = new SpendSums()): BudgetMeter {
   return new BudgetMeter({
     clock: { now: () => now },
     book,
-    runsModel: ({ path }) => path !== '/v1/models',
+    forecast: ({ path }) => (path === '/v1/models' ? undefined : forecast),
   })
 }
 
@@ -59,7 +62,7 @@ describe('a budget', () => {
       spent: 1,
       message:
         'its budget is spent for a: $1 of $1 today (UTC). It begins anew at midnight UTC, in 12 h 0 min, ' +
-        'or change the rule with porthole rules.',
+        'or allow more: porthole rules set daily --amount AMOUNT.',
     })
   })
 
@@ -79,6 +82,9 @@ describe('a budget', () => {
         throw new AppError('ERR_LEDGER_UNUSABLE', { path: 'ledger.db', problem: 'it is damaged' })
       },
       charge: () => expect.unreachable(),
+      held: () => expect.unreachable(),
+      hold: () => expect.unreachable(),
+      release: () => expect.unreachable(),
     }
     const rule = budgetRule({ per: 'run' })
 
@@ -148,7 +154,7 @@ describe('calls under way', () => {
     expect([first.refused, second.refused]).toEqual([undefined, undefined])
     expect(begin(meter, rule).refused).toBe(
       'its budget has nothing left to begin another call with for a: $1 of $3 today (UTC), and 2 calls ' +
-        'under way are expected to take $2. Try again when they have ended, or change the rule with porthole rules.',
+        'under way are expected to take $2. Try again when they have ended, or allow more: porthole rules set daily --amount AMOUNT.',
     )
     end(meter, first.id, 0.1)
     end(meter, second.id, 0.1)
@@ -175,6 +181,98 @@ describe('calls under way', () => {
 
     expect(begin(meter, rule, { agent: 'a' }).refused).toBeUndefined()
   })
+})
+
+describe('a first burst', () => {
+  const burst = (meter: BudgetMeter, rule: Rule, count: number): ReturnType<typeof begin>[] =>
+    Array.from({ length: count }, () => begin(meter, rule))
+  const passed = (calls: ReturnType<typeof begin>[]): string[] =>
+    calls.flatMap(({ id, refused }) => (refused === undefined ? [id] : []))
+
+  test.each(['run', 'day', 'total'] as const)(
+    'passes a budget for each %s as far as its calls are forecast to fit',
+    (per) => {
+      forecast = { tokens: 100, usd: 1 }
+      const meter = newMeter()
+      expect(passed(burst(meter, budgetRule({ per, amount: 3 }), 20))).toHaveLength(3)
+      const tokens = budgetRule({ per, unit: 'tokens', amount: 450 }, { id: 't' })
+      expect(passed(burst(meter, tokens, 20))).toHaveLength(5)
+    },
+  )
+
+  test('is never refused as a whole, however much its calls are forecast to take', () => {
+    forecast = { tokens: 100, usd: 100 }
+    const meter = newMeter()
+    const rule = budgetRule({ amount: 3 })
+    const [first, ...others] = burst(meter, rule, 3)
+
+    expect(first?.refused).toBeUndefined()
+    expect(others.map(({ refused }) => refused)).toEqual([
+      expect.stringContaining('1 call under way is expected to take $100. Try again when'),
+      expect.stringContaining('1 call under way is expected to take $100. Try again when'),
+    ])
+  })
+
+  test('goes on by what its first answer took', () => {
+    forecast = { tokens: 100, usd: 1 }
+    const meter = newMeter()
+    const rule = budgetRule({ amount: 3 })
+    const [first = ''] = passed(burst(meter, rule, 20))
+    end(meter, first, 0.1)
+
+    expect(passed(burst(meter, rule, 100))).toHaveLength(27)
+  })
+
+  test('leaves the budget as it was when all of it breaks off', () => {
+    forecast = { tokens: 100, usd: 1 }
+    const meter = newMeter()
+    const rule = budgetRule({ amount: 3 })
+    for (const id of passed(burst(meter, rule, 20))) meter.ended(id)
+
+    expect(passed(burst(meter, rule, 20))).toHaveLength(3)
+  })
+
+  test('takes no more than it did from a budget whose calls cost nobody knows what', () => {
+    forecast = { tokens: 100, usd: 1 }
+    const meter = newMeter()
+    const rule = budgetRule({ amount: 3 })
+    call(meter, rule, undefined)
+
+    expect(passed(burst(meter, rule, 20))).toHaveLength(20)
+  })
+})
+
+test.prop([
+  fc.integer({ min: 1, max: 500 }),
+  fc.integer({ min: 1, max: 100 }),
+  fc.array(fc.constantFrom('begin', 'answer', 'break'), { maxLength: 200 }),
+])('what is held is what is under way, whatever happens in between', (cents, each, steps) => {
+  forecast = { tokens: each, usd: each / 100 }
+  const meter = newMeter()
+  const rule = budgetRule({ amount: cents / 100 })
+  const running: string[] = []
+  let spent = 0
+  for (const step of steps) {
+    if (step === 'begin') {
+      const { id, refused } = begin(meter, rule)
+      const left = cents - spent - running.length * each
+      expect(refused === undefined).toBe(left > 0)
+      if (refused === undefined) running.push(id)
+      continue
+    }
+    const id = running.shift()
+    if (id === undefined) continue
+    if (step === 'break') {
+      meter.ended(id)
+      continue
+    }
+    end(meter, id, each / 100)
+    spent += each
+  }
+  for (const id of running) meter.ended(id)
+
+  const { expected } = meter.level(rule, metered('y'))
+  expect(expected).toBe(0)
 })
 
 test.prop([

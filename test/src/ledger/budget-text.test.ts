@@ -29,11 +29,11 @@ test('what can be done is said for every kind of budget', () => {
       'It begins anew at midnight UTC, in 1 min, or change the rule in porthole.json.',
   )
   expect(explainExhausted(budgetRule({ per: 'run', scope: 'global' }), state)).toBe(
-    'its budget is spent: $5.0001 of $5 in this run. Start a new run, or change the rule with porthole rules.',
+    'its budget is spent: $5.0001 of $5 in this run. Start a new run, or allow more: porthole rules set daily --amount AMOUNT.',
   )
   const total = budgetRule({ per: 'total', unit: 'tokens', amount: 7 })
   expect(explainExhausted(total, { ...state, agent: undefined, spent: 9, unknown: 2 })).toBe(
     'its budget is spent for nameless clients: 9 tokens of 7 tokens in all. 2 calls of unknown size are ' +
-      'not in it. It does not begin anew by itself: make a new rule, or change the rule with porthole rules.',
+      'not in it. It does not begin anew by itself: make a new rule, or allow more: porthole rules set daily --amount AMOUNT.',
   )
 })

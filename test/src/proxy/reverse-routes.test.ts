@@ -66,6 +66,10 @@ describe('a route', () => {
     ['o=https://a.example?x=1', 'NAME=URL'],
     ['=https://a.example', 'a name'],
     ['OpenAI=https://a.example', 'a name'],
+    [
+      'sk-proj-a1b2c3d4e5f6g7h8i9j0=https://a.example',
+      'what was given as its name looks like a key',
+    ],
     ['a/b=https://a.example', 'a name'],
     ['a.b=https://a.example', 'a name'],
     ['o=http://a.example', 'plain http'],

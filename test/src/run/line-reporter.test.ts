@@ -131,6 +131,26 @@ describe('another exchange', () => {
     ])
   })
 
+  test('that was refused is one line, whatever analysis makes of it after', () => {
+    const refused = { kind: 'request-refused', status: 403, reason: 'rule' } as const
+    const error = { type: 'rule', message: 'no' }
+    const lines = linesOf(started('x1'), { ...refused, exchangeId: 'x1' }, completed('x1', 403), {
+      kind: 'mcp-answered',
+      exchangeId: 'x1',
+      server: 'mcp.example.org',
+      method: 'tools/call',
+      name: 'search',
+      requestId: '1',
+      result: [],
+      complete: false,
+      durationMs: 1,
+      error,
+    })
+
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toContain('refused GET')
+  })
+
   test('that was refused is one line, with the reason', () => {
     const lines = linesOf(
       started('x1'),

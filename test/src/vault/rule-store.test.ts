@@ -57,6 +57,27 @@ describe('a rule', () => {
     expect(() => rules.add({ ...nameless, name: 'x' }, new Set(['x']))).toThrow('named x already')
   })
 
+  test('is changed in place, and stays the one that it was', async () => {
+    const vault = await vaultUnderTest()
+    const { rules } = vault.writable
+    rules.add(draft({ name: 'z', action: 'observe' }))
+    const made = rules.add(draft({ name: 'a', action: 'rate', limit: '5/1m', mode: 'observe' }))
+    const to = (fields: RuleFields) => () => draft(fields)
+    const changed = rules.set('a', to({ action: 'rate', limit: '9/1m', mode: 'observe' }))
+
+    expect(changed).toEqual({ ...made, rate: { requests: 9, windowMs: 60_000, scope: 'agent' } })
+    expect(
+      vault
+        .read()
+        .rules.current()
+        .rules.map(({ name }) => name),
+    ).toEqual(['a', 'z'])
+    expect(rules.get('a')).toEqual(changed)
+    expect(() => rules.set('a', to({ action: 'rate', limit: 'x' }))).toThrow('no limit')
+    expect(() => rules.set('b', to({ action: 'observe' }))).toThrow('there is no rule named b')
+    expect(rules.get('a')).toEqual(changed)
+  })
+
   test('can be found, watched instead of enforced, and removed', async () => {
     const { rules } = (await vaultUnderTest()).writable
     const made = rules.add(draft({ name: 'a', action: 'observe' }))

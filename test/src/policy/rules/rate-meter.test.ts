@@ -53,13 +53,16 @@ test('counts each agent by itself, or all together', () => {
   expect(['a', 'b'].map((agent) => passes(meter, all, agent))).toEqual([true, false])
 })
 
-test('begins anew for a rule that is given another limit', () => {
+test('goes on for a rule that is given another limit, and begins anew with another time', () => {
   const meter = new RateMeter(() => 0)
   const before = rule({ action: 'rate', limit: '1/1m' })
-  const after = { ...rule({ action: 'rate', limit: '2/1m' }), id: before.id }
+  const more = { ...rule({ action: 'rate', limit: '3/1m' }), id: before.id }
+  const other = { ...rule({ action: 'rate', limit: '1/1h' }), id: before.id }
 
-  expect(passes(meter, before)).toBe(true)
-  expect([1, 2, 3].map(() => passes(meter, after))).toEqual([true, true, false])
+  expect([1, 2].map(() => passes(meter, before))).toEqual([true, false])
+  expect([1, 2, 3].map(() => passes(meter, more))).toEqual([true, true, false])
+  expect(passes(meter, before)).toBe(false)
+  expect([1, 2].map(() => passes(meter, other))).toEqual([true, false])
 })
 
 test('keeps so many windows and no more, and refuses rather than forget one that counts', () => {

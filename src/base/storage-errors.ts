@@ -115,6 +115,11 @@ export const storageErrors = {
     hint: 'porthole agents list shows all there are',
     exitCode: 1,
   },
+  ERR_AGENT_EXPIRED: {
+    message: 'the time of the agent {name} is over: a new token would be worth nothing',
+    hint: 'give it more: porthole agents rotate {name} --expires 30d, or --expires never',
+    exitCode: 1,
+  },
   ERR_NAME_TAKEN: {
     message: 'there is {what} named {name} already',
     hint: 'choose another name, or use rotate to replace it',

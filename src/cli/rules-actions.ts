@@ -14,6 +14,7 @@ import { readConfig, resolveHome } from './context.ts'
 import {
   formatMoment,
   formatTable,
+  lookIntoVault,
   printJson,
   tell,
   withHome,
@@ -165,7 +166,8 @@ async function changeRule(
 
 async function allRules(context: CliContext, command: Command): Promise<readonly Rule[]> {
   const { rules } = await rulesOfFile(context, command)
-  return withVault(context, command, (vault) => [...vault.rules.list(), ...rules])
+  const own = await lookIntoVault(context, command, (vault) => vault.rules.list(), [])
+  return [...own, ...rules]
 }
 
 async function rulesOfFile(

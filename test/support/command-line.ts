@@ -1,5 +1,5 @@
 /** A command as its users have it, in this process: what it prints, and how it ends. */
-import { Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 
 import type { Command } from 'commander'
 
@@ -13,8 +13,20 @@ export interface CommandResult {
   readonly failure: unknown
 }
 
+export interface CommandSurroundings {
+  readonly env?: Readonly<Record<string, string>>
+  /** Instead of what is piped in: nothing, unless given. */
+  readonly stdin?: Readable
+  /** Instead of one that is kept as `err`. */
+  readonly stderr?: Writable
+}
+
 /** `porthole ARGS…` with `home` as its folder. */
-export async function runCommand(home: string, args: readonly string[]): Promise<CommandResult> {
+export async function runCommand(
+  home: string,
+  args: readonly string[],
+  { env = {}, stdin = Readable.from([]), stderr }: CommandSurroundings = {},
+): Promise<CommandResult> {
   const written = { out: '', err: '' }
   const sink = (name: 'out' | 'err'): Writable =>
     new Writable({
@@ -24,10 +36,10 @@ export async function runCommand(home: string, args: readonly string[]): Promise
       },
     })
   const context = {
-    stdin: { isTTY: false },
+    stdin,
     stdout: sink('out'),
-    stderr: sink('err'),
-    env: { PORTHOLE_HOME: home },
+    stderr: stderr ?? sink('err'),
+    env: { PORTHOLE_HOME: home, ...env },
     platform: 'linux',
     pid: 1,
     version: '0.0.0',

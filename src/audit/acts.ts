@@ -8,12 +8,15 @@ import type { AuditDatabase } from './audit-database.ts'
 import { timeOf } from './audit-reader.ts'
 import { encodeAct, encodeActOutcome, newActId } from './entry.ts'
 import type { Act, AuditSession } from './entry.ts'
+import { lastRecordedState } from './vault-record.ts'
 
 export interface ActOptions {
   readonly path: string
   readonly pid: number
   /** Wall clock, in epoch milliseconds. */
   readonly now: () => number
+  /** The hash of all that the vault says, for acts on it. */
+  readonly vaultState?: (() => string | undefined) | undefined
 }
 
 /**
@@ -31,7 +34,10 @@ export async function recordAct<T>(
     const id = newActId()
     audit.append([encodeAct(act, id, options.now(), session)])
     const end = (error?: string): void => {
-      audit.append([encodeActOutcome(id, error, options.now(), session)])
+      audit.appendNow(() => {
+        const vault = error === undefined ? options.vaultState?.() : undefined
+        return encodeActOutcome(id, { error, vault }, options.now(), session)
+      })
     }
     let result: T
     try {
@@ -61,6 +67,8 @@ export function pruneAudit(
     const upTo = lastOlderThan(audit, before)
     if (upTo <= pruned) return 0
     const id = newActId()
+    // What was known of the vault stays known.
+    const vault = lastRecordedState(audit)
     audit.removeUpTo(upTo, ({ count, hash }) => {
       const details = { entries: count - pruned, upTo: count, hash, before }
       return encodeAct(
@@ -70,7 +78,7 @@ export function pruneAudit(
         sessionOf(options),
       )
     })
-    audit.append([encodeActOutcome(id, undefined, options.now(), sessionOf(options))])
+    audit.append([encodeActOutcome(id, { vault }, options.now(), sessionOf(options))])
     return upTo - pruned
   } finally {
     audit.close()

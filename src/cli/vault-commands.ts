@@ -42,7 +42,13 @@ export async function withVault<T>(
       vault.close()
     }
   }
-  return asAct(context, home, act, change)
+  if (context.env['PORTHOLE_AUDIT'] === 'off') return change()
+  const { standingProblem } = await import('./vault-standing.ts')
+  // Before the act: after it, the audit takes the vault for what it now is.
+  const problem = await standingProblem(home)
+  if (problem !== undefined) tell(context, problem)
+  const { vaultStateIn } = await import('../vault/vault-state.ts')
+  return asAct(context, { home, vaultState: () => vaultStateIn(home) }, act, change)
 }
 
 /**
@@ -69,13 +75,13 @@ export async function lookIntoVault<T, N>(
 /** What is changed by hand, recorded before it is done, and how it ended after. */
 async function asAct<T>(
   context: CliContext,
-  home: string,
+  { home, vaultState }: { readonly home: string; readonly vaultState?: () => string | undefined },
   act: Omit<Act, 'user'>,
   change: () => Promise<T>,
 ): Promise<T> {
   if (context.env['PORTHOLE_AUDIT'] === 'off') return change()
   const { recordAct } = await import('../audit/acts.ts')
-  const options = { path: auditPathIn(home), pid: context.pid, now: Date.now }
+  const options = { path: auditPathIn(home), pid: context.pid, now: Date.now, vaultState }
   return recordAct(options, { user: currentUser(), ...act }, change)
 }
 
@@ -90,7 +96,7 @@ export async function asActBesideVault<T>(
   change: () => Promise<T>,
 ): Promise<T> {
   const isKept = hasVault(home) || existsSync(auditPathIn(home))
-  return isKept ? asAct(context, home, act, change) : change()
+  return isKept ? asAct(context, { home }, act, change) : change()
 }
 
 /** Gives a command of the vault its `--home`. */

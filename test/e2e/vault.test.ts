@@ -205,7 +205,7 @@ describe('the commands', () => {
     const rotated = await porthole(['agents', 'rotate', 'ci'])
     expect(rotated.out).not.toBe(added.out)
     await porthole(['agents', 'deny', 'ci', 'all'])
-    expect((await porthole(['agents', 'list'])).out).toMatch(/ci +\* +- +\d/u)
+    expect((await porthole(['agents', 'list'])).out).toMatch(/^ci +\* +- +the proxy's +\d/mu)
     await porthole(['agents', 'revoke', 'ci'])
     expect((await porthole(['agents', 'list'])).out).toBe('')
   })

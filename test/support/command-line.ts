@@ -9,6 +9,8 @@ import { createProgram } from '../../src/cli/program.ts'
 export interface CommandResult {
   readonly out: string
   readonly err: string
+  /** What it was set to; undefined where it was not. */
+  readonly exitCode: number | undefined
   /** What it threw; undefined where it ended well. */
   readonly failure: unknown
 }
@@ -28,6 +30,7 @@ export async function runCommand(
   { env = {}, stdin = Readable.from([]), stderr }: CommandSurroundings = {},
 ): Promise<CommandResult> {
   const written = { out: '', err: '' }
+  let exitCode: number | undefined
   const sink = (name: 'out' | 'err'): Writable =>
     new Writable({
       write(chunk: Buffer, _encoding, done) {
@@ -44,7 +47,9 @@ export async function runCommand(
     pid: 1,
     version: '0.0.0',
     mainPath: '',
-    setExitCode: () => {},
+    setExitCode: (code: number) => {
+      exitCode = code
+    },
   } as unknown as CliContext
   const program = createProgram(context)
   quiet(program)
@@ -52,7 +57,7 @@ export async function runCommand(
     () => undefined,
     (error: unknown) => error,
   )
-  return { ...written, failure }
+  return { ...written, exitCode, failure }
 }
 
 function quiet(command: Command): void {

@@ -21,7 +21,7 @@ function fill(): AuditReader {
     outcomeBody({ exchangeId: 'x1' }, 1 * hour),
     decisionBody({ exchangeId: 'x2', host: 'b.a.example', decision: 'deny' }, 2 * hour),
     actBody('act_1', 3 * hour),
-    encodeActOutcome('act_1', undefined, 3 * hour, session),
+    encodeActOutcome('act_1', {}, 3 * hour, session),
     decisionBody({ exchangeId: 'x3', agent: 'other', host: 'c.example' }, 4 * hour),
     outcomeBody({ exchangeId: 'x3', status: 403, error: 'address-denied' }, 4 * hour),
     decisionBody({ exchangeId: 'x4', host: 'a.example', port: 8443 }, 5 * hour),

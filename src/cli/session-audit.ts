@@ -53,11 +53,6 @@ export async function openSessionAudit(
     onProblem: (problem) => tell(describeProblem(problem, audit === 'require')),
   })
   log.open()
-  if (usesVault) {
-    const { standingProblem } = await import('./vault-standing.ts')
-    const problem = await standingProblem(home)
-    if (problem !== undefined) tell(problem)
-  }
   return log
 }
 

@@ -6,7 +6,10 @@ import type { AuditDatabase } from '../audit/audit-database.ts'
 import { hasAudit, auditPathIn } from '../audit/audit-path.ts'
 import type { VaultStanding } from '../audit/vault-record.ts'
 import { AppError } from '../base/errors.ts'
+import type { Settings } from '../config/settings.ts'
 import { formatPlural } from '../run/amounts.ts'
+import type { CliContext } from './context.ts'
+import { createTeller } from './context.ts'
 import { formatMoment } from './vault-commands.ts'
 
 /** Undefined where it is as it should be, and where that cannot be known. Throws nothing of ours. */
@@ -31,6 +34,16 @@ export async function standingProblem(
     if (error instanceof AppError) return undefined
     throw error
   }
+}
+
+/** Tells whoever starts a proxy, unless nothing of it is to be recorded. */
+export async function tellStanding(
+  context: CliContext,
+  home: string,
+  { audit }: Pick<Settings, 'audit'>,
+): Promise<void> {
+  const problem = audit === 'off' ? undefined : await standingProblem(home)
+  if (problem !== undefined) createTeller(context)(problem)
 }
 
 function describeStanding(standing: VaultStanding): string | undefined {

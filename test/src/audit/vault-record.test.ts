@@ -85,6 +85,19 @@ describe('a vault by the audit', () => {
     expect(verifyAudit(file.audit)).toMatchObject({ ok: true })
   })
 
+  test('is not claimed to be unchanged where an act was done and its end cannot be recorded', async () => {
+    const other = new Sqlite(file.path)
+    const options = { path: file.path, pid: 1, now: () => 5000, vaultState: () => b }
+    const act = { user: 'alice', action: 'agents add' }
+    acted('1', { vault: a })
+    const done = recordAct(options, act, () => void other.exec('begin immediate'))
+
+    await expect(done).rejects.toMatchObject({ code: 'ERR_AUDIT_UNENDED' })
+    await expect(done).rejects.toThrow(/^agents add was done, but .+ another process is writing/u)
+    other.close()
+    expect(standing(b)).toEqual({ type: 'expected' })
+  }, 30_000)
+
   test('is told in the order in which acts ended, however many run at once', async () => {
     let state = 0
     const options = {

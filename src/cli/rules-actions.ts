@@ -11,6 +11,7 @@ import type { Rule, RuleAction, RuleKind } from '../policy/rules/rule.ts'
 import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import { readConfig, resolveHome } from './context.ts'
+import { runAgent } from './session-vault.ts'
 import {
   formatMoment,
   formatTable,
@@ -57,13 +58,25 @@ export async function addRule(
     target: draft.name ?? sentenceOf(draft),
     details: { rule: sentenceOf(draft), mode: draft.mode },
   }
-  const add = (vault: WritableVault): Rule => vault.rules.add(draft, elsewhere)
-  const rule = await withVault(context, command, add, act)
+  const add = (vault: WritableVault): { readonly rule: Rule; readonly unknown: string[] } => ({
+    rule: vault.rules.add(draft, elsewhere),
+    unknown: unknownAgents(draft.match.agents ?? [], vault),
+  })
+  const { rule, unknown } = await withVault(context, command, add, act)
   const mode = rule.mode === 'observe' ? ', observed only' : ''
   tell(context, `${rule.name}: ${sentenceOf(rule)}${mode}; it holds from the next request on`)
+  for (const name of unknown) {
+    tell(context, `there is no agent named ${name} yet; porthole agents list shows all there are`)
+  }
   if (readsRequests(rule)) {
     tell(context, 'it has to read requests: it holds for hosts on the allowlist (--allow HOST)')
   }
+}
+
+/** A rule for an agent that there is not decides nothing, and a name in another case is none. */
+function unknownAgents(agents: readonly string[], vault: WritableVault): string[] {
+  const known = new Set([runAgent, ...vault.agents.list().map(({ name }) => name)])
+  return agents.filter((name) => !known.has(name))
 }
 
 /** Whether it names what a tunnel does not show. */

@@ -71,6 +71,16 @@ describe('agents', () => {
   })
 })
 
+test('a rule for an agent that there is not says so, also where only the case differs', async () => {
+  await agents('add', 'ci')
+  const add = async (name: string): Promise<string> =>
+    (await runCommand(home, ['rules', 'add', 'block', '--agent', name])).err
+
+  expect(await add('ci')).not.toContain('there is no agent')
+  expect(await add('porthole')).not.toContain('there is no agent')
+  expect(await add('CI,dev')).toMatch(/no agent named CI yet[^]+no agent named dev yet/u)
+})
+
 describe('a time', () => {
   const now = Date.parse('2026-11-22T10:00Z')
 

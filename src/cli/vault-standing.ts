@@ -5,7 +5,7 @@
 import type { AuditDatabase } from '../audit/audit-database.ts'
 import { hasAudit, auditPathIn } from '../audit/audit-path.ts'
 import type { VaultStanding } from '../audit/vault-record.ts'
-import { AppError } from '../base/errors.ts'
+import { AppError, errorCodeOf } from '../base/errors.ts'
 import type { Settings } from '../config/settings.ts'
 import { formatPlural } from '../run/amounts.ts'
 import type { CliContext } from './context.ts'
@@ -31,7 +31,8 @@ export async function standingProblem(
     }
   } catch (error) {
     // Whoever needs the one or the other says what is the matter with it.
-    if (error instanceof AppError) return undefined
+    const isStored = error instanceof AppError || errorCodeOf(error)?.startsWith('SQLITE_') === true
+    if (isStored) return undefined
     throw error
   }
 }

@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -11,6 +11,7 @@ import { encodeAct, encodeActOutcome } from '../../../src/audit/entry.ts'
 import { lastRecordedState, standingOf } from '../../../src/audit/vault-record.ts'
 import type { VaultStanding } from '../../../src/audit/vault-record.ts'
 import { verifyAudit } from '../../../src/audit/verify.ts'
+import { standingProblem } from '../../../src/cli/vault-standing.ts'
 import { decisionBody, makeAudit, outcomeBody, session } from '../../support/audit.ts'
 import type { AuditUnderTest } from '../../support/audit.ts'
 import { runCommand } from '../../support/command-line.ts'
@@ -184,6 +185,20 @@ describe('commands', () => {
     for (const ending of ['', '-wal', '-shm']) await rm(`${database()}${ending}`, { force: true })
 
     expect(await verify()).toContain('is not there: its secrets, agents and rules hold no more')
+  })
+
+  test('leave it to others to say that an audit or a vault cannot be read', async () => {
+    await makeTwoStates()
+    const raw = new Sqlite(join(home, 'audit.db'))
+    raw.exec('alter table entries rename to others')
+    raw.close()
+    expect(await standingProblem(home)).toBeUndefined()
+    await rm(join(home, 'audit.db'))
+    expect(await standingProblem(home)).toBeUndefined()
+    await porthole(['agents', 'add', 'three'])
+    await writeFile(database(), 'no database')
+
+    expect(await standingProblem(home)).toBeUndefined()
   })
 
   test('say what may have been, where the audit was off', async () => {

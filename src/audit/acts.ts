@@ -2,18 +2,22 @@
  * Acts of the command line: recorded before they are done, and how they ended after. Both are on
  * the disk before the command acknowledges anything; an act that cannot be recorded is not done.
  */
-import { AppError } from '../base/errors.ts'
+import { AppError, describeError } from '../base/errors.ts'
+import { readableStorageError } from '../storage/sqlite-errors.ts'
 import { openAuditDatabase, selectEntries } from './audit-database.ts'
 import type { AuditDatabase } from './audit-database.ts'
 import { timeOf } from './audit-reader.ts'
 import { encodeAct, encodeActOutcome, newActId } from './entry.ts'
 import type { Act, AuditSession } from './entry.ts'
+import { lastRecordedState } from './vault-record.ts'
 
 export interface ActOptions {
   readonly path: string
   readonly pid: number
   /** Wall clock, in epoch milliseconds. */
   readonly now: () => number
+  /** The hash of all that the vault says, for acts on it. */
+  readonly vaultState?: (() => string | undefined) | undefined
 }
 
 /**
@@ -29,18 +33,32 @@ export async function recordAct<T>(
   try {
     const session = sessionOf(options)
     const id = newActId()
-    audit.append([encodeAct(act, id, options.now(), session)])
+    readably(options.path, () => audit.append([encodeAct(act, id, options.now(), session)]))
     const end = (error?: string): void => {
-      audit.append([encodeActOutcome(id, error, options.now(), session)])
+      readably(options.path, () =>
+        audit.appendNow(() => {
+          const vault = error === undefined ? options.vaultState?.() : undefined
+          return encodeActOutcome(id, { error, vault }, options.now(), session)
+        }),
+      )
     }
     let result: T
     try {
       result = await work()
     } catch (error) {
-      end(error instanceof AppError ? error.code : 'failed')
+      // What was the matter is what the user is to hear of, and not that it cannot be recorded.
+      try {
+        end(error instanceof AppError ? error.code : 'failed')
+      } catch {
+        // The act stands there without an end: nobody claims that it was done.
+      }
       throw error
     }
-    end()
+    try {
+      end()
+    } catch (error) {
+      throw new AppError('ERR_AUDIT_UNENDED', { action: act.action, problem: describeError(error) })
+    }
     return result
   } finally {
     audit.close()
@@ -61,6 +79,8 @@ export function pruneAudit(
     const upTo = lastOlderThan(audit, before)
     if (upTo <= pruned) return 0
     const id = newActId()
+    // What was known of the vault stays known.
+    const vault = lastRecordedState(audit)
     audit.removeUpTo(upTo, ({ count, hash }) => {
       const details = { entries: count - pruned, upTo: count, hash, before }
       return encodeAct(
@@ -70,10 +90,21 @@ export function pruneAudit(
         sessionOf(options),
       )
     })
-    audit.append([encodeActOutcome(id, undefined, options.now(), sessionOf(options))])
+    audit.append([encodeActOutcome(id, { vault }, options.now(), sessionOf(options))])
     return upTo - pruned
+  } catch (error) {
+    throw readableStorageError('ERR_AUDIT_UNUSABLE', options.path, error)
   } finally {
     audit.close()
+  }
+}
+
+/** Throws what SQLite throws as errors that a user can act upon. */
+function readably<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw readableStorageError('ERR_AUDIT_UNUSABLE', path, error)
   }
 }
 

@@ -104,6 +104,11 @@ export class AuditDatabase {
     return this.#transaction(() => this.#appendAll(bodies))
   }
 
+  /** As `append`, of an entry that is made once nobody else can append: what it tells is in order. */
+  appendNow(bodyOf: () => string): AuditHead {
+    return this.#transaction(() => this.#appendAll([bodyOf()]))
+  }
+
   get head(): AuditHead {
     return this.#needHead()
   }

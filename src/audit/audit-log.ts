@@ -129,7 +129,7 @@ export class AuditLog implements AuditSink {
     const at = this.#options.clock.now()
     const id = newActId()
     this.#push(encodeAct(act, id, at, this.#session))
-    this.#push(encodeActOutcome(id, undefined, at, this.#session))
+    this.#push(encodeActOutcome(id, {}, at, this.#session))
     this.#flushUnlessFailing()
   }
 

@@ -36,6 +36,8 @@ const outcome = z.object({
   tokensReplaced: count.optional(),
   tokensStripped: count.optional(),
   error: z.string().optional(),
+  /** After an act on the vault: the hash of all that it then said. */
+  vault: z.string().optional(),
 })
 
 const decisionRow = z.object({
@@ -103,12 +105,19 @@ export function readRow({ number, body, hash }: StoredEntry): AuditRow | undefin
   return row.success ? row.data : undefined
 }
 
+/** Undefined for what is no outcome of ours. */
+export function readOutcome({ number, body }: StoredEntry): z.infer<typeof outcome> | undefined {
+  const read = storedOutcome.safeParse({ ...readJson(body), number })
+  if (!read.success) return undefined
+  const { kind: _kind, ...ended } = read.data
+  return ended
+}
+
 /** `row` with how it ended; as it is where `entry` is no outcome of ours. */
 export function joinOutcome(row: AuditRow, entry: StoredEntry | undefined): AuditRow {
   if (entry === undefined) return row
-  const read = storedOutcome.safeParse({ ...readJson(entry.body), number: entry.number })
-  if (!read.success) return row
-  const { kind: _kind, ...ended } = read.data
+  const ended = readOutcome(entry)
+  if (ended === undefined) return row
   // The guard looks at what a name leads to, which is after the decision about the name.
   const isRefused = row.kind === 'decision' && ended.error === 'address-denied'
   return isRefused

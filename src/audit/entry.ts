@@ -99,10 +99,17 @@ export function encodeAct(act: Act, id: string, at: number, session: AuditSessio
   })
 }
 
-/** How an act ended: done, or failed with the code of an error. */
+export interface ActEnd {
+  /** The code of an error; undefined where it was done. */
+  readonly error?: string | undefined
+  /** The hash of all that the vault then said, where the act was on it. */
+  readonly vault?: string | undefined
+}
+
+/** How an act ended: done, or failed. */
 export function encodeActOutcome(
   id: string,
-  error: string | undefined,
+  { error, vault }: ActEnd,
   at: number,
   session: AuditSession,
 ): string {
@@ -114,6 +121,7 @@ export function encodeActOutcome(
     startedAt: session.startedAt,
     of: id,
     error: cut(error),
+    vault,
   })
 }
 

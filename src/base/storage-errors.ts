@@ -10,6 +10,16 @@ export interface ErrorRow {
 
 /** Rows of the one table, `error-table.ts`. */
 export const storageErrors = {
+  ERR_STORAGE_FULL: {
+    message: 'no room is left on the disk of {path}',
+    hint: 'make room and try again; what was done before is kept',
+    exitCode: 69,
+  },
+  ERR_STORAGE_BUSY: {
+    message: 'another process is writing to {path}',
+    hint: 'try again; nothing was changed',
+    exitCode: 69,
+  },
   ERR_VAULT_MODE: {
     message: '{path} is open to others (mode {mode})',
     hint: 'chmod {wanted} {path}; if others may have read it, replace the keys in it',
@@ -49,6 +59,11 @@ export const storageErrors = {
     message: 'the audit {path} was made by a newer Porthole (version {version}, known is {known})',
     hint: 'update this Porthole, or name another folder with --home DIR',
     exitCode: 69,
+  },
+  ERR_AUDIT_UNENDED: {
+    message: '{action} was done, but the audit could not record that: {problem}',
+    hint: 'make the audit writable; until then further changes are refused',
+    exitCode: 1,
   },
   ERR_AUDIT_MISSING: {
     message: 'there is no audit in {path} yet',
@@ -113,6 +128,11 @@ export const storageErrors = {
   ERR_AGENT_UNKNOWN: {
     message: 'there is no agent named {name}',
     hint: 'porthole agents list shows all there are',
+    exitCode: 1,
+  },
+  ERR_AGENT_EXPIRED: {
+    message: 'the time of the agent {name} is over: a new token would be worth nothing',
+    hint: 'give it more: porthole agents rotate {name} --expires 30d, or --expires never',
     exitCode: 1,
   },
   ERR_NAME_TAKEN: {

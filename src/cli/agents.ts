@@ -5,15 +5,17 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 
-import { parseHostPattern } from '../policy/host-pattern.ts'
+import { AppError } from '../base/errors.ts'
 import type { AgentDescription, NewAgent } from '../vault/agent-store.ts'
-import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import {
   checkedName,
+  expiryFrom,
   formatMoment,
   formatTable,
-  parseLifetime,
+  hostsFrom,
+  lookIntoVault,
+  parseExpiry,
   printJson,
   splitNames,
   tell,
@@ -36,19 +38,9 @@ export function registerAgentsCommand(program: Command, context: CliContext): vo
     .addHelpText('after', '\nExample:\n  porthole agents add ci --secrets openai --expires 30d')
   registerAdd(agents, context)
   registerList(agents, context)
-  registerOn(agents, context, {
-    name: 'rotate',
-    description: 'replace its token; the old one ends its connections',
-    run: (vault, agent) => showToken(context, agent, vault.agents.rotate(agent)),
-  })
-  registerOn(agents, context, {
-    name: 'revoke',
-    description: 'take an agent away, and end its connections',
-    run: (vault, agent) => {
-      vault.agents.revoke(agent)
-      tell(context, `${agent} is gone; its connections end within a second`)
-    },
-  })
+  registerShow(agents, context)
+  registerRotate(agents, context)
+  registerRevoke(agents, context)
   registerGrants(agents, context, 'grant')
   registerGrants(agents, context, 'deny')
 }
@@ -58,7 +50,7 @@ function registerAdd(agents: Command, context: CliContext): void {
     .argument('<name>', 'shown in every message of its connections')
     .option('--hosts <HOST[,…]>', 'the only hosts it may reach (default: every host)')
     .option('--secrets <NAME[,…]|all>', 'secrets that its requests get (default: none)')
-    .option('--expires <TIME>', 'from when on its token is worth nothing: 30d, 12h, 45m')
+    .option('--expires <TIME>', 'from when on its token is worth nothing: 30d, 12h, 2026-12-31')
     .addOption(
       new Option(
         '--default-action <allow|block>',
@@ -73,9 +65,9 @@ function registerAdd(agents: Command, context: CliContext): void {
     )
     .action((name: string, flags: AddFlags, command: Command) => {
       checkedName('agent', name)
-      const lifetime = flags.expires === undefined ? undefined : parseLifetime(flags.expires)
+      const expiresAt = expiryFrom(flags.expires)
       const hosts =
-        flags.hosts === undefined ? undefined : splitNames(flags.hosts).map(parseHostPattern)
+        flags.hosts === undefined ? undefined : hostsFrom(splitNames(flags.hosts), '--hosts')
       const { defaultAction } = flags
       const secrets = flags.secrets === 'all' ? 'all' : splitNames(flags.secrets ?? '')
       const details = {
@@ -88,7 +80,6 @@ function registerAdd(agents: Command, context: CliContext): void {
         context,
         command,
         (vault) => {
-          const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
           const made: NewAgent = { name, hosts, secrets, expiresAt, defaultAction }
           showToken(context, name, vault.agents.add(made))
           if (secrets.length === 0) {
@@ -109,43 +100,98 @@ function registerList(agents: Command, context: CliContext): void {
     .description('print all agents, the hosts they may reach and the secrets they get')
     .addHelpText('after', '\nExample:\n  porthole agents list')
     .action((flags: { readonly json?: boolean }, command: Command) =>
-      withVault(context, command, (vault) => {
-        const found = vault.agents.list()
+      agentsOf(context, command).then((found) => {
         if (flags.json === true) {
           printJson(context, found.map(forJson))
         } else if (found.length === 0) tell(context, 'no agents yet; porthole agents add makes one')
         else {
-          const rows = found.map(({ name, hosts, secrets, expiresAt }) => [
-            name,
-            hosts?.join(',') ?? '*',
-            secrets === 'all' ? 'all' : secrets.join(',') || '-',
-            expiresAt === undefined ? 'never' : whenOf(expiresAt),
+          const rows = found.map((agent) => [
+            agent.name,
+            hostsOf(agent),
+            secretsOf(agent),
+            agent.defaultAction ?? "the proxy's",
+            expiryOf(agent),
           ])
-          context.stdout.write(formatTable([['NAME', 'HOSTS', 'SECRETS', 'EXPIRES'], ...rows]))
+          const titles = ['NAME', 'HOSTS', 'SECRETS', 'DEFAULT', 'EXPIRES']
+          context.stdout.write(formatTable([titles, ...rows]))
         }
       }),
     )
 }
 
-function registerOn(
-  agents: Command,
-  context: CliContext,
-  command: {
-    readonly name: string
-    readonly description: string
-    run(vault: WritableVault, agent: string): void
-  },
-): void {
-  withHome(agents.command(command.name))
+function registerShow(agents: Command, context: CliContext): void {
+  withHome(agents.command('show'))
     .argument('<name>')
-    .description(command.description)
-    .addHelpText('after', `\nExample:\n  porthole agents ${command.name} ci`)
-    .action((name: string, _flags, invoked: Command) =>
-      withVault(context, invoked, (vault) => command.run(vault, name), {
-        action: `agents ${command.name}`,
-        target: name,
+    .option('--json', 'as JSON')
+    .description('print what is known of an agent, but its token')
+    .addHelpText('after', '\nExample:\n  porthole agents show ci')
+    .action((name: string, flags: { readonly json?: boolean }, command: Command) =>
+      agentsOf(context, command).then((all) => {
+        const agent = all.find((known) => known.name === name)
+        if (agent === undefined) throw new AppError('ERR_AGENT_UNKNOWN', { name })
+        if (flags.json === true) {
+          printJson(context, forJson(agent))
+          return
+        }
+        const rows = [
+          ['name', agent.name],
+          ['hosts', hostsOf(agent)],
+          ['secrets', secretsOf(agent)],
+          ['default action', agent.defaultAction ?? "the proxy's"],
+          ['expires', expiryOf(agent)],
+          ['made', formatMoment(agent.createdAt)],
+          ['token made', formatMoment(agent.rotatedAt)],
+        ]
+        context.stdout.write(formatTable(rows))
       }),
     )
+}
+
+function registerRotate(agents: Command, context: CliContext): void {
+  withHome(agents.command('rotate'))
+    .argument('<name>')
+    .option('--expires <TIME>', 'when the new token is over, or never (default: as it was)')
+    .description('replace its token; the old one ends its connections')
+    .addHelpText('after', '\nExample:\n  porthole agents rotate ci --expires 30d')
+    .action((name: string, flags: { readonly expires?: string }, command: Command) => {
+      const { expires } = flags
+      const expiresAt = expires === undefined ? undefined : parseExpiry(expires)
+      const details = expires === undefined ? undefined : { expires }
+      return withVault(
+        context,
+        command,
+        (vault) => showToken(context, name, vault.agents.rotate(name, expiresAt)),
+        { action: 'agents rotate', target: name, details },
+      )
+    })
+}
+
+function registerRevoke(agents: Command, context: CliContext): void {
+  withHome(agents.command('revoke'))
+    .argument('<name>')
+    .description('take an agent away, and end its connections')
+    .addHelpText('after', '\nExample:\n  porthole agents revoke ci')
+    .action((name: string, _flags, command: Command) =>
+      withVault(
+        context,
+        command,
+        (vault) => {
+          vault.agents.revoke(name)
+          tell(context, `${name} is gone; its connections end within a second`)
+          const isAnyLeft = vault.agents.list().length > 0 || vault.secrets.count > 0
+          if (isAnyLeft) return
+          tell(
+            context,
+            'no agent and no secret is left: on loopback, the next start asks nobody for a token',
+          )
+        },
+        { action: 'agents revoke', target: name },
+      ),
+    )
+}
+
+function agentsOf(context: CliContext, command: Command): Promise<readonly AgentDescription[]> {
+  return lookIntoVault(context, command, (vault) => vault.agents.list(), [])
 }
 
 function registerGrants(agents: Command, context: CliContext, action: 'grant' | 'deny'): void {
@@ -178,8 +224,18 @@ function showToken(context: CliContext, name: string, token: string): void {
   tell(context, `HTTPS_PROXY=http://${name}:TOKEN@127.0.0.1:8080`)
 }
 
-function whenOf(expiresAt: number): string {
-  return expiresAt <= Date.now() ? 'expired' : formatMoment(expiresAt)
+function hostsOf({ hosts }: AgentDescription): string {
+  return hosts?.join(',') ?? '*'
+}
+
+function secretsOf({ secrets }: AgentDescription): string {
+  return secrets === 'all' ? 'all' : secrets.join(',') || '-'
+}
+
+function expiryOf({ expiresAt }: AgentDescription): string {
+  if (expiresAt === undefined) return 'never'
+  const moment = formatMoment(expiresAt)
+  return expiresAt <= Date.now() ? `${moment} (expired)` : moment
 }
 
 function forJson(agent: AgentDescription): Record<string, unknown> {

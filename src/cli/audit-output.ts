@@ -8,6 +8,7 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
+  formatPlural,
   formatUsd,
   formatWireText,
 } from '../run/amounts.ts'
@@ -104,8 +105,16 @@ function actCells(row: Extract<AuditRow, { kind: 'act' }>): Cells {
     'act',
     formatWireText(`${row.action} ${row.target ?? ''}`.trim(), 80),
     '',
-    visibleLine(how),
+    visibleLine([how, ...detailTexts(row.details ?? {})].join(' · ')),
   ]
+}
+
+/** What was changed to what, as `secret openai`; what is empty says nothing. */
+function detailTexts(details: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(details).flatMap(([name, value]) => {
+    const text = Array.isArray(value) ? value.join(', ') : String(value)
+    return text === '' ? [] : [`${name} ${text}`]
+  })
 }
 
 function outcomeText(outcome: AuditRow['outcome']): string {
@@ -123,8 +132,14 @@ function outcomeText(outcome: AuditRow['outcome']): string {
       : `${countText(inputTokens)} in, ${countText(outputTokens)} out`,
     usd === undefined ? undefined : formatUsd(usd),
     outcome.secrets === undefined ? undefined : `with ${outcome.secrets.join(', ')}`,
+    tokensText(outcome.tokensReplaced, 'replaced'),
+    tokensText(outcome.tokensStripped, 'taken out'),
   ]
   return visibleLine(parts.filter((part) => part !== undefined && part !== '').join(' · '))
+}
+
+function tokensText(count: number | undefined, what: string): string | undefined {
+  return count === undefined ? undefined : `${formatPlural(count, 'token')} ${what}`
 }
 
 function countText(count: number | undefined): string {

@@ -67,8 +67,12 @@ async function act(context: CliContext, flags: AuditFlags): Promise<void> {
     if (flags.head === true) {
       const { count, hash } = audit.head
       context.stdout.write(`${count}:${hash}\n`)
-    } else if (flags.verify === true) await verify(context, audit, expected)
-    else if (flags.follow === true) await followRows(context, audit, query, flags.json === true)
+    } else if (flags.verify === true) {
+      await verify(context, audit, expected)
+      const { standingProblem } = await import('./vault-standing.ts')
+      const problem = await standingProblem(home, audit)
+      if (problem !== undefined) createTeller(context)(problem)
+    } else if (flags.follow === true) await followRows(context, audit, query, flags.json === true)
     else await printRows(context, audit, query, { most, isJson: flags.json === true })
   })
 }

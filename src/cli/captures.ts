@@ -11,7 +11,7 @@ const homeText = "whose captures these are (default: the platform's data folder)
 export function registerCapturesCommand(program: Command, context: CliContext): void {
   const captures = program
     .command('captures')
-    .summary('list, keep and remove captures')
+    .summary('list, keep, look through and remove captures')
     .description('Lists what is recorded in the captures folder, and removes what is not kept.')
     .addHelpText(
       'after',
@@ -53,8 +53,28 @@ export function registerCapturesCommand(program: Command, context: CliContext): 
       const isDryRun = flags['dryRun'] === true
       await prune(context, resolveHome(context, flags['home']), { ...rules, isDryRun })
     })
+  registerScan(captures, context)
   registerPin(captures, context, true)
   registerPin(captures, context, false)
+}
+
+function registerScan(captures: Command, context: CliContext): void {
+  captures
+    .command('scan')
+    .argument('[name...]', 'captures, as captures list names them (default: all)')
+    .option('--json', 'print each find as one line of JSON')
+    .option('--home <DIR>', homeText)
+    .summary('captures that hold values of stored secrets')
+    .description(
+      'Looks for the values of the secrets that are stored now: what was recorded before a secret was ' +
+        'stored could not be masked. No value is printed, and nothing is changed. Exits with 1 if any was found.',
+    )
+    .addHelpText('after', '\nExample:\n  porthole captures scan')
+    .action(async (names: readonly string[], flags: Flags) => {
+      const { scanCaptures } = await import('./captures-scan.ts')
+      const isJson = flags['json'] === true
+      await scanCaptures(context, resolveHome(context, flags['home']), { names, isJson })
+    })
 }
 
 function registerPin(captures: Command, context: CliContext, isPinned: boolean): void {

@@ -20,7 +20,9 @@ import { formatBytes, formatPlural } from '../run/amounts.ts'
 import { claudeFindings, codexFindings, environmentFindings } from '../run/bypass-findings.ts'
 import type { Finding, Surroundings } from '../run/bypass-findings.ts'
 import { extraRootFiles, replacedRootFiles } from '../run/environment.ts'
+import { hasVault } from '../vault/vault-path.ts'
 import type { CliContext } from './context.ts'
+import { standingProblem } from './vault-standing.ts'
 
 /** `check` is a stable name for scripts. */
 export interface Check extends Finding {
@@ -28,6 +30,7 @@ export interface Check extends Finding {
     | 'node'
     | 'data-folder'
     | 'captures'
+    | 'vault'
     | 'authority'
     | 'trust'
     | 'proxies'
@@ -55,6 +58,7 @@ export async function* runChecks(plan: CheckPlan): AsyncGenerator<Check> {
   yield nodeCheck(plan.nodeVersion)
   yield await folderCheck(plan)
   if (plan.capturesFolder !== undefined) yield await capturesCheck(plan.capturesFolder)
+  yield* vaultChecks(plan)
   yield* authorityChecks(plan)
   const descriptors = await listDescriptors(join(plan.home, 'run'))
   const answers = await Promise.all(descriptors.map(({ socket }) => answersAt(socket)))
@@ -136,6 +140,32 @@ async function capturesCheck(folder: string): Promise<Check> {
   } finally {
     // Folders that a look has made are taken away again.
     if (made !== undefined) await rm(made, { recursive: true, force: true })
+  }
+}
+
+async function* vaultChecks({ home, context }: CheckPlan): AsyncGenerator<Check> {
+  const problem = await standingProblem(home)
+  if (problem !== undefined) {
+    const fix = 'nothing, where that was meant; the next change of the vault is what counts then'
+    yield { check: 'vault', level: 'warn', what: problem, fix }
+  }
+  if (!hasVault(home)) return
+  try {
+    // Loaded here, so that no other command pays for a database.
+    const { openVault } = await import('../vault/open-vault.ts')
+    // Nobody is asked: a passphrase is wanted at the start, and is no fault.
+    const vault = await openVault({ home, env: context.env, unrestricted: 'porthole' })
+    try {
+      await vault.credentials.unlock()
+      yield ok('vault', 'the vault opens')
+    } finally {
+      vault.close()
+    }
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    const found = fail('vault', error.message, error.hint)
+    // The key may be one that is asked for, or set where proxies are started.
+    yield error.code === 'ERR_VAULT_KEY' ? { ...found, level: 'warn' } : found
   }
 }
 

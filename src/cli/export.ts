@@ -11,10 +11,11 @@ import { exportCapture } from '../capture/export/export-capture.ts'
 import { exportFormats } from '../capture/export/export-format.ts'
 import type { ExportFormat, SecretSource } from '../capture/export/export-format.ts'
 import { readCapture } from '../capture/reader.ts'
+import { maskValuesIn } from '../policy/value-mask.ts'
 import type { Filter } from '../query/filter.ts'
 import { createTextOutput, describeLineProblem } from './capture-output.ts'
 import type { CliContext, Flags } from './context.ts'
-import { loadSettings } from './context.ts'
+import { createTeller, loadSettings, resolveHome } from './context.ts'
 import { createSecretSource } from './export-secrets.ts'
 import {
   assertReadableTwice,
@@ -23,6 +24,7 @@ import {
   readFilter,
   tellSkipped,
 } from './filter-option.ts'
+import { valuesAtHand } from './stored-values.ts'
 
 interface ExportFlags {
   readonly format: ExportFormat
@@ -52,7 +54,7 @@ export function registerExportCommand(program: Command, context: CliContext): vo
       'curl: put in the keys that porthole.json ("credentials") or the environment has for a host;\n' +
         'captures hold none. Without it, commands name environment variables',
     )
-    .option('--home <DIR>', 'for --with-secrets: where porthole.json lies')
+    .option('--home <DIR>', 'folder of the vault, whose values are masked, and of porthole.json')
     .option('--config <FILE>', 'for --with-secrets: configuration file')
     .summary('write a capture as HAR, JSONL, curl commands or Markdown')
     .description('Writes a capture, or what a filter chooses of it, in a format that others read.')
@@ -83,12 +85,48 @@ async function exportTo(context: CliContext, path: string, flags: ExportFlags): 
       context.stderr.write(`porthole: ${describeLineProblem(line, path)}\n`)
     },
   })
-  const count = out === undefined ? await print(context, pieces) : await writeFileWhole(out, pieces)
+  const cleaned = await withoutValues(context, pieces, flags)
+  const count =
+    out === undefined ? await print(context, cleaned) : await writeFileWhole(out, cleaned)
   tellEnd(context, filter, count)
   if (damaged > 0) throw new AppError('ERR_CAPTURE_DAMAGED', { path, count: damaged })
 }
 
 type Pieces = AsyncGenerator<string, { readonly count: number }, undefined>
+
+/** What was stored as a secret after it was recorded is not handed on; whoever wants keys says so. */
+async function withoutValues(
+  context: CliContext,
+  pieces: Pieces,
+  { withSecrets, home }: ExportFlags,
+): Promise<Pieces> {
+  if (withSecrets === true) return pieces
+  const tell = createTeller(context)
+  const { values, problem } = await valuesAtHand(context, resolveHome(context, home))
+  if (problem !== undefined) tell(`values of stored secrets are not looked for: ${problem}`)
+  if (values === undefined || values.isEmpty) return pieces
+  const told = new Set<string>()
+  return mapPieces(pieces, (text) =>
+    maskValuesIn(text, values, ({ secretId }) => {
+      if (told.has(secretId)) return
+      told.add(secretId)
+      tell(
+        `the value of the secret ${secretId} is masked; porthole captures scan says where it stands`,
+      )
+    }),
+  )
+}
+
+async function* mapPieces(pieces: Pieces, change: (text: string) => string): Pieces {
+  try {
+    for (let next = await pieces.next(); ; next = await pieces.next()) {
+      if (next.done === true) return next.value
+      yield change(next.value)
+    }
+  } finally {
+    await pieces.return({ count: 0 })
+  }
+}
 
 /** Undefined where nobody reads any more, as after `| head`: that is no failure. */
 async function print(context: CliContext, pieces: Pieces): Promise<number | undefined> {

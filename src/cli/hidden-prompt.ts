@@ -44,10 +44,11 @@ function askHidden(
         else if (answer.length < mostCharacters) answer += character
       }
     }
-    stderr.write(question)
+    // Before the question: whoever answers at once would be shown by the terminal.
     stdin.setRawMode(true)
-    stdin.resume()
     stdin.on('data', onData).on('end', onEnd)
+    stdin.resume()
+    stderr.write(question)
   })
 }
 

@@ -11,9 +11,11 @@ import type { Rule, RuleAction, RuleKind } from '../policy/rules/rule.ts'
 import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import { readConfig, resolveHome } from './context.ts'
+import { runAgent } from './session-vault.ts'
 import {
   formatMoment,
   formatTable,
+  lookIntoVault,
   printJson,
   tell,
   withHome,
@@ -82,17 +84,21 @@ function spellFlag(field: string): string {
 function tellRule(context: CliContext, vault: WritableVault, rule: Rule): void {
   const mode = rule.mode === 'observe' ? ', observed only' : ''
   tell(context, `${rule.name}: ${sentenceOf(rule)}${mode}; it holds from the next request on`)
+  for (const name of unknownAgents(rule.match.agents ?? [], vault)) {
+    tell(context, `there is no agent named ${name} yet; porthole agents list shows all there are`)
+  }
   if (readsRequests(rule)) {
     tell(context, 'it has to read requests: it holds for hosts on the allowlist (--allow HOST)')
   }
   if (rule.action === 'allow') {
     tell(context, 'it decides where what no rule allows is blocked (--default-action block)')
   }
-  const agents = new Set(vault.agents.list().map(({ name }) => name))
-  const unknown = rule.match.agents?.filter((name) => !agents.has(name)) ?? []
-  if (unknown.length > 0) {
-    tell(context, `there is no agent named ${unknown.join(' or ')} yet; porthole agents list`)
-  }
+}
+
+/** A rule for an agent that there is not decides nothing, and a name in another case is none. */
+function unknownAgents(agents: readonly string[], vault: WritableVault): string[] {
+  const known = new Set([runAgent, ...vault.agents.list().map(({ name }) => name)])
+  return agents.filter((name) => !known.has(name))
 }
 
 /** Whether it names what a tunnel does not show. */
@@ -204,7 +210,9 @@ export async function setRule(
   await refuseRuleOfFile(context, command, name)
   const draftOf = (rule: Rule): RuleDraft => parseRule(changed(rule, flags), spellFlag)
   // What it will say is in the record of the act, which is made before the change.
-  const planned = await withVault(context, command, (vault) => draftOf(vault.rules.get(name)))
+  const find = (vault: WritableVault): RuleDraft => draftOf(vault.rules.get(name))
+  const planned = await lookIntoVault(context, command, find, undefined)
+  if (planned === undefined) throw new AppError('ERR_RULE_UNKNOWN', { name })
   const act = {
     action: 'rules set',
     target: name,
@@ -260,7 +268,8 @@ async function refuseRuleOfFile(
 
 async function allRules(context: CliContext, command: Command): Promise<readonly Rule[]> {
   const { rules } = await rulesOfFile(context, command)
-  return withVault(context, command, (vault) => [...vault.rules.list(), ...rules])
+  const own = await lookIntoVault(context, command, (vault) => vault.rules.list(), [])
+  return [...own, ...rules]
 }
 
 async function rulesOfFile(

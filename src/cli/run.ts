@@ -24,6 +24,7 @@ import type { RunVault, SessionVault } from './session-vault.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
 import { leaveSignalsToChild } from './stop-signal.ts'
+import { tellStanding } from './vault-standing.ts'
 
 /** What the child left running in the background gets to finish its exchanges, in ms. */
 const afterChildMs = 2000
@@ -79,6 +80,7 @@ export async function openRun(
   const client = recogniseClient(program, args)
   const settings = client === undefined ? given : withHosts(given, client.hosts)
   const token = mintSessionToken()
+  await tellStanding(context, home, settings)
   const vault = await openRunVault(context, home, settings.agent)
   const session = await openSession(context, {
     settings,

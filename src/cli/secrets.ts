@@ -6,11 +6,10 @@ import type { Command } from 'commander'
 
 import { AppError } from '../base/errors.ts'
 import { describeLocation } from '../policy/credential.ts'
-import type { HostPattern } from '../policy/host-pattern.ts'
-import { parseHostPattern } from '../policy/host-pattern.ts'
 import type { KeySource } from '../vault/key-sources.ts'
 import { looksLikeReference } from '../vault/references.ts'
 import type { SecretContent, SecretDescription } from '../vault/secret-store.ts'
+import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import { askerOf, readPiped } from './hidden-prompt.ts'
 import type { LocationFlags } from './secret-location.ts'
@@ -20,7 +19,9 @@ import {
   collectNames,
   formatMoment,
   formatTable,
+  hostsFrom,
   keyOption,
+  lookIntoVault,
   printJson,
   tell,
   withHome,
@@ -111,10 +112,13 @@ async function add(
   command: Command,
 ): Promise<void> {
   checkedName('secret', name)
-  const hosts = flags.host.map((text): HostPattern => parseHostPattern(text))
+  const hosts = hostsFrom(flags.host, '--host')
   const location = locationFrom(flags, hosts)
   const path = boundPathFrom(flags.path)
   const variable = variableFrom(flags.envVar)
+  const bound = { name, hosts, path, location, agent: flags.agent, variable }
+  // What cannot be stored anyway is refused before a value is asked for.
+  await lookIntoVault(context, command, (vault) => vault.secrets.assertAddable(bound), undefined)
   const content = await readContent(context, flags.from)
   const details = {
     hosts: hosts.map(({ text }) => text),
@@ -123,8 +127,9 @@ async function add(
     kind: content.kind,
     ...(flags.agent === undefined ? {} : { agent: flags.agent }),
   }
-  const secret = { name, hosts, path, location, content, agent: flags.agent, variable }
-  await withVault(context, command, (vault) => vault.secrets.add(secret, flags.keyFrom), {
+  const store = (vault: WritableVault): Promise<void> =>
+    vault.secrets.add({ ...bound, content }, flags.keyFrom)
+  await withVault(context, command, store, {
     action: 'secrets add',
     target: name,
     details,
@@ -139,8 +144,7 @@ function registerList(secrets: Command, context: CliContext): void {
     .description('print all secrets: names, hosts, places, and the last four characters at most')
     .addHelpText('after', '\nExample:\n  porthole secrets list --json')
     .action((flags: { readonly json?: boolean }, command: Command) =>
-      withVault(context, command, async (vault) => {
-        const found = await vault.secrets.list()
+      secretsOf(context, command).then((found) => {
         if (flags.json === true) printJson(context, found.map(forJson))
         else if (found.length === 0)
           tell(context, 'no secrets yet; porthole secrets add stores one')
@@ -167,8 +171,8 @@ function registerShow(secrets: Command, context: CliContext): void {
     .description('print what is known of a secret, but its value')
     .addHelpText('after', '\nExample:\n  porthole secrets show openai')
     .action((name: string, flags: { readonly json?: boolean }, command: Command) =>
-      withVault(context, command, async (vault) => {
-        const found = (await vault.secrets.list()).find(({ id }) => id === name)
+      secretsOf(context, command).then((secrets) => {
+        const found = secrets.find(({ id }) => id === name)
         if (found === undefined) throw new AppError('ERR_SECRET_UNKNOWN', { name })
         const shown = forJson(found)
         if (flags.json === true) printJson(context, shown)
@@ -187,6 +191,16 @@ function registerRotate(secrets: Command, context: CliContext): void {
     .description('give a secret another value, read from standard input or asked for')
     .addHelpText('after', '\nExample:\n  porthole secrets rotate openai < new-key.txt')
     .action(async (name: string, flags: { readonly from?: string }, command: Command) => {
+      const isThere = await lookIntoVault(
+        context,
+        command,
+        (vault) => {
+          vault.secrets.assertKnown(name)
+          return true
+        },
+        false,
+      )
+      if (!isThere) throw new AppError('ERR_SECRET_UNKNOWN', { name })
       const content = await readContent(context, flags.from)
       const act = { action: 'secrets rotate', target: name, details: { kind: content.kind } }
       await withVault(context, command, (vault) => vault.secrets.rotate(name, content), act)
@@ -215,6 +229,10 @@ function registerRotateKey(secrets: Command, context: CliContext): void {
         { action: 'secrets rotate-key', details: { keyFrom: flags.keyFrom } },
       ),
     )
+}
+
+function secretsOf(context: CliContext, command: Command): Promise<readonly SecretDescription[]> {
+  return lookIntoVault(context, command, (vault) => vault.secrets.list(), [])
 }
 
 async function readContent(context: CliContext, from: string | undefined): Promise<SecretContent> {

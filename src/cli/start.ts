@@ -14,6 +14,7 @@ import type { SessionVault } from './session-vault.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
 import { stopSignal } from './stop-signal.ts'
+import { tellStanding } from './vault-standing.ts'
 import { isTerminal, runViewerProcess } from './viewer-process.ts'
 
 export function registerStartCommand(program: Command, context: CliContext): void {
@@ -34,6 +35,7 @@ export function registerStartCommand(program: Command, context: CliContext): voi
 
 async function start(context: CliContext, flags: Flags): Promise<void> {
   const { settings, home, configPath } = await loadSettings(context, 'start', flags)
+  await tellStanding(context, home, settings)
   const vault = await openStandingVault(context, home)
   const session = await openSession(context, {
     settings,

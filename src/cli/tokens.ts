@@ -4,15 +4,16 @@
  */
 import type { Command } from 'commander'
 
-import { parseHostPattern } from '../policy/host-pattern.ts'
 import type { TokenDescription } from '../vault/token-store.ts'
 import type { WritableVault } from '../vault/vault.ts'
 import type { CliContext } from './context.ts'
 import {
   collectNames,
+  expiryFrom,
   formatMoment,
   formatTable,
-  parseLifetime,
+  hostsFrom,
+  lookIntoVault,
   printJson,
   tell,
   withHome,
@@ -59,7 +60,10 @@ function registerMint(tokens: Command, context: CliContext): void {
       'the only hosts it is for, among those of the secret',
       collectNames,
     )
-    .option('--ttl <TIME>', 'from when on it is worth nothing: 30d, 12h, 45m (default: never)')
+    .option(
+      '--ttl <TIME>',
+      'from when on it is worth nothing: 30d, 12h, 45m, 2026-12-31 (default: never)',
+    )
     .option('--agent <NAME>', 'the only agent it is for (default: every one that has the secret)')
     .option('--json', 'as JSON')
     .description('make a token, and print it; it is not kept')
@@ -71,10 +75,9 @@ function registerMint(tokens: Command, context: CliContext): void {
         '  GITHUB_TOKEN=$(porthole tokens mint github --agent ci) porthole run --agent ci -- ./deploy',
     )
     .action((secret: string, flags: MintFlags, command: Command) => {
-      const lifetime = flags.ttl === undefined ? undefined : parseLifetime(flags.ttl, '--ttl')
-      const hosts = flags.host?.map((text) => parseHostPattern(text))
+      const expiresAt = expiryFrom(flags.ttl, '--ttl')
+      const hosts = flags.host === undefined ? undefined : hostsFrom(flags.host, '--host')
       const { agent } = flags
-      const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime
       const details = { hosts: hosts?.map(({ text }) => text), agent, ttl: flags.ttl }
       const mint = (vault: WritableVault): void => {
         const { token, ...minted } = vault.tokens.mint({ secret, hosts, agent, expiresAt })
@@ -97,8 +100,7 @@ function registerList(tokens: Command, context: CliContext): void {
     .description('print all tokens: what they stand for, where, for whom and until when')
     .addHelpText('after', '\nExample:\n  porthole tokens list --json')
     .action((flags: { readonly json?: boolean }, command: Command) =>
-      withVault(context, command, (vault) => {
-        const found = vault.tokens.list()
+      lookIntoVault(context, command, (vault) => vault.tokens.list(), []).then((found) => {
         if (flags.json === true) {
           printJson(context, found.map(forJson))
         } else if (found.length === 0) {

@@ -8,8 +8,11 @@ import { createPrivateDirectory } from '../../ca/private-files.ts'
 import { auditPathIn } from '../audit/audit-path.ts'
 import type { Act } from '../audit/entry.ts'
 import { AppError } from '../base/errors.ts'
+import { durationFactors, parseUnits } from '../base/units.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import { looksLikeCredential } from '../policy/credential-name.ts'
+import type { HostPattern } from '../policy/host-pattern.ts'
+import { parseHostPattern } from '../policy/host-pattern.ts'
 import type { KeySource } from '../vault/key-sources.ts'
 import { hasVault } from '../vault/vault-path.ts'
 import type { WritableVault } from '../vault/vault.ts'
@@ -26,7 +29,7 @@ export async function withVault<T>(
   context: CliContext,
   command: Command,
   work: (vault: WritableVault) => Promise<T> | T,
-  act?: Omit<Act, 'user'>,
+  act: Omit<Act, 'user'>,
 ): Promise<T> {
   const home = resolveHome(context, command.optsWithGlobals()['home'])
   await createPrivateDirectory(home)
@@ -40,19 +43,46 @@ export async function withVault<T>(
       vault.close()
     }
   }
-  return act === undefined ? change() : asAct(context, home, act, change)
+  if (context.env['PORTHOLE_AUDIT'] === 'off') return change()
+  const { standingProblem } = await import('./vault-standing.ts')
+  // Before the act: after it, the audit takes the vault for what it now is.
+  const problem = await standingProblem(home)
+  if (problem !== undefined) tell(context, problem)
+  const { vaultStateIn } = await import('../vault/vault-state.ts')
+  return asAct(context, { home, vaultState: () => vaultStateIn(home) }, act, change)
+}
+
+/**
+ * Looks into the vault of the command's `--home`; `without` where there is none. Nothing is made by
+ * it, and nobody is asked for a passphrase.
+ */
+export async function lookIntoVault<T, N>(
+  context: CliContext,
+  command: Command,
+  work: (vault: WritableVault) => Promise<T> | T,
+  without: N,
+): Promise<T | N> {
+  const home = resolveHome(context, command.optsWithGlobals()['home'])
+  if (!hasVault(home)) return without
+  const { openVaultIn } = await import('../vault/vault.ts')
+  const vault = openVaultIn({ home, env: context.env }, { create: false })
+  try {
+    return await work(vault)
+  } finally {
+    vault.close()
+  }
 }
 
 /** What is changed by hand, recorded before it is done, and how it ended after. */
 async function asAct<T>(
   context: CliContext,
-  home: string,
+  { home, vaultState }: { readonly home: string; readonly vaultState?: () => string | undefined },
   act: Omit<Act, 'user'>,
   change: () => Promise<T>,
 ): Promise<T> {
   if (context.env['PORTHOLE_AUDIT'] === 'off') return change()
   const { recordAct } = await import('../audit/acts.ts')
-  const options = { path: auditPathIn(home), pid: context.pid, now: Date.now }
+  const options = { path: auditPathIn(home), pid: context.pid, now: Date.now, vaultState }
   return recordAct(options, { user: currentUser(), ...withoutKeys(act) }, change)
 }
 
@@ -81,7 +111,7 @@ export async function asActBesideVault<T>(
   change: () => Promise<T>,
 ): Promise<T> {
   const isKept = hasVault(home) || existsSync(auditPathIn(home))
-  return isKept ? asAct(context, home, act, change) : change()
+  return isKept ? asAct(context, { home }, act, change) : change()
 }
 
 /** Gives a command of the vault its `--home`. */
@@ -121,14 +151,46 @@ export function checkedName(what: 'secret' | 'agent', name: string): string {
   })
 }
 
-/** `30d`, `12h`, `45m`; in milliseconds. Throws `ERR_USAGE`. */
-export function parseLifetime(text: string, flag = '--expires'): number {
-  const groups = /^(?<count>[1-9]\d{0,4})(?<unit>[dhm])$/u.exec(text)?.groups
-  const units: Record<string, number> = { d: 86_400_000, h: 3_600_000, m: 60_000 }
-  const unit = units[groups?.['unit'] ?? '']
-  if (groups !== undefined && unit !== undefined) return Number(groups['count']) * unit
-  const problem = `${flag} ${JSON.stringify(text)} is no time`
-  throw new AppError('ERR_USAGE', { problem, next: 'write it as 30d, 12h or 45m' })
+const longestLifetimeMs = 100_000 * 86_400_000
+
+/**
+ * When something is over: after `30d`, `12h`, `45m`, or on a day such as `2026-12-31` (its first
+ * moment in UTC) or `2026-12-31T08:00Z`. Epoch milliseconds; null for `never`. Throws `ERR_USAGE`.
+ */
+export function parseExpiry(text: string, flag = '--expires', now = Date.now()): number | null {
+  if (text === 'never') return null
+  const lifetime = parseUnits(text, durationFactors)
+  const at = lifetime === undefined ? momentIn(text) : now + lifetime
+  const next = 'write it as 30d, 12h, 45m, 2026-12-31 or never'
+  if (at === undefined || at > now + longestLifetimeMs) {
+    throw new AppError('ERR_USAGE', { problem: `${flag} ${JSON.stringify(text)} is no time`, next })
+  }
+  if (at <= now) {
+    const problem = `${flag} ${JSON.stringify(text)} is over already`
+    throw new AppError('ERR_USAGE', { problem, next })
+  }
+  return at
+}
+
+/** As `parseExpiry`, of a flag that may be left out; undefined for never. */
+export function expiryFrom(text: string | undefined, flag?: string): number | undefined {
+  return text === undefined ? undefined : (parseExpiry(text, flag) ?? undefined)
+}
+
+function momentIn(text: string): number | undefined {
+  if (!/^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?Z)?$/u.test(text)) return undefined
+  const at = Date.parse(text)
+  // The 31st of February is read as a day in March.
+  return new Date(Number.isNaN(at) ? 0 : at).toISOString().startsWith(text.slice(0, 10))
+    ? at
+    : undefined
+}
+
+/** `--hosts`, `--host`: at least one. Throws `ERR_USAGE`, `ERR_HOST_PATTERN`. */
+export function hostsFrom(names: readonly string[], flag: string): HostPattern[] {
+  if (names.length > 0) return names.map((text) => parseHostPattern(text))
+  const problem = `${flag} names no host`
+  throw new AppError('ERR_USAGE', { problem, next: `leave ${flag} out where every host is meant` })
 }
 
 /** Items separated by commas. */
@@ -146,7 +208,7 @@ export function collectNames(value: string, before: readonly string[] = []): rea
 
 /** One line on stderr, marked as ours. */
 export function tell(context: Pick<CliContext, 'stderr'>, line: string): void {
-  context.stderr.write(`porthole: ${line}\n`)
+  context.stderr.write(`porthole: ${visibleLine(line)}\n`)
 }
 
 export function printJson(context: Pick<CliContext, 'stdout'>, value: unknown): void {

@@ -27,6 +27,7 @@ import type { Compilable } from 'kysely'
 
 import { AppError, describeError, errorCodeOf } from '../base/errors.ts'
 import type { ErrorCode } from '../base/errors.ts'
+import { readableStorageError } from './sqlite-errors.ts'
 
 const isWindows = platform() === 'win32'
 
@@ -337,13 +338,8 @@ function tooOpen(
   return new AppError(errors.mode, { path, mode: shown, wanted })
 }
 
-function unusable(
-  { errors }: DatabaseKind,
-  path: string,
-  problem: string,
-  cause?: unknown,
-): AppError {
-  return new AppError(errors.unusable, { path: basename(path), problem }, cause)
+function unusable({ errors }: DatabaseKind, path: string, problem: string): AppError {
+  return new AppError(errors.unusable, { path: basename(path), problem })
 }
 
 /** What SQLite throws, as errors that a user can read. */
@@ -351,10 +347,6 @@ function translated<T>(kind: DatabaseKind, path: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    if (!(error instanceof Sqlite.SqliteError)) throw error
-    if (error.code.startsWith('SQLITE_BUSY')) {
-      throw unusable(kind, path, 'another process is writing to it', error)
-    }
-    throw unusable(kind, path, describeError(error), error)
+    throw readableStorageError(kind.errors.unusable, path, error)
   }
 }

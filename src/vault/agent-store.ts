@@ -50,10 +50,11 @@ export class AgentStore {
     const { name, hosts, secrets, expiresAt } = agent
     const token = mintAgentToken()
     this.#database.write(() => {
-      if (reservedAgents.has(name) || this.#find(name) !== undefined) {
+      const taken = this.#alike(name)
+      if (taken !== undefined) {
         throw new AppError('ERR_NAME_TAKEN', {
           what: 'an agent',
-          name,
+          name: taken,
           next: 'choose another name, or use agents rotate to give it another token',
         })
       }
@@ -112,12 +113,23 @@ export class AgentStore {
     })
   }
 
-  /** A new token in place of the old one, which is worth nothing from now on. */
-  rotate(name: string): string {
+  /**
+   * A new token in place of the old one, which is worth nothing from now on. `expiresAt`: from when
+   * on the new one is, null for never; as it was unless given. Throws `ERR_AGENT_EXPIRED` for one
+   * that would be worth nothing at once.
+   */
+  rotate(name: string, expiresAt?: number | null): string {
     const token = mintAgentToken()
     this.#database.write(() => {
-      const { id } = this.#need(name)
-      const change = { token_hash: hashAgentToken(token), rotated_at: this.#now() }
+      const { id, expires_at: before } = this.#need(name)
+      const expires = expiresAt === undefined ? before : expiresAt
+      const now = this.#now()
+      if (expires !== null && expires <= now) throw new AppError('ERR_AGENT_EXPIRED', { name })
+      const change = {
+        token_hash: hashAgentToken(token),
+        rotated_at: now,
+        expires_at: expires,
+      }
       this.#database.run(sql.updateTable('agents').set(change).where('id', '=', id))
     })
     return token
@@ -187,6 +199,15 @@ export class AgentStore {
     )
     if (found === undefined) throw new AppError('ERR_SECRET_UNKNOWN', { name })
     return found
+  }
+
+  /** A name that is taken and differs from this one in case at most, as nobody would tell them apart. */
+  #alike(name: string): string | undefined {
+    const folded = name.toLowerCase()
+    if (reservedAgents.has(folded)) return folded
+    return this.#database
+      .all(sql.selectFrom('agents').select('name'))
+      .find((row) => row.name.toLowerCase() === folded)?.name
   }
 
   #find(name: string): AgentRow | undefined {

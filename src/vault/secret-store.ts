@@ -65,6 +65,24 @@ export class SecretStore {
     this.#now = now
   }
 
+  /** Throws what `add` would throw whatever the value is: to be asked before anybody is asked for one. */
+  assertAddable(secret: Omit<NewSecret, 'content'>): void {
+    this.#database.read(() => this.#bindingFor(secret, readVault(this.#database)))
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return readVault(this.#database).secrets.length
+  }
+
+  /** Throws `ERR_SECRET_UNKNOWN`, `ERR_VAULT_TAMPERED`. */
+  assertKnown(name: string): void {
+    findRow(
+      this.#database.read(() => readVault(this.#database)),
+      name,
+    )
+  }
+
   /**
    * Stores a secret; the first one makes the vault's keys, under a key of `source`. Throws
    * `ERR_SECRET_INVALID`, `ERR_SECRET_AMBIGUOUS`, `ERR_NAME_TAKEN`, `ERR_AGENT_UNKNOWN`,
@@ -75,16 +93,7 @@ export class SecretStore {
     checkContent(content, location)
     const hosts = [...new Set(secret.hosts.map(({ text }) => text))].toSorted()
     await this.#change(source, ({ rows, key }) => {
-      if (rows.secrets.some((row) => row.name === name)) {
-        throw new AppError('ERR_NAME_TAKEN', {
-          what: 'a secret',
-          name,
-          next: 'choose another name, or use secrets rotate to replace its value',
-        })
-      }
-      const agentId = secret.agent === undefined ? undefined : this.#agentId(secret.agent)
-      const binding = { id: name, hosts: secret.hosts, path, location, reservedFor: agentId }
-      refuseAmbiguity(binding, rows.secrets)
+      const { reservedFor: agentId } = this.#bindingFor(secret, rows)
       const now = this.#now()
       const row = {
         id: mintId('secret'),
@@ -106,6 +115,8 @@ export class SecretStore {
 
   /** Gives a secret another value; where it goes stays as it is. Throws `ERR_SECRET_UNKNOWN`, …. */
   async rotate(name: string, content: SecretContent): Promise<void> {
+    // Before a vault without secrets is given a key for what is not there.
+    this.assertKnown(name)
     await this.#change(undefined, ({ rows, key }) => {
       const old = findRow(rows, name)
       checkContent(content, bindingOf(old).location)
@@ -123,6 +134,7 @@ export class SecretStore {
 
   /** Throws `ERR_SECRET_UNKNOWN`. */
   async remove(name: string): Promise<void> {
+    this.assertKnown(name)
     await this.#change(undefined, ({ rows }) => {
       const { id } = findRow(rows, name)
       this.#database.run(sql.deleteFrom('secrets').where('id', '=', id))
@@ -195,6 +207,25 @@ export class SecretStore {
     if (isReplaced) return makeSealingKey(known, environment, true)
     const bytes = await findSealingKey(row.source, row.parameters, environment)
     return { source: known, parameters: row.parameters, bytes }
+  }
+
+  #bindingFor(
+    { name, hosts, path, location, agent }: Omit<NewSecret, 'content'>,
+    rows: VaultRows,
+  ): CredentialBinding {
+    // Names that differ in case alone would be taken for one another.
+    const taken = rows.secrets.find((row) => row.name.toLowerCase() === name.toLowerCase())
+    if (taken !== undefined) {
+      throw new AppError('ERR_NAME_TAKEN', {
+        what: 'a secret',
+        name: taken.name,
+        next: 'choose another name, or use secrets rotate to replace its value',
+      })
+    }
+    const reservedFor = agent === undefined ? undefined : this.#agentId(agent)
+    const binding = { id: name, hosts, path, location, reservedFor }
+    refuseAmbiguity(binding, rows.secrets)
+    return binding
   }
 
   #agentId(name: string): string {

@@ -10,18 +10,23 @@ import type { AgentEntry, VaultReader, VaultSnapshot } from './vault-reader.ts'
 
 export class VaultAgents implements AgentDirectory {
   readonly #reader: VaultReader
+  #hasDemanded = false
 
   constructor(reader: VaultReader) {
     this.#reader = reader
   }
 
-  /** As soon as there is an agent or a secret. */
+  /**
+   * As soon as there is an agent or a secret, and from then on: or else revoking the last agent
+   * would let it in again, as it would everybody.
+   */
   demandsToken(): boolean {
-    return this.#read(
+    this.#hasDemanded ||= this.#read(
       (snapshot) => snapshot.agents.length > 0 || snapshot.secrets.length > 0,
-      true,
+      false,
       false,
     )
+    return this.#hasDemanded || this.#read(() => false, true, false)
   }
 
   find(hashes: readonly Buffer[]): AgentPass | undefined {

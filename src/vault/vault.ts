@@ -67,9 +67,12 @@ export interface WritableVault {
   close(): void
 }
 
-/** Makes the database where there is none. Throws `ERR_VAULT_…`, `ERR_HOME_UNWRITABLE`. */
-export function openVaultIn(options: VaultOptions): WritableVault {
-  const database = openVaultDatabase(vaultPathIn(options.home), { create: true })
+/** Makes the database where there is none, unless told not to. Throws `ERR_VAULT_…`, `ERR_HOME_UNWRITABLE`. */
+export function openVaultIn(
+  options: VaultOptions,
+  { create = true }: { readonly create?: boolean } = {},
+): WritableVault {
+  const database = openVaultDatabase(vaultPathIn(options.home), { create })
   const now = options.now ?? Date.now
   return {
     secrets: new SecretStore(database, new Keyring(options), now),

@@ -3,6 +3,7 @@
  * canary that must turn up at the upstream and nowhere else.
  */
 import { readFileSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -96,6 +97,21 @@ describe('the SDK of OpenAI under run', () => {
   })
 })
 
+test('S13 a run tells of an older vault, and of one that is gone, and goes on', async () => {
+  await porthole(['rules', 'add', 'block', '--model', 'gpt-4*'])
+  const kept = readFileSync(join(home, 'porthole.db'))
+  await porthole(['agents', 'add', 'ci'])
+  await writeFile(join(home, 'porthole.db'), kept)
+
+  const older = await porthole(['run', '--capture=none', '--', 'true'])
+  expect(older.exitCode).toBe(0)
+  expect(older.err).toContain('without 1 later change: an older porthole.db was put back')
+  await rm(join(home, 'porthole.db'))
+  const gone = await porthole(['run', '--capture=none', '--', 'true'])
+  expect(gone.exitCode).toBe(0)
+  expect(gone.err).toContain('is not there: its secrets, agents and rules hold no more')
+}, 120_000)
+
 describe('the commands', () => {
   test('of secrets keep, show, replace and forget', async () => {
     await porthole(['secrets', 'add', 'one', '--host', `${host},files.openai.com`], canary)
@@ -174,7 +190,7 @@ describe('the commands', () => {
     const rotated = await porthole(['agents', 'rotate', 'ci'])
     expect(rotated.out).not.toBe(added.out)
     await porthole(['agents', 'deny', 'ci', 'all'])
-    expect((await porthole(['agents', 'list'])).out).toMatch(/ci +\* +- +\d/u)
+    expect((await porthole(['agents', 'list'])).out).toMatch(/^ci +\* +- +the proxy's +\d/mu)
     await porthole(['agents', 'revoke', 'ci'])
     expect((await porthole(['agents', 'list'])).out).toBe('')
   })

@@ -1,5 +1,5 @@
 /** A command as its users have it, in this process: what it prints, and how it ends. */
-import { Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 
 import type { Command } from 'commander'
 
@@ -9,13 +9,28 @@ import { createProgram } from '../../src/cli/program.ts'
 export interface CommandResult {
   readonly out: string
   readonly err: string
+  /** What it was set to; undefined where it was not. */
+  readonly exitCode: number | undefined
   /** What it threw; undefined where it ended well. */
   readonly failure: unknown
 }
 
+export interface CommandSurroundings {
+  readonly env?: Readonly<Record<string, string>>
+  /** Instead of what is piped in: nothing, unless given. */
+  readonly stdin?: Readable
+  /** Instead of one that is kept as `err`. */
+  readonly stderr?: Writable
+}
+
 /** `porthole ARGS…` with `home` as its folder. */
-export async function runCommand(home: string, args: readonly string[]): Promise<CommandResult> {
+export async function runCommand(
+  home: string,
+  args: readonly string[],
+  { env = {}, stdin = Readable.from([]), stderr }: CommandSurroundings = {},
+): Promise<CommandResult> {
   const written = { out: '', err: '' }
+  let exitCode: number | undefined
   const sink = (name: 'out' | 'err'): Writable =>
     new Writable({
       write(chunk: Buffer, _encoding, done) {
@@ -24,15 +39,17 @@ export async function runCommand(home: string, args: readonly string[]): Promise
       },
     })
   const context = {
-    stdin: { isTTY: false },
+    stdin,
     stdout: sink('out'),
-    stderr: sink('err'),
-    env: { PORTHOLE_HOME: home },
+    stderr: stderr ?? sink('err'),
+    env: { PORTHOLE_HOME: home, ...env },
     platform: 'linux',
     pid: 1,
     version: '0.0.0',
     mainPath: '',
-    setExitCode: () => {},
+    setExitCode: (code: number) => {
+      exitCode = code
+    },
   } as unknown as CliContext
   const program = await createProgram(context, args)
   quiet(program)
@@ -40,7 +57,7 @@ export async function runCommand(home: string, args: readonly string[]): Promise
     () => undefined,
     (error: unknown) => error,
   )
-  return { ...written, failure }
+  return { ...written, exitCode, failure }
 }
 
 function quiet(command: Command): void {

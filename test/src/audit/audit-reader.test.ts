@@ -21,7 +21,7 @@ function fill(): AuditReader {
     outcomeBody({ exchangeId: 'x1' }, 1 * hour),
     decisionBody({ exchangeId: 'x2', host: 'b.a.example', decision: 'deny' }, 2 * hour),
     actBody('act_1', 3 * hour),
-    encodeActOutcome('act_1', undefined, 3 * hour, session),
+    encodeActOutcome('act_1', {}, 3 * hour, session),
     decisionBody({ exchangeId: 'x3', agent: 'other', host: 'c.example' }, 4 * hour),
     outcomeBody({ exchangeId: 'x3', status: 403, error: 'address-denied' }, 4 * hour),
     decisionBody({ exchangeId: 'x4', host: 'a.example', port: 8443 }, 5 * hour),
@@ -101,7 +101,7 @@ describe('one who follows', () => {
     const act = { user: 'me', action: 'rules add', target: 'daily' }
     bench.audit.append([encodeAct(act, 'act_9', 5, session)])
     const second = reader.follow({}, 8, 0)
-    bench.audit.append([encodeActOutcome('act_9', undefined, 6, session)])
+    bench.audit.append([encodeActOutcome('act_9', {}, 6, session)])
     const third = reader.follow({}, second.last, 250)
 
     expect(second.rows).toEqual([])
@@ -117,7 +117,7 @@ describe('one who follows', () => {
     expect(reader.follow({}, last, 1999).rows).toEqual([])
     expect(reader.follow({}, last, 2000).rows).toMatchObject([{ number: 9, action: 'ca install' }])
     expect(reader.follow({}, last, 9000).rows).toEqual([])
-    bench.audit.append([encodeActOutcome('act_9', 'failed', 6, session)])
+    bench.audit.append([encodeActOutcome('act_9', { error: 'failed' }, 6, session)])
     expect(reader.follow({}, last, 9001).rows).toMatchObject([{ outcome: { error: 'failed' } }])
   })
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
+import { hashAgentToken } from '../../../src/vault/agent-token.ts'
 import { vaultPathIn } from '../../../src/vault/vault-path.ts'
 import { openVaultIn, readVaultIn } from '../../../src/vault/vault.ts'
 import type { Vault, WritableVault } from '../../../src/vault/vault.ts'
@@ -44,6 +45,16 @@ describe('a vault', () => {
     await write().secrets.add(secret('one', 'a.example', `${canary}-0123`))
 
     expect(ids()).toEqual(['one'])
+    expect(reader.agents.demandsToken()).toBe(true)
+  })
+
+  test('demands tokens for good once it did: who was revoked last is not let in as nobody', () => {
+    const { agents } = write()
+    const token = agents.add(agent('last'))
+    expect(reader.agents.demandsToken()).toBe(true)
+    agents.revoke('last')
+
+    expect(reader.agents.find([hashAgentToken(token)])).toBeUndefined()
     expect(reader.agents.demandsToken()).toBe(true)
   })
 

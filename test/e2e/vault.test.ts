@@ -110,7 +110,7 @@ test('S13 a run tells of an older vault, and of one that is gone, and goes on', 
   const gone = await porthole(['run', '--capture=none', '--', 'true'])
   expect(gone.exitCode).toBe(0)
   expect(gone.err).toContain('is not there: its secrets, agents and rules hold no more')
-}, 120_000)
+})
 
 describe('the commands', () => {
   test('of secrets keep, show, replace and forget', async () => {

@@ -63,7 +63,7 @@ const outlines: readonly CommandOutline[] = [
   },
   {
     name: 'captures',
-    summary: 'list, keep and remove captures',
+    summary: 'list, keep, look through and remove captures',
     hasOptions: false,
     load: async (...given) => (await import('./captures.ts')).registerCapturesCommand(...given),
   },

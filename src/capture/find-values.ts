@@ -43,7 +43,8 @@ export async function findValuesIn(path: string, values: ValueScanner): Promise<
   const found: ValueInCapture[] = []
   let unread = 0
   let lineNumber = 0
-  for await (const lines of scanLines(path)) {
+  // A proxy that was killed, or a disk that was full, leaves a line without its end.
+  for await (const lines of scanLines(path, 0, { withRest: true })) {
     for (const { split } of lines) {
       lineNumber += 1
       if (!split.ok) {

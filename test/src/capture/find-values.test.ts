@@ -99,6 +99,15 @@ describe('a value that became a secret later', () => {
     expect((await scan(lines)).found).toEqual([])
   })
 
+  test('is looked for in a last line that was cut off, too', async () => {
+    const path = join(folder, 'cut.jsonl')
+    const text = `{"kind":"a"}\n{"kind":"request-body","text":"${value}`
+    for (const bytes of [Buffer.from(text), gzipSync(text)]) {
+      await writeFile(path, bytes)
+      expect(await findValuesIn(path, values)).toMatchObject({ found: [{ lineNumber: 2 }] })
+    }
+  })
+
   test('is looked for in lines that are damaged, too', async () => {
     const { found } = await scan([`{"kind":"request-body","text":"${value}`, 'null', '[]', '7'])
 

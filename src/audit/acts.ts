@@ -9,7 +9,7 @@ import type { AuditDatabase } from './audit-database.ts'
 import { timeOf } from './audit-reader.ts'
 import { encodeAct, encodeActOutcome, newActId } from './entry.ts'
 import type { Act, AuditSession } from './entry.ts'
-import { lastRecordedState } from './vault-record.ts'
+import { lastCertainState, lastRecordedState } from './vault-record.ts'
 
 export interface ActOptions {
   readonly path: string
@@ -34,10 +34,11 @@ export async function recordAct<T>(
     const session = sessionOf(options)
     const id = newActId()
     readably(options.path, () => audit.append([encodeAct(act, id, options.now(), session)]))
+    const before = readableState(options)
     const end = (error?: string): void => {
       readably(options.path, () =>
         audit.appendNow(() => {
-          const vault = error === undefined ? options.vaultState?.() : undefined
+          const vault = error === undefined ? options.vaultState?.() : changedState(options, before)
           return encodeActOutcome(id, { error, vault }, options.now(), session)
         }),
       )
@@ -79,8 +80,8 @@ export function pruneAudit(
     const upTo = lastOlderThan(audit, before)
     if (upTo <= pruned) return 0
     const id = newActId()
-    // What was known of the vault stays known.
-    const vault = lastRecordedState(audit)
+    // What was known of the vault stays known, and what nobody knows is not claimed.
+    const known = audit.read(() => lastCertainState(audit))
     audit.removeUpTo(upTo, ({ count, hash }) => {
       const details = { entries: count - pruned, upTo: count, hash, before }
       return encodeAct(
@@ -90,13 +91,32 @@ export function pruneAudit(
         sessionOf(options),
       )
     })
-    audit.append([encodeActOutcome(id, { vault }, options.now(), sessionOf(options))])
+    audit.appendNow(() => {
+      // What is left, or was told meanwhile, says it itself.
+      const vault = lastRecordedState(audit) === undefined ? known : undefined
+      return encodeActOutcome(id, { vault }, options.now(), sessionOf(options))
+    })
     return upTo - pruned
   } catch (error) {
     throw readableStorageError('ERR_AUDIT_UNUSABLE', options.path, error)
   } finally {
     audit.close()
   }
+}
+
+/** Undefined too where it cannot be read, of which whoever changes it hears. */
+function readableState({ vaultState }: ActOptions): string | undefined {
+  try {
+    return vaultState?.()
+  } catch {
+    return undefined
+  }
+}
+
+/** An act may fail after it has changed the vault; of one that it has not, it has nothing to tell. */
+function changedState(options: ActOptions, before: string | undefined): string | undefined {
+  const state = readableState(options)
+  return state === before ? undefined : state
 }
 
 /** Throws what SQLite throws as errors that a user can act upon. */

@@ -31,26 +31,61 @@ interface Recorded {
 const mostOverlap = 256
 const longestActMs = 60_000
 
-/** `state`: of the vault as it is now; undefined where there is none. */
-export function standingOf(audit: AuditDatabase, state: string | undefined): VaultStanding {
-  return audit.read(() => {
-    const known = recordedStates(audit)
-    const last = known.at(-1)
-    if (last === undefined || last.vault === state || isUncertain(audit, last)) {
-      return { type: 'expected' }
-    }
-    const { number, at } = last
-    if (state === undefined) return { type: 'gone', number, at }
-    const index = known.findLastIndex(({ vault }) => vault === state)
-    const earlier = known[index]
-    if (earlier === undefined) return { type: 'changed', number, at }
-    return { type: 'older', number: earlier.number, missing: known.length - 1 - index }
-  })
+/** How often both are looked at while acts come in between. */
+const mostLooks = 8
+
+/**
+ * `stateOf`: what says the vault as it is now; undefined where there is none. It is asked again where
+ * an act begins or ends meanwhile, for what it said may be of before and what the audit says of after.
+ */
+export function standingOf(audit: AuditDatabase, stateOf: () => string | undefined): VaultStanding {
+  for (let looks = 0; looks < mostLooks; looks += 1) {
+    const { count } = audit.head
+    const state = stateOf()
+    const standing = audit.read(() => {
+      const found = compare(audit, state)
+      return found.type === 'expected' || !hasActSince(audit, count) ? found : undefined
+    })
+    if (standing !== undefined) return standing
+  }
+  return { type: 'expected' }
+}
+
+function compare(audit: AuditDatabase, state: string | undefined): VaultStanding {
+  const known = recordedStates(audit)
+  const last = known.at(-1)
+  if (last === undefined || last.vault === state || isUncertain(audit, last)) {
+    return { type: 'expected' }
+  }
+  const { number, at } = last
+  if (state === undefined) return { type: 'gone', number, at }
+  const index = known.findLastIndex(({ vault }) => vault === state)
+  const earlier = known[index]
+  if (earlier === undefined) return { type: 'changed', number, at }
+  return { type: 'older', number: earlier.number, missing: known.length - 1 - index }
+}
+
+/** Whether an act has begun or ended behind entry `number`. */
+function hasActSince(audit: AuditDatabase, number: number): boolean {
+  const later = audit.prepare<[number]>()(
+    selectEntries
+      .where('number', '>', number)
+      .where((is) =>
+        is.or([is('kind', '=', sql.lit('act')), is('ended', 'like', sql.lit('act%'))]),
+      ),
+  )
+  return later.all(number).length > 0
 }
 
 /** The state that the last act left; undefined where no act has told it. */
 export function lastRecordedState(audit: AuditDatabase): string | undefined {
   return recordedStates(audit).at(-1)?.vault
+}
+
+/** As `lastRecordedState`, of what holds: undefined too where an act was cut off since. */
+export function lastCertainState(audit: AuditDatabase): string | undefined {
+  const last = recordedStates(audit).at(-1)
+  return last === undefined || isUncertain(audit, last) ? undefined : last.vault
 }
 
 /** By the index of outcomes, where those of acts stand together: decisions are not read. */

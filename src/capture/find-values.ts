@@ -28,7 +28,12 @@ export interface FileScan {
 /** Of a body's piece, kept for the next one, in characters; longer values are found within one. */
 const keptTail = 4096
 const mostBodies = 1024
+/** Of a piece that bodies refer to, at either end, in characters. */
+const keptEdge = 1024
+/** What a writer refers back to (`known-pieces.ts`), in pieces of the least size. */
+const mostPieces = 32_768
 
+const blobHead = Buffer.from('{"kind":"blob"')
 const encoded = Buffer.from('"base64":"')
 const bodyHeads = bodyKinds.map((kind) => Buffer.from(`{"kind":"${kind}"`))
 
@@ -38,7 +43,8 @@ export async function findValuesIn(path: string, values: ValueScanner): Promise<
   const found: ValueInCapture[] = []
   let unread = 0
   let lineNumber = 0
-  for await (const lines of scanLines(path)) {
+  // A proxy that was killed, or a disk that was full, leaves a line without its end.
+  for await (const lines of scanLines(path, 0, { withRest: true })) {
     for (const { split } of lines) {
       lineNumber += 1
       if (!split.ok) {
@@ -52,10 +58,20 @@ export async function findValuesIn(path: string, values: ValueScanner): Promise<
   return { found, unread }
 }
 
+/** How a piece begins and ends. */
+interface Edges {
+  readonly head: string
+  readonly tail: string
+}
+
 class LineLook {
   readonly #values: ValueScanner
   /** By exchange and direction: how its body ended so far. */
   readonly #tails = new LRUCache<string, string>({ max: mostBodies })
+  /** By hash. */
+  readonly #pieces = new LRUCache<string, Edges>({ max: mostPieces })
+  /** What stands over the edge of two pieces, by their hashes: bodies of a session share most. */
+  readonly #joints = new LRUCache<string, ReadonlySet<string>>({ max: mostPieces })
 
   constructor(values: ValueScanner) {
     this.#values = values
@@ -63,14 +79,17 @@ class LineLook {
 
   at(bytes: Buffer): { readonly ids: ReadonlySet<string>; readonly exchangeId?: string } {
     const ids = new Set(this.#values.findIn(bytes).map(({ secretId }) => secretId))
-    const isBody = bodyHeads.some((head) => bytes.subarray(0, head.length).equals(head))
-    if (!isBody && ids.size === 0 && !bytes.includes(encoded)) return { ids }
+    const begins = (head: Buffer): boolean => bytes.subarray(0, head.length).equals(head)
+    const isBody = bodyHeads.some(begins)
+    const isBlob = begins(blobHead)
+    if (!isBody && !isBlob && ids.size === 0 && !bytes.includes(encoded)) return { ids }
     const parsed = parseLine(bytes.toString('utf8'))
     if (!parsed.ok || typeof parsed.value !== 'object' || parsed.value === null) return { ids }
     const line: Readonly<Record<string, unknown>> = { ...parsed.value }
     const { base64, exchangeId } = line
     const content = typeof base64 === 'string' ? Buffer.from(base64, 'base64') : undefined
     if (content !== undefined) this.#take(ids, content)
+    if (isBlob) this.#keepEdges(line, content)
     if (isBody) this.#takeJoined(ids, line, content)
     return typeof exchangeId === 'string' ? { ids, exchangeId } : { ids }
   }
@@ -79,21 +98,59 @@ class LineLook {
     for (const { secretId } of this.#values.findIn(bytes)) ids.add(secretId)
   }
 
+  #keepEdges({ hash, text }: Readonly<Record<string, unknown>>, content: Buffer | undefined): void {
+    const own = textOf(text, content)
+    if (typeof hash !== 'string' || own === '') return
+    this.#pieces.set(hash, {
+      head: copyOf(own.slice(0, keptEdge)),
+      tail: copyOf(own.slice(-keptEdge)),
+    })
+  }
+
   /** What stands over the edge between the piece before and this one. */
   #takeJoined(
     ids: Set<string>,
-    { kind, exchangeId, direction, text }: Readonly<Record<string, unknown>>,
+    { kind, exchangeId, direction, text, refs }: Readonly<Record<string, unknown>>,
     content: Buffer | undefined,
   ): void {
-    const own = content?.toString('latin1') ?? (typeof text === 'string' ? text : '')
+    const own = Array.isArray(refs) ? this.#takePieces(ids, refs) : textOf(text, content)
+    const { head, tail } = typeof own === 'string' ? { head: own, tail: own } : own
     const key = [kind, exchangeId, direction].join(' ')
     const before = this.#tails.get(key) ?? ''
-    this.#tails.set(key, `${before}${own}`.slice(-keptTail))
-    if (before === '') return
-    for (const { secretId, start, end } of this.#values.find(
-      `${before}${own.slice(0, keptTail)}`,
-    )) {
-      if (start < before.length && end > before.length) ids.add(secretId)
-    }
+    this.#tails.set(key, copyOf(`${before}${tail}`.slice(-keptTail)))
+    for (const id of this.#over(before, head.slice(0, keptTail))) ids.add(id)
   }
+
+  /** What stands over the edges of pieces that lie in blobs; how the first begins and the last ends. */
+  #takePieces(ids: Set<string>, refs: readonly unknown[]): Edges {
+    const pieces = refs.map((ref) => [ref, this.#pieces.get(String(ref))] as const)
+    for (const [index, [ref, piece]] of pieces.entries()) {
+      const [refBefore, before] = pieces[index - 1] ?? []
+      if (piece === undefined || before === undefined) continue
+      const joint = `${String(refBefore)} ${String(ref)}`
+      const found = this.#joints.get(joint) ?? this.#over(before.tail, piece.head)
+      this.#joints.set(joint, found)
+      for (const id of found) ids.add(id)
+    }
+    return { head: pieces.at(0)?.[1]?.head ?? '', tail: pieces.at(-1)?.[1]?.tail ?? '' }
+  }
+
+  #over(before: string, after: string): ReadonlySet<string> {
+    if (before === '' || after === '') return nothing
+    const edge = before.length
+    const found = this.#values.find(`${before}${after}`)
+    const over = found.filter(({ start, end }) => start < edge && end > edge)
+    return over.length === 0 ? nothing : new Set(over.map(({ secretId }) => secretId))
+  }
+}
+
+const nothing: ReadonlySet<string> = new Set()
+
+function textOf(text: unknown, content: Buffer | undefined): string {
+  return content?.toString('latin1') ?? (typeof text === 'string' ? text : '')
+}
+
+/** A slice would keep the whole line that it was cut from. */
+function copyOf(text: string): string {
+  return Buffer.from(text).toString()
 }

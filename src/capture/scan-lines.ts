@@ -21,17 +21,18 @@ export interface ScannedLine {
 
 /**
  * Lines with their newline, in groups as they are read, whose bytes are gone when the next group is
- * asked for; what follows the last newline is none yet.
+ * asked for; what follows the last newline is none yet, unless `withRest` asks for it as the last.
  * `from` is the beginning of a line. A compressed file that breaks off ends there. Rejects with
  * ERR_CAPTURE_UNREADABLE.
  */
 export async function* scanLines(
   path: string,
   from = 0,
+  { withRest = false }: { readonly withRest?: boolean } = {},
 ): AsyncGenerator<ScannedLine[], void, undefined> {
   const handle = await openForReading(path)
   try {
-    yield* scanOpen(handle, path, from)
+    yield* scanOpen(handle, path, { from, withRest })
   } catch (error) {
     if (errorCodeOf(error)?.startsWith('Z_') !== true) throw unreadable(path, error)
   } finally {
@@ -44,7 +45,7 @@ export async function* scanLines(
 async function* scanOpen(
   handle: FileHandle,
   path: string,
-  from: number,
+  { from, withRest }: { readonly from: number; readonly withRest: boolean },
 ): AsyncGenerator<ScannedLine[], void, undefined> {
   const isStream = !(await handle.stat()).isFile() || (await isCompressed(handle, path))
   const chunks = isStream ? await openStream(handle, path) : readReused(handle, from)
@@ -63,4 +64,8 @@ async function* scanOpen(
     })
     if (lines.length > 0) yield lines
   }
+  const rest = withRest ? splitter.end() : undefined
+  if (rest === undefined) return
+  const length = rest.ok ? rest.bytes.length : rest.length
+  yield [{ at, end: at + length, split: rest }]
 }

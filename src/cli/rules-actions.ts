@@ -194,7 +194,8 @@ export async function setRuleMode(
 
 /**
  * Changes what a rule of the vault says, and leaves the rest of it. Throws as `removeRule` and
- * `addRule` do, and `ERR_USAGE` where nothing is to be changed.
+ * `addRule` do, `ERR_USAGE` where nothing is to be changed, and `ERR_STORAGE_BUSY` where another
+ * command changes it at the same time.
  */
 export async function setRule(
   context: CliContext,
@@ -218,8 +219,16 @@ export async function setRule(
     target: name,
     details: { rule: sentenceOf(planned), mode: planned.mode },
   }
+  const asPlanned = (rule: Rule): RuleDraft => {
+    const draft = draftOf(rule)
+    // Another command came in between: the record would tell of what nobody has made.
+    if (sentenceOf(draft) !== sentenceOf(planned) || draft.mode !== planned.mode) {
+      throw new AppError('ERR_STORAGE_BUSY', { path: 'porthole.db' })
+    }
+    return draft
+  }
   const set = (vault: WritableVault): void =>
-    tellRule(context, vault, vault.rules.set(name, draftOf))
+    tellRule(context, vault, vault.rules.set(name, asPlanned))
   await withVault(context, command, set, act)
 }
 

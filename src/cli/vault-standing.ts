@@ -21,11 +21,11 @@ export async function standingProblem(
   try {
     const { standingOf } = await import('../audit/vault-record.ts')
     const { vaultStateIn } = await import('../vault/vault-state.ts')
-    if (audit !== undefined) return describeStanding(standingOf(audit, vaultStateIn(home)))
+    if (audit !== undefined) return describeStanding(standingOf(audit, () => vaultStateIn(home)))
     const { openAuditDatabase } = await import('../audit/audit-database.ts')
     const opened = openAuditDatabase(auditPathIn(home), { survives: 'system' })
     try {
-      return describeStanding(standingOf(opened, vaultStateIn(home)))
+      return describeStanding(standingOf(opened, () => vaultStateIn(home)))
     } finally {
       opened.close()
     }

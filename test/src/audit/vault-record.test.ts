@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => file.close())
 
 const [a, b, c] = ['a', 'b', 'c'].map((letter) => letter.repeat(64))
-const standing = (state: string | undefined): VaultStanding => standingOf(file.audit, state)
+const standing = (state: string | undefined): VaultStanding => standingOf(file.audit, () => state)
 
 /** An act on the vault, at its end in this state. */
 function acted(id: string, end?: { vault?: string | undefined; error?: string }, at = 5000): void {
@@ -84,6 +84,56 @@ describe('a vault by the audit', () => {
     expect(lastRecordedState(file.audit)).toBe(a)
     expect(standing(b).type).toBe('changed')
     expect(verifyAudit(file.audit)).toMatchObject({ ok: true })
+  })
+
+  test('is nobody’s guess after a prune either, where an act was cut off before it', () => {
+    acted('1', { vault: a })
+    acted('2', undefined, 6000)
+    acted('3', { error: 'ERR_NAME_TAKEN' }, 9_000_000)
+    const options = { path: file.path, pid: 1, now: () => 9_000_000 }
+    expect(standing(b)).toEqual({ type: 'expected' })
+    expect(pruneAudit(options, { user: 'alice', before: 5500 })).toBe(2)
+
+    expect(standing(b)).toEqual({ type: 'expected' })
+  })
+
+  test('is looked at again where an act ends between the two looks', () => {
+    acted('1', { vault: a })
+    const states = [a, b]
+    const found = standingOf(file.audit, () => {
+      const state = states.shift()
+      if (states.length > 0) acted('2', { vault: b })
+      return state
+    })
+
+    expect(found).toEqual({ type: 'expected' })
+    expect(states).toEqual([])
+  })
+
+  test('is known after an act that changed it and failed then', async () => {
+    let state = a
+    const options = { path: file.path, pid: 1, now: () => 5000, vaultState: () => state }
+    acted('1', { vault: a })
+    const act = { user: 'alice', action: 'secrets rotate-key' }
+    const failing = recordAct(options, act, () => {
+      state = b
+      throw new Error('no room to tidy up')
+    })
+
+    await expect(failing).rejects.toThrow('no room to tidy up')
+    expect(standing(b)).toEqual({ type: 'expected' })
+    expect(standing(a)).toMatchObject({ type: 'older', missing: 1 })
+  })
+
+  test('that cannot be read keeps no failure from being recorded', async () => {
+    const unreadable = (): never => {
+      throw new Error('damaged')
+    }
+    const options = { path: file.path, pid: 1, now: () => 5000, vaultState: unreadable }
+    const act = { user: 'alice', action: 'agents add' }
+
+    await expect(recordAct(options, act, unreadable)).rejects.toThrow('damaged')
+    expect(file.audit.head.count).toBe(2)
   })
 
   test('is not claimed to be unchanged where an act was done and its end cannot be recorded', async () => {

@@ -70,6 +70,24 @@ describe('a value that became a secret later', () => {
     }
   })
 
+  test('is found where the capture cut a body into blobs, at any byte', async () => {
+    for (let at = 1; at < value.length; at += 1) {
+      const blobs = [`a ${value.slice(0, at)}`, `${value.slice(at)} z`, 'other']
+      const { found } = await scan([
+        ...blobs.map((text, index) => ({ kind: 'blob', hash: `h${index}`, text })),
+        body('x1', { refs: ['h2', 'h0', 'h1'] }),
+        body('x2', { refs: ['h1', 'h0'] }),
+        body('x3', { refs: ['h0', 'gone', 'h1'] }),
+        body('x4', { refs: ['h0'] }),
+        body('x4', { refs: ['h1'] }),
+      ])
+      expect(found).toEqual([
+        { secretId: 'openai', lineNumber: 4, exchangeId: 'x1' },
+        { secretId: 'openai', lineNumber: 8, exchangeId: 'x4' },
+      ])
+    }
+  })
+
   test('is not made of the bodies of two exchanges, nor of two directions', async () => {
     const [head, tail] = [value.slice(0, 9), value.slice(9)]
     const lines = [
@@ -79,6 +97,15 @@ describe('a value that became a secret later', () => {
     ]
 
     expect((await scan(lines)).found).toEqual([])
+  })
+
+  test('is looked for in a last line that was cut off, too', async () => {
+    const path = join(folder, 'cut.jsonl')
+    const text = `{"kind":"a"}\n{"kind":"request-body","text":"${value}`
+    for (const bytes of [Buffer.from(text), gzipSync(text)]) {
+      await writeFile(path, bytes)
+      expect(await findValuesIn(path, values)).toMatchObject({ found: [{ lineNumber: 2 }] })
+    }
   })
 
   test('is looked for in lines that are damaged, too', async () => {

@@ -67,6 +67,21 @@ describe('what was done by hand is recorded', () => {
     ])
   })
 
+  test('of rules that several change at once: what was made, or that nothing was', async () => {
+    await run('rules', 'add', 'budget', '--name', 'daily', '--amount', '$5')
+    const changes = ['--amount $6', '--amount $7', '--model o1', '--model o3', '--agent ci']
+    const results = await Promise.all(
+      changes.map((flags) => runCommand(home, ['rules', 'set', 'daily', ...flags.split(' ')])),
+    )
+
+    const refused = results.flatMap(({ failure }) => failure ?? [])
+    for (const failure of refused) expect(failure).toMatchObject({ code: 'ERR_STORAGE_BUSY' })
+    const said = results.flatMap(({ err }) => /daily: (.+); it holds/u.exec(err)?.[1] ?? [])
+    expect(said.length + refused.length).toBe(changes.length)
+    const recorded = said.map((rule) => ['rules set', 'daily', { rule, mode: 'enforce' }, 'done'])
+    expect(acts()).toEqual(expect.arrayContaining(recorded))
+  })
+
   test.each([
     ['secrets', 'add', 'KEY', '--host', 'api.openai.com'],
     ['agents', 'add', 'KEY'],

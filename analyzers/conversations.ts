@@ -127,6 +127,7 @@ export class Conversations implements Analyzer {
     const startedAt = exchange.isSocket ? latest?.at : exchange.startedAt
     const body = latest?.body()
     this.#latest = undefined
+    if (!exchange.isSocket && body === undefined && isUnread(msg)) return
     const start = { msg, head: exchange.head, body, startedAt: startedAt ?? msg.at }
     exchange.pending.push(yield* this.#calls.begin(start))
   }
@@ -159,6 +160,15 @@ const alone = new Set([
   'translation',
   'moderations',
 ])
+
+/** Nothing is known of what it says: to which conversation it belongs, or which call it repeats. */
+function isUnread({
+  messages,
+  previousResponseId,
+  conversationId,
+}: MsgOf<'model-called'>): boolean {
+  return messages.length === 0 && previousResponseId === undefined && conversationId === undefined
+}
 
 const unknownHead: HeadIds = { isSubAgent: false }
 

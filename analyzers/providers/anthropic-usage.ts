@@ -57,7 +57,8 @@ function isSpecial(message: JsonRecord, usage: JsonRecord): boolean {
     !isPlainTier(usage['service_tier']) ||
     speed !== 'standard' ||
     !anywhere.has(place) ||
-    usage['fallback_credit'] !== undefined ||
+    // Null where there is none.
+    (usage['fallback_credit'] ?? null) !== null ||
     recordsOf(usage['iterations']).some(({ type }) => type === 'fallback_message') ||
     recordsOf(message['content']).some(
       ({ type, name }) =>

@@ -4,17 +4,16 @@
  * A turn is asked for by `clientContent` that is complete or by the results of functions; one that
  * answers what was heard (`realtimeInput`) the server begins by itself.
  */
-import type { Json, ModelMessage, Part } from '../../src/messages/schema.ts'
+import type { Json, Part } from '../../src/messages/schema.ts'
 import type { JsonRecord } from '../wire/json.ts'
 import { isRecord, listOf, recordOf, recordsOf, textOf } from '../wire/json.ts'
 import { geminiLive, readLiveAnswer, serverContentIn, toolCallIn } from './gemini-live.ts'
 import { contentParts, fieldOf, geminiMessages, toolsIn } from './gemini-wire.ts'
 import type { CallReading, CallTarget } from './model-wire.ts'
 import { optional } from './model-wire.ts'
+import { PendingMessages } from './pending-messages.ts'
 import type { Asked, Heard, SocketDialect } from './socket-dialect.ts'
 
-/** Messages of a conversation that wait for a turn; the oldest give way. */
-const maxPending = 256
 /** Functions whose results are waited for. */
 const maxOutstanding = 128
 /** UTF-16 units of what was heard that are kept for one prompt. */
@@ -108,26 +107,20 @@ interface Prompt {
 function createPrompt(): Prompt {
   let setup: JsonRecord = {}
   let isAccepted = false
-  let pending: ModelMessage[] = []
+  const pending = new PendingMessages()
   const live = createLiveInput()
-
-  const add = (message: ModelMessage): void => {
-    if (message.parts.length === 0) return
-    pending.push(message)
-    if (pending.length > maxPending) pending.shift()
-  }
 
   return {
     take(message) {
       if (isRecord(message['setup'])) ({ setup } = message as { setup: JsonRecord })
       const content = fieldOf(message, 'clientContent')
       if (isRecord(content)) {
-        for (const said of geminiMessages({ contents: content['turns'] ?? [] })) add(said)
+        for (const said of geminiMessages({ contents: content['turns'] ?? [] })) pending.add(said)
       }
       const parts = functionResponsesIn(message).flatMap((functionResponse) =>
         contentParts({ parts: [{ functionResponse }] }),
       )
-      add({ role: 'user', parts })
+      pending.add({ role: 'user', parts })
       const input = fieldOf(message, 'realtimeInput')
       if (isRecord(input)) live.take(input)
     },
@@ -138,15 +131,17 @@ function createPrompt(): Prompt {
     },
     isSetUp: () => isAccepted || Object.keys(setup).length === 0,
     call() {
-      add({ role: 'user', parts: live.parts() })
+      pending.add({ role: 'user', parts: live.parts() })
       const system = contentParts(fieldOf(setup, 'systemInstruction'))
       const reading: CallReading = {
         ...optional('model', modelOf(setup)),
         streaming: true,
-        messages: [...(system.length === 0 ? [] : [{ role: 'system', parts: system }]), ...pending],
+        messages: [
+          ...(system.length === 0 ? [] : [{ role: 'system', parts: system }]),
+          ...pending.take(),
+        ],
         tools: recordsOf(setup['tools']).flatMap(toolsIn),
       }
-      pending = []
       return { operation: 'live', reading, lane: '' }
     },
   }

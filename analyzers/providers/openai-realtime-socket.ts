@@ -12,10 +12,8 @@ import { contentParts } from './openai-chat-wire.ts'
 import { openaiRealtime } from './openai-realtime.ts'
 import { readItem } from './openai-responses-wire.ts'
 import { readMediaUsage } from './openai-usage.ts'
+import { PendingMessages } from './pending-messages.ts'
 import type { Asked, SocketDialect } from './socket-dialect.ts'
-
-/** Messages of a conversation that wait for a response; the oldest give way. */
-const maxPending = 256
 
 export function createRealtimeDialect({ query }: CallTarget): SocketDialect {
   const session = createSession(query)
@@ -60,16 +58,11 @@ interface Session {
 
 function createSession(query: string): Session {
   let settings: JsonDraft = {}
-  let pending: ModelMessage[] = []
+  const pending = new PendingMessages()
   let soundBytes = 0
   const addressed = new URLSearchParams(query)
   const named = addressed.get('model') ?? addressed.get('deployment') ?? undefined
 
-  const add = (message: ModelMessage): void => {
-    if (message.parts.length === 0) return
-    pending.push(message)
-    if (pending.length > maxPending) pending.shift()
-  }
   const takers: Readonly<Record<string, (message: JsonRecord) => void>> = {
     'session.update'(message) {
       settings = { ...settings, ...draftOf(recordOf(message['session'])) }
@@ -77,7 +70,8 @@ function createSession(query: string): Session {
     'session.created'(message) {
       settings = draftOf(recordOf(message['session']))
     },
-    'conversation.item.create': (message) => add(readItem(withAudio(recordOf(message['item'])))),
+    'conversation.item.create': (message) =>
+      pending.add(readItem(withAudio(recordOf(message['item'])))),
     'input_audio_buffer.append'(message) {
       soundBytes += Buffer.byteLength(textOf(message['audio']) ?? '', 'base64')
     },
@@ -85,11 +79,14 @@ function createSession(query: string): Session {
       soundBytes = 0
     },
     'input_audio_buffer.committed'() {
-      add({ role: 'user', parts: [{ type: 'media', mediaType: 'audio/*', bytes: soundBytes }] })
+      pending.add({
+        role: 'user',
+        parts: [{ type: 'media', mediaType: 'audio/*', bytes: soundBytes }],
+      })
       soundBytes = 0
     },
     'conversation.item.input_audio_transcription.completed': (message) =>
-      add({ role: 'user', parts: contentParts(message['transcript']) }),
+      pending.add({ role: 'user', parts: contentParts(message['transcript']) }),
   }
 
   return {
@@ -102,8 +99,7 @@ function createSession(query: string): Session {
       const from = { ...settings, ...response }
       // A response with an input of its own stands beside the conversation.
       const own = Array.isArray(response['input']) ? recordsOf(response['input']) : undefined
-      const messages = own?.map((item) => readItem(withAudio(item))) ?? pending
-      if (own === undefined) pending = []
+      const messages = own?.map((item) => readItem(withAudio(item))) ?? pending.take()
       const reading: CallReading = {
         ...optional('model', textOf(settings['model']) ?? named),
         streaming: true,

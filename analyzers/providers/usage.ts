@@ -255,5 +255,8 @@ export function tierOf(tier: unknown): { readonly tier?: string } {
 
 /** The tier that the answer names decides the rates; these have the plain ones. */
 export function isPlainTier(tier: unknown): boolean {
-  return tier === undefined || tier === null || tier === 'default' || tier === 'standard'
+  return tier === undefined || tier === null || plainTiers.has(tier)
 }
+
+/** `on_demand` is Groq's name for it. */
+const plainTiers: ReadonlySet<unknown> = new Set(['default', 'standard', 'on_demand'])

@@ -21,6 +21,9 @@ export const mergedDataLength = 64 * 1024 * 1024
 /** Nesting that the recursive readers of messages (JSON.stringify, schema checks) stand easily. */
 export const jsonDepth = 256
 
+/** Records and lists of one JSON text; the densest answers, with log probabilities, stay below. */
+export const jsonContainers = 1_000_000
+
 /** Highest index of a list that a stream may name; OpenAI documents 128 choices, others less. */
 export const streamListIndex = 1024
 

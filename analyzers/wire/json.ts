@@ -1,10 +1,11 @@
 /**
  * Reading untrusted JSON (RFC 8259). What comes out can be written again and read again by every
- * sink: nesting is bounded, because JSON.stringify and schema checks recurse, and no number is
- * infinite, because `1e999` parses to a value that JSON cannot hold.
+ * sink: nesting is bounded, because JSON.stringify and schema checks recurse, no number is infinite,
+ * because `1e999` parses to a value that JSON cannot hold, and there are so many records and lists at
+ * most, because readers make something of each.
  */
 import type { Json } from '../../src/messages/schema.ts'
-import { jsonDepth } from './bounds.ts'
+import { jsonContainers, jsonDepth } from './bounds.ts'
 
 export type JsonRecord = { readonly [key: string]: Json }
 /** A record under construction. */
@@ -29,7 +30,7 @@ export const notWellFormed = { ok: false, problem: 'not well-formed JSON' } as c
 
 /** A value that was parsed, if every sink can write it. */
 export function checkedJson(value: Json): ParsedJson {
-  const problem = findProblem(value, 0)
+  const problem = findProblem(value, 0, { left: jsonContainers })
   return problem === undefined ? { ok: true, value } : { ok: false, problem }
 }
 
@@ -117,22 +118,25 @@ export function draftOf(from: JsonRecord, except: ReadonlySet<string> = new Set(
   return draft
 }
 
-function findProblem(value: Json, depth: number): string | undefined {
+/** `room`: how many more records and lists there may be. */
+function findProblem(value: Json, depth: number, room: { left: number }): string | undefined {
   if (typeof value === 'number') {
     return Number.isFinite(value) ? undefined : 'a number that JSON cannot hold'
   }
   if (typeof value !== 'object' || value === null) return undefined
   if (depth >= jsonDepth) return 'nested too deeply'
+  room.left -= 1
+  if (room.left < 0) return 'more records and lists than the limit'
   // Without a list of all values for every record: this walks through all that is ever parsed.
   if (isList(value)) {
     for (const item of value) {
-      const problem = findProblem(item, depth + 1)
+      const problem = findProblem(item, depth + 1, room)
       if (problem !== undefined) return problem
     }
     return undefined
   }
   for (const key of Object.keys(value)) {
-    const problem = findProblem(value[key] ?? null, depth + 1)
+    const problem = findProblem(value[key] ?? null, depth + 1, room)
     if (problem !== undefined) return problem
   }
   return undefined

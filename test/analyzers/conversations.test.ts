@@ -8,7 +8,7 @@ import type { AnalysisMsg, AnalysisMsgDraft } from '../../src/messages/schema.ts
 import type { Step } from '../support/agent-transcripts.ts'
 import { claudeCodeDay, linkOf, linksOf, minute } from '../support/agent-transcripts.ts'
 import { analyzerConformance } from '../support/analyzer-conformance.ts'
-import { ofKind, runAnalyzers } from '../support/run-analyzers.ts'
+import { exchangeMessages, ofKind, runAnalyzers } from '../support/run-analyzers.ts'
 
 analyzerConformance('Conversations', () => new Conversations(), {
   before: () => [new HttpParser(), new SseMerger(), new ModelCalls()],
@@ -327,4 +327,21 @@ test('embeddings are no conversation', () => {
   ])
 
   expect(links.size).toBe(0)
+})
+
+test('a request that cannot be read belongs to no conversation, and repeats none', () => {
+  const url = 'https://api.openai.com/v1/chat/completions'
+  const bodies = ['{"model":"gpt-4o","mess', '{"model":"gpt-4o-mini"', '\u0000']
+  const messages = bodies.flatMap((body, at) =>
+    exchangeMessages({
+      exchangeId: `x${at}`,
+      request: { url, body },
+      response: { status: 429, body: '{"error":{"message":"slow down"}}' },
+    }),
+  )
+  const chain = [new HttpParser(), new SseMerger(), new ModelCalls(), new Conversations()]
+  const out = runAnalyzers(chain, messages)
+
+  expect(ofKind(out, 'model-answered').map(({ status }) => status)).toEqual([429, 429, 429])
+  expect(ofKind(out, 'call-linked')).toEqual([])
 })

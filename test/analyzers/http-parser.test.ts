@@ -129,6 +129,11 @@ describe('a body', () => {
   test.each([
     ['nests too deeply', `${'['.repeat(5_000)}${']'.repeat(5_000)}`, 'nested too deeply'],
     ['holds a number beyond JSON', '{"a":[1e999]}', 'a number that JSON cannot hold'],
+    [
+      'is a list of a million records',
+      `[${'{},'.repeat(1_000_000)}{}]`,
+      'more records and lists than the limit',
+    ],
   ])('of JSON that %s is text, and says so', (_name, body, problem) => {
     expect(parsedResponse(body, type('application/json'))).toMatchObject({ text: body, problem })
   })

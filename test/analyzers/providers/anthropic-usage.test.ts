@@ -83,6 +83,7 @@ test('other rates than the plain ones are marked', () => {
     read({ inference_geo: 'global' }),
     read({ inference_geo: 'not_available' }),
     read({ inference_geo: null, speed: 'standard', service_tier: 'standard' }),
+    read({ fallback_credit: null, speed: null, iterations: null, service_tier: null }),
     read({}, { content: [{ type: 'server_tool_use', name: 'web_search' }] }),
   ]
 

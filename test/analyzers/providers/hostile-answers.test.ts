@@ -159,6 +159,16 @@ test('of an answer in very many parts the first are told, and how many there are
   })
 })
 
+test('what has more records than any answer is not read, where it is an event as well', () => {
+  const parts = `[${'{},'.repeat(1_000_000)}{}]`
+  const answer = `{"candidates":[{"content":{"parts":${parts}}}]}`
+
+  for (const sent of [answer, [answer]]) {
+    const { output, complete } = onlyOf(run('gemini', sent), 'model-answered')
+    expect([output, complete]).toEqual([[], false])
+  }
+})
+
 test('a name of any length is cut, and costs no time to look for', () => {
   const body = reports.chat('1').replace('{', `{"model":"${'gpt-'.repeat(250_000)}",`)
   const { model, cost } = onlyOf(run('chat', body), 'model-answered')

@@ -91,7 +91,7 @@ describe('OpenAI usage', () => {
 
   test('is marked special for other tiers and for tools with fees', () => {
     const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 }
-    const flags = ['default', null, 'flex', 'priority'].map(
+    const flags = ['default', null, 'on_demand', 'flex', 'priority'].map(
       (tier) => readOpenaiUsage({ usage, service_tier: tier })?.billing.isSpecial,
     )
     const searched = readResponsesUsage({
@@ -99,7 +99,7 @@ describe('OpenAI usage', () => {
       output: [{ type: 'web_search_call' }],
     })
 
-    expect(flags).toEqual([false, false, true, true])
+    expect(flags).toEqual([false, false, false, true, true])
     expect(searched?.billing.isSpecial).toBe(true)
   })
 

@@ -72,7 +72,10 @@ export function formatCost(cost: SummaryCost): string | undefined {
 function headline(summary: RunSummary): string {
   if (summary.calls === 0) return 'porthole: no model calls seen'
   const failed = summary.failed > 0 ? `${formatCount(summary.failed)} failed` : undefined
-  return `porthole: ${joined([formatPlural(summary.calls, 'model call'), failed, formatCost(summary)], ', ')}`
+  const short = summary.models.reduce((sum, { cutShort }) => sum + cutShort, 0)
+  const cutShort = short > 0 ? `${formatCount(short)} cut short` : undefined
+  const calls = formatPlural(summary.calls, 'model call')
+  return `porthole: ${joined([calls, failed, cutShort, formatCost(summary)], ', ')}`
 }
 
 function modelLine(totals: ModelTotals): string {

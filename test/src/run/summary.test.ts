@@ -88,6 +88,9 @@ describe('model calls', () => {
     )
 
     expect(summary).toMatchObject({ failed: 1, callsOfUnknownCost: 2 })
+    expect(formatSummary(summary)[0]).toBe(
+      'porthole: 2 model calls, 1 failed, 1 cut short, 2 calls of unknown cost',
+    )
     expect(summary.models[0]).toMatchObject({ cutShort: 1, callsWithoutUsage: 1 })
   })
 

@@ -107,7 +107,7 @@ function conversationLines(summary: ConversationSummary): string[] {
   const { sessions, turns, subAgents, retries, cacheHits, cachePartial, cacheMisses } = summary
   const reasons = summary.missReasons
     .slice(0, 3)
-    .map(([reason, count]) => `${reason.replaceAll('-', ' ')} ${formatCount(count)}`)
+    .map(([reason, count]) => `${formatCount(count)} ${reason.replaceAll('-', ' ')}`)
   const hasCache = cacheHits + cachePartial > 0 || reasons.length > 0
   if (turns <= sessions && subAgents + retries === 0 && !hasCache) return []
   const cache = [

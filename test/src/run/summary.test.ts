@@ -237,7 +237,7 @@ describe('conversations', () => {
     expect(summary.conversations).toMatchObject({ sessions: 2, turns: 5, subAgents: 1, retries: 1 })
     expect(formatSummary(summary)).toContain(
       '  conversations: 2 sessions · 5 turns · 1 sub-agent · 1 retry · ' +
-        'cache: 2 hits, 1 partial, 3 misses (tools changed 2, message changed 1)',
+        'cache: 2 hits, 1 partial, 3 misses (2 tools changed, 1 message changed)',
     )
   })
 

@@ -72,7 +72,10 @@ export function formatCost(cost: SummaryCost): string | undefined {
 function headline(summary: RunSummary): string {
   if (summary.calls === 0) return 'porthole: no model calls seen'
   const failed = summary.failed > 0 ? `${formatCount(summary.failed)} failed` : undefined
-  return `porthole: ${joined([formatPlural(summary.calls, 'model call'), failed, formatCost(summary)], ', ')}`
+  const short = summary.models.reduce((sum, { cutShort }) => sum + cutShort, 0)
+  const cutShort = short > 0 ? `${formatCount(short)} cut short` : undefined
+  const calls = formatPlural(summary.calls, 'model call')
+  return `porthole: ${joined([calls, failed, cutShort, formatCost(summary)], ', ')}`
 }
 
 function modelLine(totals: ModelTotals): string {
@@ -104,7 +107,7 @@ function conversationLines(summary: ConversationSummary): string[] {
   const { sessions, turns, subAgents, retries, cacheHits, cachePartial, cacheMisses } = summary
   const reasons = summary.missReasons
     .slice(0, 3)
-    .map(([reason, count]) => `${reason.replaceAll('-', ' ')} ${formatCount(count)}`)
+    .map(([reason, count]) => `${formatCount(count)} ${reason.replaceAll('-', ' ')}`)
   const hasCache = cacheHits + cachePartial > 0 || reasons.length > 0
   if (turns <= sessions && subAgents + retries === 0 && !hasCache) return []
   const cache = [

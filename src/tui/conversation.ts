@@ -107,6 +107,10 @@ function toolLines({ tools }: MsgOf<'model-called'>, width: number): Line[] {
 
 function answerBlocks(row: Row, view: TabView): Block[] {
   const { width, cache } = view
+  // What the proxy refused is no call: nobody answered, and it has no place in a conversation.
+  if (row.isRefused) {
+    return [plainBlock('problem', problemLines(row.problem ?? 'refused', width))]
+  }
   const answered = row.detail?.answered
   const blocks = answered === undefined ? liveBlocks(row, view) : answeredBlocks(answered, view)
   const link = row.detail?.link

@@ -14,12 +14,11 @@ import type { Block, Document } from './document.ts'
 import { documentOf, plainBlock, plainDocument } from './document.ts'
 import {
   fit,
-  formatCost,
   formatCount,
   formatDuration,
   formatTime,
   formatTokens,
-  formatUsd,
+  formatUsdInFull,
   safeLine,
 } from './format.ts'
 import type { Line } from './line.ts'
@@ -30,6 +29,7 @@ export function costTab(row: Row, view: TabView): Document {
   const { width, cache } = view
   const { detail } = row
   if (row.kind !== 'call') return plainDocument(textLines('not a model call', width, 'dim'))
+  if (row.isRefused) return plainDocument(textLines('not sent: it cost nothing', width, 'dim'))
   const answered = detail?.answered
   if (answered === undefined) {
     const text =
@@ -59,7 +59,7 @@ export function costTab(row: Row, view: TabView): Document {
 export function costText(cost: Cost): string {
   return cost.usd === undefined || cost.confidence === 'unknown'
     ? 'unknown: the price of this model is not known'
-    : `${formatCost(cost)} (${cost.confidence})`
+    : `${knownText(cost.usd, cost)} (${cost.confidence})`
 }
 
 function tokenLines({ usage }: MsgOf<'model-answered'>, width: number): Line[] {
@@ -131,7 +131,7 @@ function costLines(cost: Cost, width: number): Line[] {
         [
           span(`  ${fit(safeLine(bucket, 64), nameWidth)}`),
           span(` ${formatCount(tokens).padStart(11)} × $${String(usdPerMillion)} / M`, 'dim'),
-          span(` = ${formatUsd(usd)}`),
+          span(` = ${formatUsdInFull(usd)}`),
         ],
         width,
       ),
@@ -146,7 +146,11 @@ function costLines(cost: Cost, width: number): Line[] {
 function totalText(cost: Cost): string {
   return cost.usd === undefined || cost.confidence === 'unknown'
     ? '? (the price of this model is not known)'
-    : formatCost(cost)
+    : knownText(cost.usd, cost)
+}
+
+function knownText(usd: number, { confidence }: Cost): string {
+  return `${confidence === 'estimated' ? '~' : ''}${formatUsdInFull(usd)}`
 }
 
 function cacheLines({ cache }: CallLink, usage: Usage | undefined, width: number): Line[] {

@@ -141,6 +141,12 @@ export function formatUsd(usd: number): string {
   return `$${formatCount(usd)}`
 }
 
+/** Like `formatUsd` where there is room: `$0.0000034`, and nothing is too little to be shown. */
+export function formatUsdInFull(usd: number): string {
+  if (usd === 0 || usd >= 0.000_95) return formatUsd(usd)
+  return `$${usd.toLocaleString('en-US', { maximumSignificantDigits: 2, maximumFractionDigits: 20 })}`
+}
+
 /** The cost of one call: `~` marks an estimate, `?` an unknown price; empty while there is none. */
 export function formatCost(cost: Cost | undefined): string {
   if (cost === undefined) return ''

@@ -294,8 +294,13 @@ export function tallyOf(answer: MsgOf<'model-answered'>): Tally {
     usd: isKnown ? (cost.usd ?? 0) : 0,
     known: isKnown ? 1 : 0,
     estimated: isKnown && cost.confidence === 'estimated' ? 1 : 0,
-    unknown: cost !== undefined && !isKnown ? 1 : 0,
+    unknown: !isKnown && mayHaveCost(answer) ? 1 : 0,
   }
+}
+
+/** What was turned down costs nothing; what broke off costs what nobody has told. */
+function mayHaveCost({ cost, status = 400 }: MsgOf<'model-answered'>): boolean {
+  return cost !== undefined || status < 400
 }
 
 /** Appends to the live answer; what passes the bounds is left out. */

@@ -103,7 +103,10 @@ function factsOf(record: ExchangeRecord, { answered, link }: RecordedCall): stri
 
 function costText({ usd, confidence }: NonNullable<MsgOf<'model-answered'>['cost']>): string {
   if (usd === undefined || confidence === 'unknown') return 'cost unknown'
-  const amount = usd >= 1 ? usd.toFixed(2) : Number(usd.toPrecision(3)).toString()
+  const amount =
+    usd >= 1
+      ? usd.toFixed(2)
+      : usd.toLocaleString('en-US', { maximumSignificantDigits: 3, maximumFractionDigits: 20 })
   return `${confidence === 'estimated' ? 'about ' : ''}$${amount}`
 }
 

@@ -13,7 +13,7 @@ export interface CaptureTotals {
   /** Input, cached or not, and output. */
   readonly tokens: number
   readonly usd: number
-  /** Calls that were answered and whose cost is not known. */
+  /** Calls that were answered, in part too, and whose cost is not known. */
   readonly unknownCosts: number
   readonly models: readonly string[]
   /** Lines that could not be read. */
@@ -22,6 +22,14 @@ export interface CaptureTotals {
 
 /** A refused request has no response; what the proxy refused is no call. */
 const refusedCall = sql<boolean>`(calls.has_response = 0 and calls.error like 'refused: %')`
+
+/**
+ * Of a call whose cost nobody has told. One that was accepted and broke off is among them; one that
+ * was turned down, or never got there, cost nothing.
+ */
+export const unknownCost = sql<boolean>`(calls.cost_usd is null and (
+  calls.cost_confidence is not null
+  or (calls.has_ended = 1 and calls.has_response = 1 and calls.status < 400)))`
 
 /** By name. */
 export function totalsOfCaptures(db: IndexDatabase): Map<string, CaptureTotals> {
@@ -44,7 +52,7 @@ export function totalsOfCaptures(db: IndexDatabase): Map<string, CaptureTotals> 
       sql<number>`coalesce(sum(coalesce(input_tokens, 0) + coalesce(cache_read_tokens, 0)
         + coalesce(cache_write_tokens, 0) + coalesce(output_tokens, 0)), 0)`.as('tokens'),
       sql<number>`coalesce(sum(cost_usd), 0)`.as('usd'),
-      sql<number>`count(cost_confidence) - count(cost_usd)`.as('unknown'),
+      sql<number>`count(case when ${unknownCost} then 1 end)`.as('unknown'),
       sql<string>`json_group_array(distinct model) filter (where model is not null)`.as('models'),
     ])
     .groupBy('captures.id')

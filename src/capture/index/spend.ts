@@ -1,4 +1,7 @@
 /** What calls have cost, by the index. */
+import { sql } from 'kysely'
+
+import { unknownCost } from './capture-totals.ts'
 import type { IndexDatabase } from './database.ts'
 import { tables } from './database.ts'
 
@@ -17,11 +20,10 @@ export function spendOf(db: IndexDatabase, since: number): Spend {
       .select(({ fn }) => [
         fn.sum<number | null>('cost_usd').as('usd'),
         fn.count<number>('cost_usd').as('known'),
-        fn.count<number>('cost_confidence').as('priced'),
+        sql<number>`count(case when ${unknownCost} then 1 end)`.as('unknown'),
       ])
       .where('kind', '=', 'call')
       .where('at', '>=', since),
   )
-  const known = found?.known ?? 0
-  return { usd: found?.usd ?? 0, known, unknown: (found?.priced ?? 0) - known }
+  return { usd: found?.usd ?? 0, known: found?.known ?? 0, unknown: found?.unknown ?? 0 }
 }

@@ -22,9 +22,15 @@ export function describeAmount(rule: RuleKind): string {
   if (rule.action === 'rate') return `${describeRate(rule.rate)}, ${scopeText(rule.rate.scope)}`
   if (rule.action !== 'budget') return ''
   const { unit, amount, per, scope } = rule.budget
-  const sum = unit === 'usd' ? `$${amount}` : `${amount} tokens`
+  const sum = unit === 'usd' ? dollars(amount) : `${amount} tokens`
   const period = per === 'total' ? 'in all' : `a ${per}`
   return `${sum} ${period}, ${scopeText(scope)}`
+}
+
+/** `$5`, `$0.10`, `$0.0000025`. */
+function dollars(amount: number): string {
+  const minimumFractionDigits = Number.isInteger(amount) ? 0 : 2
+  return `$${amount.toLocaleString('en-US', { minimumFractionDigits, maximumFractionDigits: 20, useGrouping: false })}`
 }
 
 function scopeText(scope: 'agent' | 'global'): string {

@@ -88,6 +88,9 @@ describe('model calls', () => {
     )
 
     expect(summary).toMatchObject({ failed: 1, callsOfUnknownCost: 2 })
+    expect(formatSummary(summary)[0]).toBe(
+      'porthole: 2 model calls, 1 failed, 1 cut short, 2 calls of unknown cost',
+    )
     expect(summary.models[0]).toMatchObject({ cutShort: 1, callsWithoutUsage: 1 })
   })
 
@@ -234,7 +237,7 @@ describe('conversations', () => {
     expect(summary.conversations).toMatchObject({ sessions: 2, turns: 5, subAgents: 1, retries: 1 })
     expect(formatSummary(summary)).toContain(
       '  conversations: 2 sessions · 5 turns · 1 sub-agent · 1 retry · ' +
-        'cache: 2 hits, 1 partial, 3 misses (tools changed 2, message changed 1)',
+        'cache: 2 hits, 1 partial, 3 misses (2 tools changed, 1 message changed)',
     )
   })
 

@@ -2,7 +2,9 @@ import { fc, test } from '@fast-check/vitest'
 import { describe, expect, it } from 'vitest'
 
 import type { AnalysisMsg } from '../../../src/messages/schema.ts'
+import { tallyOfRow } from '../../../src/tui/columns.ts'
 import { describeRow } from '../../../src/tui/describe-row.ts'
+import { formatSpendShort } from '../../../src/tui/format.ts'
 import { headingLine, layoutFor } from '../../../src/tui/layout.ts'
 import type { Line } from '../../../src/tui/line.ts'
 import { lineWidth } from '../../../src/tui/line.ts'
@@ -258,4 +260,28 @@ test.prop([
     expect(lineWidth(line)).toBeLessThanOrEqual(width)
     expect(findUnsafe(textOf(line))).toBeUndefined()
   }
+})
+
+it.each([
+  [200, '?'],
+  [101, '?'],
+  [429, ''],
+  [undefined, ''],
+])('shows the cost of a call that broke off with status %s as "%s"', (status, text) => {
+  const answered = stamp({
+    kind: 'model-answered',
+    exchangeId: 'x1',
+    provider: 'google',
+    operation: 'live',
+    ...(status === undefined ? {} : { status }),
+    output: [],
+    toolCalls: [],
+    error: { type: 'websocket-closed-1011', message: 'no' },
+    durationMs: 5,
+    complete: false,
+  })
+
+  const row = rowOf([...callStart({ id: 'x1' }), answered])
+
+  expect(formatSpendShort(tallyOfRow(row))).toBe(text)
 })

@@ -179,6 +179,32 @@ usage first token after 345ms · done after 2.3s · 160.0 tokens/s
     expect(text).toContain('--allow')
   })
 
+  it('shows what the proxy refused as refused, with no answer, usage or place', () => {
+    const refused = stamp({
+      kind: 'request-refused',
+      exchangeId: 'x1',
+      status: 403,
+      reason: 'rule',
+    })
+    const answered = stamp({
+      kind: 'model-answered',
+      exchangeId: 'x1',
+      provider: 'openai',
+      operation: 'chat',
+      status: 403,
+      output: [],
+      toolCalls: [],
+      error: { type: 'rule', message: 'no' },
+      durationMs: 5,
+      complete: false,
+    })
+
+    const text = talk(rowOf([...callStart({ id: 'x1' }), refused, answered]))
+
+    expect(text).toMatch(/error\n {2}refused: rule$/u)
+    expect(text).not.toMatch(/^(?:answer|usage|place)/mu)
+  })
+
   it('shows what is left of a call whose details were dropped', () => {
     const row = rowOf(wholeCall({ id: 'x1' }))
     row.detail = undefined

@@ -16,6 +16,25 @@ it('shows every bucket, its share, and the arithmetic of the cost', () => {
   expect(lines).toContain('  total  $0.0123')
 })
 
+it('shows amounts that are too little for the list, and that what was refused cost nothing', () => {
+  const cost = {
+    usd: 0.000_008_25,
+    confidence: 'exact',
+    lines: [{ bucket: 'input', tokens: 23, usdPerMillion: 0.15, usd: 0.000_003_45 }],
+  } as const
+  const refused = stamp({ kind: 'request-refused', exchangeId: 'x1', status: 403, reason: 'rule' })
+
+  expect(linesOf(costTab(rowOf(wholeCall({ id: 'x1', cost })), viewAt(80)))).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/input +23 × \$0\.15 \/ M = \$0\.0000035$/u),
+      '  total $0.0000083',
+    ]),
+  )
+  expect(textOf(costTab(rowOf([...callStart({ id: 'x1' }), refused]), viewAt()))).toBe(
+    '  not sent: it cost nothing',
+  )
+})
+
 it('says how full the context of a known model is, and nothing of one that is not known', () => {
   const known = costTab(rowOf(wholeCall({ id: 'x1' })), viewAt())
   const unknown = costTab(rowOf(wholeCall({ id: 'x1', model: 'homemade' })), viewAt())

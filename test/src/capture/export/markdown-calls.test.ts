@@ -38,6 +38,20 @@ function answering(...output: Part[]): ExchangeRecord {
 }
 
 describe('a conversation in Markdown', () => {
+  test('shows the least amounts as people write them', () => {
+    const record = answering()
+    const calls = record.calls.map((call) =>
+      call.answered?.cost === undefined
+        ? call
+        : {
+            ...call,
+            answered: { ...call.answered, cost: { ...call.answered.cost, usd: 0.000_000_8 } },
+          },
+    )
+
+    expect(createMarkdownWriter().write({ ...record, calls })).toContain(' · $0.0000008 · ')
+  })
+
   test('has a heading with model, tokens and cost, and what was said', () => {
     const record = recordOfExchange(
       chat(

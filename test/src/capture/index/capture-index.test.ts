@@ -102,6 +102,26 @@ describe('what calls have cost', () => {
     expect(later).toEqual({ usd: 0, known: 0, unknown: 1 })
   })
 
+  test('is unknown of a call that broke off, and nothing of one that was turned down', async () => {
+    const answer = { error: { type: 'overloaded', message: 'off' } }
+    const record = (name: string, status: number): Promise<void> =>
+      recordSteps(
+        join(folder, name),
+        chatSteps(talk, { id: name }).map((step) => Object.assign(step, { status, answer })),
+      )
+    await record('a.jsonl', 200)
+    await record('b.jsonl', 529)
+
+    const all = await spendSince(home, 0, { catchUpMs: 60_000 })
+
+    expect(all).toEqual({ usd: 0, known: 0, unknown: 2 })
+    expect(
+      await withIndex(folder, options, async (db) =>
+        [...totalsOfCaptures(db).values()].map(({ unknownCosts }) => unknownCosts),
+      ),
+    ).toEqual([2, 0])
+  })
+
   test('is nothing where nothing is recorded', async () => {
     expect(await spendSince(home, 0, { catchUpMs: 1000 })).toEqual({ usd: 0, known: 0, unknown: 0 })
     expect(readdirSync(folder)).toEqual([])

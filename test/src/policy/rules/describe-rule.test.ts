@@ -22,6 +22,12 @@ test.each([
     '1 request in 1s, all together',
   ],
   [{ action: 'budget', amount: '$5', per: 'day' }, 'everything', '$5 a day, each agent'],
+  [{ action: 'budget', amount: '$0.1', per: 'day' }, 'everything', '$0.10 a day, each agent'],
+  [
+    { action: 'budget', amount: '$0.000001', per: 'run' },
+    'everything',
+    '$0.000001 a run, each agent',
+  ],
   [
     { action: 'budget', amount: '2Mtokens', per: 'total' },
     'everything',

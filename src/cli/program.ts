@@ -42,7 +42,9 @@ export async function runProgram(context: CliContext, args: readonly string[]): 
     if (error.exitCode === 0) return
     const next = `see ${commandOf(program, args)} --help`
     if (error.code === 'commander.help') {
-      throw new AppError('ERR_USAGE', { problem: 'no command given', next }, error)
+      const asked = args.includes('help') ? args[args.indexOf('help') + 1] : undefined
+      const problem = asked === undefined ? 'no command given' : `unknown command '${asked}'`
+      throw new AppError('ERR_USAGE', { problem, next }, error)
     }
     throw new AppError('ERR_USAGE', usageOf(error.message, next), error)
   }

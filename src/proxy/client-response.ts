@@ -44,10 +44,14 @@ export function relayHead(response: ServerResponse, head: UpstreamResponse): voi
   // Marks the field as not ours to add; the client's own wish decides whether the connection stays.
   response.removeHeader('connection')
   let fields = forwardableResponseHeaders(head.headers)
-  // RFC 9112 §6.1: such a client knows no chunks; its answer ends with the connection.
-  if (isOfOldClient(response)) fields = fields.filter((pair) => !isPlainChunked(pair))
+  // RFC 9112 §6.1: such a client knows no chunks; its answer ends with the connection. It ends so
+  // whatever the client asked for (§9.3): one that waits for the end where nobody said that the
+  // connection stays would wait for long.
+  const isOld = isOfOldClient(response)
+  if (isOld) fields = fields.filter((pair) => !isPlainChunked(pair))
   // Node closes it then: the client may or may not send the body that it has announced.
-  const isLast = /\b100-continue\b/iu.test(expected(response)) && !continued.has(response)
+  const isUnasked = /\b100-continue\b/iu.test(expected(response)) && !continued.has(response)
+  const isLast = isOld || isUnasked
   if (isLast) fields = [...fields, ['Connection', 'close']]
   response.writeHead(head.status, head.statusText, toRaw(fields))
 }

@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls'
 
 import type { IdSource } from '../base/ids.ts'
 import { headerValues } from '../messages/header-values.ts'
-import type { HeaderPairs, MsgOf } from '../messages/schema.ts'
+import type { MsgOf } from '../messages/schema.ts'
 import type { Analyzer } from '../pipeline/analyzer.ts'
 import type { Authority } from '../policy/authority.ts'
 import { formatAuthority, parseAuthority } from '../policy/authority.ts'
@@ -97,7 +97,8 @@ export async function handleConnect(
     refuse(services, connection, authority, 'rule', outOfScopeAnswer)
     return
   }
-  if (services.isOwnListener(authority) || hasBeenHere(services, fields)) {
+  const via = headerValues(fields, 'via')
+  if (services.isOwnListener(authority) || services.connector.loops.hasPassed(via)) {
     refuse(services, connection, authority, 'address-denied', loopAnswer)
     return
   }
@@ -115,7 +116,7 @@ export async function handleConnect(
     refuseForModule(services, connection, authority, error)
     return
   }
-  const arrived = { services, connection, authority, head }
+  const arrived = { services, connection, authority, head, via }
   if (typeof fate === 'string') await tunnel(arrived, fate)
   else await intercept(arrived, fate)
 }
@@ -123,10 +124,6 @@ export async function handleConnect(
 /** RFC 9110 §9.3.6: it has none. Whoever thinks otherwise sees another request in what follows. */
 const bodyAnswer = { status: 400, code: 'bad-request', message: 'a CONNECT has no body' }
 const loopAnswer = { status: 403, code: 'loop', message: 'the proxy does not connect to itself' }
-
-function hasBeenHere({ connector }: ConnectServices, fields: HeaderPairs): boolean {
-  return connector.loops.hasPassed(headerValues(fields, 'via'))
-}
 
 /** What becomes of a CONNECT: TLS with one of these certificates, or a tunnel, and why. */
 type Fate = LeafSource | 'not-allowlisted' | 'ca-unavailable' | 'client-rejects-ca'
@@ -163,6 +160,8 @@ interface Arrived {
   readonly authority: Authority
   /** Bytes that came with it. */
   readonly head: Buffer
+  /** Values of its Via. */
+  readonly via: readonly string[]
 }
 
 async function intercept(arrived: Arrived, leaves: LeafSource): Promise<void> {
@@ -227,7 +226,7 @@ function watchForDistrust(
 const distrustWindowMs = 1000
 
 async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']): Promise<void> {
-  const { services, connection, authority, head } = arrived
+  const { services, connection, authority, head, via } = arrived
   const { socket } = connection
   const exchangeId = services.ids.next('x')
   const report = reportTunnel(
@@ -242,7 +241,7 @@ async function tunnel(arrived: Arrived, reason: MsgOf<'tunnel-opened'>['reason']
   const leaving = watchForLeaving(socket)
   let upstream: Socket
   try {
-    upstream = await services.connector.dial(authority, leaving.signal)
+    upstream = await services.connector.dial(authority, leaving.signal, via)
   } catch (error) {
     const failure = explainUpstreamFailure(error, formatAuthority(authority), 'connect')
     if (failure.status === 403) {

@@ -48,7 +48,8 @@ export function interceptTls(options: InterceptOptions): void {
   const secured = new tls.TLSSocket(socket, {
     isServer: true,
     secureContext: options.secureContext,
-    ALPNProtocols: ['http/1.1'],
+    // A client that was told to speak HTTP/1.0 may offer it alone (curl does).
+    ALPNProtocols: ['http/1.1', 'http/1.0'],
     SNICallback: (name, done) => {
       if (namesHost(name, authority.host)) done(null, options.secureContext)
       else

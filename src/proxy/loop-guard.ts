@@ -2,7 +2,8 @@
  * Connections that lead back to this proxy, through whatever name, address, option or other proxy.
  * Straight back: the place that a connection of ours has reached is looked at, before anything is
  * sent. Through another proxy: what we ask of it, a CONNECT of our own, carries a mark (Via, RFC
- * 9110 §7.6.3). Requests of clients carry none: they go out as they came.
+ * 9110 §7.6.3), after those that the CONNECT of the client had: proxies that lead in a ring notice
+ * it on the first round. Requests of clients carry none: they go out as they came.
  */
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'

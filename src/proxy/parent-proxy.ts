@@ -45,6 +45,8 @@ export interface ChainOptions {
   readonly timeoutMs: number
   readonly maxHeaderBytes: number
   readonly loops: LoopGuard
+  /** Whom the tunnel has come by, ourselves the last. */
+  readonly via: readonly string[]
   /** Gives up as soon as it says so. */
   readonly signal?: AbortSignal | undefined
 }
@@ -70,7 +72,7 @@ export function connectThroughParent(
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       headers: {
         Host: target,
-        Via: options.loops.mark,
+        Via: options.via.join(', '),
         ...(parent.authorization === undefined
           ? {}
           : { 'Proxy-Authorization': parent.authorization }),

@@ -87,14 +87,19 @@ export class UpstreamConnector {
 
   /**
    * Dials for a tunnel. Rejects with the socket's error, or one with `connectTimeoutCode`,
-   * `addressDeniedCode` or `parentRefusedCode`; as soon as `signal` says so, too.
+   * `addressDeniedCode` or `parentRefusedCode`; as soon as `signal` says so, too. `via` is told to
+   * a parent proxy: the values of Via that the tunnel was asked for with.
    */
-  async dial(authority: Authority, signal?: AbortSignal): Promise<net.Socket> {
+  async dial(
+    authority: Authority,
+    signal?: AbortSignal,
+    via: readonly string[] = [],
+  ): Promise<net.Socket> {
     const route = this.#routeTo(authority)
     const socket =
       route.viaParent === undefined
         ? await this.#dialDirect(route, signal)
-        : await this.#chain(authority, signal)
+        : await this.#chain(authority, signal, via)
     this.#tunnels.add(socket)
     socket.once('close', () => this.#tunnels.delete(socket))
     return socket
@@ -181,7 +186,11 @@ export class UpstreamConnector {
     return isTrustedAddress === true ? undefined : checkLiteral(host, this.#isAllowed)
   }
 
-  #chain(authority: Authority, signal?: AbortSignal): Promise<net.Socket> {
+  #chain(
+    authority: Authority,
+    signal?: AbortSignal,
+    via: readonly string[] = [],
+  ): Promise<net.Socket> {
     const { parent, bounds } = this.#options
     // A literal is judged even here: the parent may well reach the same metadata service.
     const denied = checkLiteral(authority.host, this.#isAllowed)
@@ -193,6 +202,7 @@ export class UpstreamConnector {
       timeoutMs: bounds.connectTimeoutMs,
       maxHeaderBytes: bounds.maxHeaderBytes,
       signal,
+      via: [...via, this.loops.mark],
       loops: this.loops,
     })
   }

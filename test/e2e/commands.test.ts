@@ -47,6 +47,7 @@ const badInputs: ReadonlyArray<
 > = [
   ['no command', '', 2, /no command given; see porthole --help/u],
   ['an unknown command', 'strat', 2, /'strat'; Did you mean start\?/u],
+  ['help for no command', 'help strat', 2, /unknown command 'strat'; see porthole --help/u],
   ['a subcommand of nothing', 'rules', 2, /no command given; see porthole rules --help/u],
   ['what lacks something', 'rules add', 2, /'action'; see porthole rules add --help/u],
   ['an unknown option', 'start --alow x', 2, /'--alow'; Did you mean --allow\?/u],

@@ -163,6 +163,30 @@ describe('an upstream proxy', () => {
     socket.destroy()
   })
 
+  test('P13 that is another such proxy, whose own is this one, is noticed on the first round', async () => {
+    const onward = { port: 0 }
+    const relay = await startRelay(() => onward.port, true)
+    const first = open(
+      await startProxy({
+        configure: (builder) => builder.upstreamProxy(`http://127.0.0.1:${relay.port}`),
+      }),
+    )
+    const second = open(
+      await startProxy({
+        configure: (builder) => builder.upstreamProxy(`http://127.0.0.1:${first.running.port}`),
+      }),
+    )
+    onward.port = second.running.port
+
+    const { head, socket } = await connectThrough(first, 'other.example:443')
+    socket.destroy()
+
+    expect(head).toMatch(/^HTTP\/1\.1 502 /u)
+    // The client's, and the one that came round.
+    expect(first.of('connection-opened').length).toBe(2)
+    expect(first.of('connection-refused')).toMatchObject([{ code: 'loop' }])
+  })
+
   test('P13 that leads back by one that drops the mark ends with the connections there may be', async () => {
     const back = { port: 0 }
     const relay = await startRelay(() => back.port, false)

@@ -157,6 +157,20 @@ describe('an old client', () => {
     client.destroy()
   })
 
+  test('is not left waiting for the end of an answer whose length was told', async () => {
+    const { proxy } = await bench((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello')
+    })
+    const client = await connectTls(proxy, `${host}:443`)
+    const all = readUntil(client, () => false)
+
+    client.write(`GET / HTTP/1.0\r\nHost: ${host}\r\nConnection: keep-alive\r\n\r\n`)
+    const text = (await all).toString('latin1')
+
+    expect(text).toBe('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello')
+    client.destroy()
+  })
+
   test.each([
     ['without a version', `GET http://${host}/\r\n\r\n`],
     ['of HTTP/2.0 in text', `GET http://${host}/ HTTP/2.0\r\nHost: ${host}\r\n\r\n`],

@@ -347,6 +347,25 @@ describe('TLS with a client', () => {
     expect((await proxy.waitFor('tls-failed')).hint).toContain('HTTP/2')
     secured.destroy()
   })
+
+  test.each([
+    [['http/1.0'], 'http/1.0'],
+    [['h2', 'http/1.0', 'http/1.1'], 'http/1.1'],
+  ])('that offers %s speaks %s', async (offered, spoken) => {
+    const proxy = await bench()
+    const { socket } = await connectThrough(proxy, `${host}:443`)
+    const secured: TLSSocket = tls.connect({
+      socket,
+      servername: host,
+      ALPNProtocols: offered,
+      ca: proxy.running.certificateAuthority.certificatePem,
+    })
+
+    await once(secured, 'secureConnect')
+
+    expect(secured.alpnProtocol).toBe(spoken)
+    secured.destroy()
+  })
 })
 
 describe('a host name that is bait', () => {

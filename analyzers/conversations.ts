@@ -128,7 +128,10 @@ export class Conversations implements Analyzer {
     const body = latest?.body()
     this.#latest = undefined
     if (!exchange.isSocket && body === undefined && isUnread(msg)) return
-    const start = { msg, head: exchange.head, body, startedAt: startedAt ?? msg.at }
+    // Its server holds what was said: each turn sends what is new alone.
+    const isLive = exchange.isSocket && msg.operation === 'live'
+    const socket = isLive ? JSON.stringify([exchangeId, exchange.startedAt]) : undefined
+    const start = { msg, head: exchange.head, body, socket, startedAt: startedAt ?? msg.at }
     exchange.pending.push(yield* this.#calls.begin(start))
   }
 

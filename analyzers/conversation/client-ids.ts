@@ -21,6 +21,8 @@ export interface HeadIds {
 export interface BodyIds {
   readonly session?: string
   readonly conversation?: string
+  /** Of a WebSocket that is one conversation by itself: a name that we give it. */
+  readonly socket?: string
   readonly previousResponse?: string
   readonly cacheKey?: string
 }
@@ -73,12 +75,15 @@ export function readBodyIds(body: JsonRecord): BodyIds {
 export interface NamedSession {
   readonly source: CallLink['sessionSource']
   readonly key: string
+  /** The name is none of the client's. */
+  readonly isOurs?: boolean
 }
 
 export function nameOf(head: HeadIds, body: BodyIds): NamedSession | undefined {
   if (head.session !== undefined) return { source: 'header', key: head.session }
   if (body.session !== undefined) return { source: 'body', key: body.session }
   if (body.conversation !== undefined) return { source: 'conversation', key: body.conversation }
+  if (body.socket !== undefined) return { source: 'conversation', key: body.socket, isOurs: true }
   return body.previousResponse === undefined ? cacheName(body) : undefined
 }
 

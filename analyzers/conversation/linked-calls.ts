@@ -57,6 +57,8 @@ export interface CallStart {
   readonly head: HeadIds
   /** The request's own JSON, where it was seen. */
   readonly body: JsonRecord | undefined
+  /** Names the WebSocket whose calls are one conversation; undefined where they need not be. */
+  readonly socket?: string | undefined
   /** Epoch milliseconds. */
   readonly startedAt: number
 }
@@ -68,8 +70,11 @@ export class LinkedCalls {
 
   /** Yields every now and then where the prompt is long; nothing else may be begun meanwhile. */
   *begin(start: CallStart): Generator<undefined, PendingCall, undefined> {
-    const { msg, head, body, startedAt } = start
-    const ids = body === undefined ? {} : readBodyIds(body)
+    const { msg, head, body, startedAt, socket } = start
+    const ids: BodyIds = {
+      ...(body === undefined ? {} : readBodyIds(body)),
+      ...(socket === undefined ? {} : { socket }),
+    }
     const call = yield* newCall(start, ids)
     const key = yield* attemptKey(msg, body, call.prompt)
     const earlier = this.#attempts.find(key, startedAt, head.retryCount)
@@ -183,7 +188,9 @@ function* newCall(
     lane: head.lane,
     isSubAgent: head.isSubAgent,
     isProbe: isProbe(body),
-    isContinuation: ids.previousResponse !== undefined || ids.conversation !== undefined,
+    isContinuation: [ids.previousResponse, ids.conversation, ids.socket].some(
+      (id) => id !== undefined,
+    ),
   }
 }
 

@@ -108,7 +108,8 @@ export class Sessions {
       if (place !== undefined) return { ...place, source: 'previous-response', continued: known }
     }
     if (body.previousResponse !== undefined) {
-      const unseen: NamedSession = { source: 'previous-response', key: body.previousResponse }
+      const key = body.previousResponse
+      const unseen: NamedSession = { source: 'previous-response', key, isOurs: true }
       const name = cacheName(body) ?? unseen
       return { ...this.#placeIn(this.#named(agent, name), call, known), source: name.source }
     }
@@ -223,8 +224,8 @@ export class Sessions {
     return branch
   }
 
-  #named(agent: string | undefined, { source, key }: NamedSession): Session {
-    const clientId = source === 'previous-response' ? undefined : key
+  #named(agent: string | undefined, { source, key, isOurs = false }: NamedSession): Session {
+    const clientId = isOurs ? undefined : key
     // A client may name one session in a header and in the body.
     const space = clientId === undefined ? source : 'client'
     return this.#create(JSON.stringify([space, agent ?? '', key]), source, clientId)

@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { defaultAnalyzers } from '../../analyzers/index.ts'
-import type { AnalysisMsg, HeaderPairs } from '../../src/messages/schema.ts'
+import type { AnalysisMsg, HeaderPairs, MsgOf } from '../../src/messages/schema.ts'
 import { analysisMsgSchema } from '../../src/messages/schema.ts'
 import type { Step } from '../support/agent-transcripts.ts'
 import {
@@ -15,6 +15,8 @@ import {
   minute,
 } from '../support/agent-transcripts.ts'
 import { ofKind, runAnalyzers } from '../support/run-analyzers.ts'
+import type { Said } from '../support/socket-exchange.ts'
+import { client, server, socketMessages } from '../support/socket-exchange.ts'
 
 const url = 'https://api.openai.com/v1/chat/completions'
 const user = (content: string): object => ({ role: 'user', content })
@@ -393,3 +395,45 @@ function expectSound(
   expect(msg.turn).toBeGreaterThan(0)
   expect(msg.changed.includes('message')).toBe(msg.changedMessage !== undefined)
 }
+
+describe('a socket of the Live API', () => {
+  const url =
+    'wss://generativelanguage.googleapis.com/ws/' +
+    'google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent'
+  const ask = (text: string): Said =>
+    client({ clientContent: { turns: [{ role: 'user', parts: [{ text }] }], turnComplete: true } })
+  const reply = (text: string): Said =>
+    server({
+      serverContent: { modelTurn: { parts: [{ text }] }, turnComplete: true },
+      usageMetadata: { promptTokenCount: 30, responseTokenCount: 4, totalTokenCount: 34 },
+    })
+  const call = server({ toolCall: { functionCalls: [{ id: 'f1', name: 'light', args: {} }] } })
+  const result = client({ toolResponse: { functionResponses: [{ id: 'f1', name: 'light' }] } })
+  const setup = client({ setup: { model: 'models/gemini-2.5-flash' } })
+  const linksOn = (exchangeId: string): Array<MsgOf<'call-linked'>> => {
+    const said = [setup, ask('hi'), reply('hello'), ask('lights'), call, result, reply('lit')]
+    return ofKind(
+      runAnalyzers(defaultAnalyzers(), socketMessages({ url, said, exchangeId })),
+      'call-linked',
+    )
+  }
+
+  test('is one conversation, whose turns are those of the user', () => {
+    const links = linksOn('x1')
+
+    expect(new Set(links.map(({ sessionId }) => sessionId)).size).toBe(1)
+    expect(links.map(({ turn, branch }) => [turn, branch])).toEqual([
+      [1, 'main'],
+      [2, 'main'],
+      [2, 'main'],
+    ])
+    for (const link of links) {
+      expect(link).toMatchObject({ sessionSource: 'conversation' })
+      expect(link.clientSessionId).toBeUndefined()
+    }
+  })
+
+  test('is not that of another socket, whatever is said there', () => {
+    expect(linksOn('x1')[0]?.sessionId).not.toBe(linksOn('x2')[0]?.sessionId)
+  })
+})

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import type { Act } from '../audit/entry.ts'
 import { AppError } from '../base/errors.ts'
 import type { RuleDraft, RuleFields } from '../config/rule-fields.ts'
-import { fieldsOfRule, parseRule, ruleShape } from '../config/rule-fields.ts'
+import { fieldsOfRule, parseRule, ruleShape, statedFields } from '../config/rule-fields.ts'
 import { rulesIn } from '../config/settings.ts'
 import { describeAmount, describeMatch } from '../policy/rules/describe-rule.ts'
 import type { Rule, RuleAction, RuleKind } from '../policy/rules/rule.ts'
@@ -203,7 +203,7 @@ export async function setRule(
   name: string,
   flags: SetFlags,
 ): Promise<void> {
-  const isNothing = settable.every((field) => flags[field] === undefined)
+  const isNothing = statedFields.every((field) => flags[field] === undefined)
   if (isNothing) {
     const problem = 'rules set was told nothing to change'
     throw new AppError('ERR_USAGE', { problem, next: 'see porthole rules set --help' })
@@ -232,22 +232,9 @@ export async function setRule(
   await withVault(context, command, set, act)
 }
 
-const settable = [
-  'host',
-  'path',
-  'method',
-  'agent',
-  'model',
-  'tool',
-  'limit',
-  'amount',
-  'per',
-  'scope',
-] as const satisfies ReadonlyArray<keyof SetFlags>
-
 function changed(rule: Rule, flags: SetFlags): RuleFields {
   const fields: Record<string, unknown> = { ...fieldsOfRule(rule) }
-  for (const field of settable) {
+  for (const field of statedFields) {
     const given = flags[field]
     if (given !== undefined) fields[field] = given === false ? undefined : given
   }

@@ -4,6 +4,7 @@ import type { SuggestedRules } from '../backtest/suggest-rules.ts'
 import { AppError } from '../base/errors.ts'
 import { visibleLine } from '../base/visible-text.ts'
 import { quoteWord } from '../capture/export/shell-quote.ts'
+import { statedFields } from '../config/rule-fields.ts'
 import type { RuleFields } from '../config/rule-fields.ts'
 import { formatCount, formatPlural } from '../run/amounts.ts'
 import type { CliContext } from './context.ts'
@@ -46,21 +47,8 @@ export function commandsOf({ rules }: Pick<SuggestedRules, 'rules'>): string[] {
   return rules.map((rule) => `porthole rules add ${rule.action}${flagsOf(rule)}`)
 }
 
-const flagNames = [
-  'host',
-  'path',
-  'method',
-  'agent',
-  'model',
-  'tool',
-  'limit',
-  'amount',
-  'per',
-  'scope',
-] as const satisfies ReadonlyArray<keyof RuleFields>
-
 function flagsOf(rule: RuleFields): string {
-  return flagNames
+  return statedFields
     .map((name) => {
       const given = rule[name]
       if (given === undefined) return ''

@@ -46,6 +46,20 @@ export const ruleShape = z.strictObject({
 
 export type RuleFields = z.infer<typeof ruleShape>
 
+/** What a rule concerns, and how much it lets pass: all but its name, its action and its mode. */
+export const statedFields = [
+  'host',
+  'path',
+  'method',
+  'agent',
+  'model',
+  'tool',
+  'limit',
+  'amount',
+  'per',
+  'scope',
+] as const satisfies ReadonlyArray<keyof RuleFields>
+
 /** A rule that has no place yet. */
 export type RuleDraft = {
   /** Undefined where one is to be made up. */

@@ -2,22 +2,16 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw, readUntil } from '../support/proxy.ts'
 import { startRawUpstream } from '../support/upstream.ts'
 import { basicToken, rootFor, startVaultProxy } from '../support/vault-proxy.ts'
 import { agent, makeVault } from '../support/vault.ts'
 import type { VaultUnderTest } from '../support/vault.ts'
 
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
-function open<T extends { close(): Promise<void> }>(item: T): T {
-  opened.push(item)
-  return item
-}
+const open = closesAfterEach()
 
 const host = 'plain.example'
 const forms = {

@@ -2,11 +2,12 @@
  * One decision and at most one outcome of each request, whoever of rules, tokens, credentials and
  * audit ends it and whenever its client leaves; nothing of a secret in any of them.
  */
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import type { CredentialLocation } from '../../src/policy/credential.ts'
 import { host, secretValue, startJoinedBench } from '../support/joined-bench.ts'
 import type { JoinedBench, JoinedSetup } from '../support/joined-bench.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { connectRaw } from '../support/proxy.ts'
 import { ask, readAnswer, requestText } from '../support/raw-http.ts'
 import type { RawAnswer } from '../support/raw-http.ts'
@@ -14,15 +15,10 @@ import { rule } from '../support/rules.ts'
 import { chunked, requestBytes } from '../support/token-bench.ts'
 import { connectAs } from '../support/vault-proxy.ts'
 
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 async function bench(setup: JoinedSetup = {}): Promise<JoinedBench> {
-  const made = await startJoinedBench(setup)
-  opened.push(made)
-  return made
+  return open(await startJoinedBench(setup))
 }
 
 const json = 'Content-Type: application/json'

@@ -7,26 +7,22 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { openAuthority } from '../../ca/key-store.ts'
 import { host, startJoinedBench } from '../support/joined-bench.ts'
 import type { JoinedBench, JoinedSetup } from '../support/joined-bench.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { connectThrough, readUntil } from '../support/proxy.ts'
 import { requestText } from '../support/raw-http.ts'
 import { rule } from '../support/rules.ts'
 import { requestBytes } from '../support/token-bench.ts'
 import { basicToken, connectAs } from '../support/vault-proxy.ts'
 
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 async function bench(setup: JoinedSetup = {}): Promise<JoinedBench> {
-  const made = await startJoinedBench(setup)
-  opened.push(made)
-  return made
+  return open(await startJoinedBench(setup))
 }
 
 const patient = { timeout: 60_000 }
@@ -130,7 +126,7 @@ describe('an agent that is revoked', () => {
 /** Its key may be read by others. */
 async function unusableCa(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'porthole-joined-'))
-  opened.push({ close: async () => rmSync(folder, { recursive: true }) })
+  open({ close: async () => rmSync(folder, { recursive: true }) })
   await openAuthority(join(folder, 'ca'), { permittedHosts: [host], now: new Date() })
   chmodSync(join(folder, 'ca', 'ca.key.pem'), 0o644)
   return join(folder, 'ca')

@@ -4,27 +4,23 @@
  */
 import { gzipSync } from 'node:zlib'
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import type { Rule } from '../../src/policy/rules/rule.ts'
 import type { RequestContext } from '../../src/proxy/module-surface.ts'
 import { host, secretValue, startJoinedBench } from '../support/joined-bench.ts'
 import type { JoinedBench, JoinedSetup } from '../support/joined-bench.ts'
+import { closesAfterEach } from '../support/opened.ts'
 import { readUntil } from '../support/proxy.ts'
 import { readAnswer, requestText } from '../support/raw-http.ts'
 import { rule } from '../support/rules.ts'
 import { chunked, requestBytes } from '../support/token-bench.ts'
 import { connectAs } from '../support/vault-proxy.ts'
 
-const opened: Array<{ close(): Promise<void> }> = []
-afterEach(async () => {
-  for (const item of opened.splice(0).toReversed()) await item.close()
-})
+const open = closesAfterEach()
 
 async function bench(setup: JoinedSetup = {}): Promise<JoinedBench> {
-  const made = await startJoinedBench(setup)
-  opened.push(made)
-  return made
+  return open(await startJoinedBench(setup))
 }
 
 const json = 'Content-Type: application/json'
